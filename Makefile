@@ -1,0 +1,39 @@
+# Every target sets up what it needs: a virtual environment in .venv with pinned packages.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/
+INSTALLED = $(VENV)/.installed
+
+.PHONY: help demo test test-slow lint clean
+
+help:
+	@echo "make demo       3D faces from two real photos, into demo_output/"
+	@echo "make test       the tests, about four minutes on two cores"
+	@echo "make test-slow  the tests that take long"
+	@echo "make lint       style and types"
+	@echo "make clean      remove the environment and everything that was made"
+	@echo "PYTHON=python3.12 chooses another Python (3.11 or 3.12)."
+
+demo: $(INSTALLED)
+	$(RUN)python experiments/demo.py --output_dir=demo_output
+
+test: $(INSTALLED)
+	$(RUN)python -m pytest -n 2 -q
+
+test-slow: $(INSTALLED)
+	$(RUN)python -m pytest -n 2 -q -m slow
+
+lint: $(INSTALLED)
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and \
+	    "Python 3.11 or 3.12 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,51 @@
+"""The embedded weights: the compact network on in-the-wild crops with noisy 2D landmarks (aflw68).
+
+    python experiments/prepare_data.py --source_dir=FOLDER_OF_AFLW68 --data_dir=data/aflw68
+    python experiments/train.py --config=configs/compact_aflw68.py --config.data_dir=data/aflw68 --workdir=runs/aflw68
+    python experiments/export_weights.py --workdir=runs/aflw68 --output=twodasl_jax/assets/weights.npz
+
+What it takes on two CPU cores and what it reaches: twodasl_jax/assets/weights.md.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the settings of the run; each can be changed on the command line (--config.steps=100)."""
+    return ml_collections.ConfigDict(
+        {
+            "data_dir": "data/aflw68",
+            "seed": 0,
+            "architecture": "compact",
+            "steps": 8000,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "warmup_steps": 300,
+            "weight_decay": 0.01,
+            "gradient_clip": 1.0,
+            "average_decay": 0.998,
+            # Faces whose labels the model cannot explain better than this share of their size are left out.
+            "largest_fit_error": 0.06,
+            # Shares of |yaw| up to 30, up to 60 and up to 90 degrees in every batch, on average.
+            "yaw_shares": (0.4, 0.3, 0.3),
+            "loss_weights": {
+                "landmarks_3d": 1.0,
+                "landmarks_2d": 0.5,
+                "coefficients": 0.002,
+                "prior": 0.0005,
+            },
+            "augmentation": {
+                "rotation": 12.0,
+                "log_scale": 0.08,
+                "shift": 4.0,
+                "mirror": 0.5,
+                "colour": 0.12,
+                "grey": 0.1,
+                "erase": 0.2,
+            },
+            "landmark_input": {"share": 0.5, "noise": 1.0, "dropped": 0.1},
+            "log_every": 50,
+            "evaluate_every": 500,
+            "checkpoint_every": 500,
+        }
+    )

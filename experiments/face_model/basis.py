@@ -1,0 +1,107 @@
+"""Principal components of weighted displacement fields, in a metric that favours landmarks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# Half of the metric's weight lies on the skin's area, half on the landmarks.
+LANDMARK_SHARE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Components:
+    """Principal components, strongest first.
+
+    Attributes:
+        basis: displacement fields, orthonormal in the metric.
+        std: standard deviation of each coefficient; `basis * std` is in mm.
+    """
+
+    basis: Float[np.ndarray, "V 3 C"]
+    std: Float[np.ndarray, " C"]
+
+
+def vertex_metric(
+    vertices: Float[np.ndarray, "V 3"],
+    triangles: Int[np.ndarray, "F 3"],
+    landmark_vertices: Int[np.ndarray, "68 3"],
+    landmark_weights: Float[np.ndarray, "68 3"],
+) -> Float[np.ndarray, " V"]:
+    """How much the displacement of each vertex counts.
+
+    Args:
+        vertices: the mean face in mm.
+        triangles: the triangles whose area counts.
+        landmark_vertices: vertices of the landmarks.
+        landmark_weights: their weights.
+
+    Returns:
+        Positive weights with sum 1.
+    """
+    corners = vertices[triangles]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.zeros(len(vertices))
+    np.add.at(area, triangles, np.linalg.norm(normal, axis=1)[:, None] / 6.0)
+    landmark = np.zeros(len(vertices))
+    np.add.at(landmark, landmark_vertices, landmark_weights)
+    area = np.maximum(area, 1e-3 * area.mean())
+    return (1 - LANDMARK_SHARE) * area / area.sum() + LANDMARK_SHARE * landmark / landmark.sum()
+
+
+def without_similarities(
+    fields: Float[np.ndarray, "K V 3"],
+    vertices: Float[np.ndarray, "V 3"],
+    metric: Float[np.ndarray, " V"],
+) -> Float[np.ndarray, "K V 3"]:
+    """Removes what a small rotation, translation or scaling of the mean face can explain.
+
+    Args:
+        fields: displacements in mm.
+        vertices: the mean face in mm.
+        metric: the weight of each vertex.
+
+    Returns:
+        The parts of the fields that are orthogonal, in the metric, to all seven motions.
+    """
+    centred = vertices - metric @ vertices
+    axes = np.eye(3)
+    motions = [np.broadcast_to(axis, centred.shape) for axis in axes]
+    motions += [np.cross(axis, centred) for axis in axes] + [centred]
+    root = np.sqrt(metric)[:, None]
+    orthonormal, _ = np.linalg.qr(np.stack([(root * m).ravel() for m in motions], axis=1))
+    flat = (root * fields).reshape(len(fields), -1)
+    flat = flat - (flat @ orthonormal) @ orthonormal.T
+    return flat.reshape(fields.shape) / root
+
+
+def principal_components(
+    fields: Float[np.ndarray, "K V 3"],
+    covariance: Float[np.ndarray, "K K"],
+    metric: Float[np.ndarray, " V"],
+    count: int,
+) -> Components:
+    """Principal components of random combinations of displacement fields.
+
+    Args:
+        fields: displacements in mm.
+        covariance: of the fields' weights.
+        metric: the weight of each vertex.
+        count: the number of components to keep.
+
+    Returns:
+        Components in descending order; the entry of largest magnitude of each is positive.
+    """
+    value, vector = np.linalg.eigh(covariance)
+    factor = vector * np.sqrt(np.maximum(value, 0.0))
+    root = np.repeat(np.sqrt(metric), 3)
+    flat = (factor.T @ fields.reshape(len(fields), -1)) * root
+    gram_value, gram_vector = np.linalg.eigh(flat @ flat.T)
+    strongest = np.argsort(-gram_value)[:count]
+    std = np.sqrt(gram_value[strongest])
+    basis = (gram_vector[:, strongest].T @ flat) / std[:, None]
+    peak = np.take_along_axis(basis, np.abs(basis).argmax(axis=1)[:, None], axis=1)
+    basis = basis * np.sign(peak) / root
+    return Components(basis.reshape(count, -1, 3).transpose(1, 2, 0), std)

@@ -1,0 +1,99 @@
+"""Where the 68 iBUG landmarks lie on the base mesh, and what each of them means.
+
+Each landmark of the subject's left half and of the midline is a weighted mean of up to three
+neighbouring hm08 vertices; the right half is their mirror image. The points are placed by their
+meaning in the 68-point mark-up as 300W-LP uses it in 3D: the jaw line runs on the head itself, from
+the ear along the edge of the mandible to the chin, and does not slide forward with the outline that
+a camera happens to see.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+# fmt: off
+LEFT_AND_MIDLINE = {
+    # The jaw line, from the chin to the ear.
+    8: {5296: 1.0},                                  # menton, the lowest point of the chin
+    9: {11899: 0.8, 7620: 0.1, 7616: 0.1},           # edge of the mandible beside the chin
+    10: {7593: 0.25, 10366: 0.15, 7619: 0.6},
+    11: {7462: 0.15, 7595: 0.15, 7594: 0.7},
+    12: {7460: 0.05, 7459: 0.45, 7596: 0.5},         # gonion, the angle of the mandible
+    13: {7613: 0.65, 7614: 0.25, 7597: 0.1},         # its ascending branch, at mouth level
+    14: {7571: 0.85, 11712: 0.05, 7574: 0.1},        # below the lobe
+    15: {12324: 0.5, 12347: 0.35, 12356: 0.15},      # before the lobe
+    16: {12342: 0.25, 12333: 0.15, 12163: 0.6},      # before the root of the ear, at eye level
+    # The upper edge of the brow, from the inner to the outer end.
+    22: {6980: 0.15, 6983: 0.5, 6956: 0.35},
+    23: {6979: 0.3, 6980: 0.6, 6953: 0.1},
+    24: {6998: 0.35, 6979: 0.45, 6981: 0.2},
+    25: {6999: 0.65, 6981: 0.1, 6982: 0.25},
+    26: {7023: 0.5, 7024: 0.35, 6986: 0.15},
+    # The nose.
+    27: {133: 0.5, 134: 0.5},                        # the bridge between the eyes
+    28: {131: 0.5, 5063: 0.5},                       # a third of the way down
+    29: {201: 0.5, 291: 0.5},                        # two thirds of the way down
+    30: {5054: 1.0},                                 # the tip
+    33: {317: 1.0},                                  # the foot of the columella
+    34: {7076: 1.0},                                 # the sill of the nostril
+    35: {7095: 1.0},                                 # the foot of the wing
+    # The eye: corners and lid margins.
+    42: {6853: 1.0},                                 # inner corner
+    43: {6838: 1.0},                                 # upper lid, inner third
+    44: {6784: 0.6, 6790: 0.4},                      # upper lid, outer third
+    45: {13376: 1.0},                                # outer corner
+    46: {6825: 1.0},                                 # lower lid, outer third
+    47: {6831: 1.0},                                 # lower lid, inner third
+    # The outer border of the lips.
+    51: {455: 1.0},                                  # the dip of Cupid's bow
+    52: {7210: 1.0},                                 # the peak of Cupid's bow
+    53: {7170: 1.0},                                 # half-way to the corner
+    54: {10404: 1.0},                                # the corner of the mouth
+    55: {7233: 0.35, 7166: 0.35, 7239: 0.3},         # lower lip, a third of the way
+    56: {7245: 0.7, 7241: 0.3},                      # lower lip, two thirds of the way
+    57: {496: 1.0},                                  # the middle of the lower lip
+    # The inner border of the lips.
+    62: {474: 1.0},                                  # upper lip, middle
+    63: {7227: 1.0},                                 # upper lip, between middle and corner
+    64: {7188: 1.0},                                 # where the lips part
+    65: {7242: 0.5, 7236: 0.5},                      # lower lip, between middle and corner
+    66: {493: 1.0},                                  # lower lip, middle
+}
+# fmt: on
+
+# The mirror image of each landmark.
+MIRRORED = np.concatenate(
+    [
+        np.arange(16, -1, -1),
+        np.arange(26, 16, -1),
+        np.arange(27, 31),
+        np.arange(35, 30, -1),
+        [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40],
+        [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55],
+        [64, 63, 62, 61, 60, 67, 66, 65],
+    ]
+)
+
+
+def landmark_rows(
+    mirror: Int[np.ndarray, " N"],
+) -> tuple[Int[np.ndarray, "68 3"], Float[np.ndarray, "68 3"]]:
+    """The 68 landmarks as weighted means of base-mesh vertices.
+
+    Args:
+        mirror: the mirror map of the base mesh.
+
+    Returns:
+        Vertex indices and weights; each row of weights sums to 1, unused places hold weight 0 of
+        the row's first vertex.
+    """
+    vertices = np.zeros((68, 3), dtype=np.int64)
+    weights = np.zeros((68, 3))
+    for landmark, row in LEFT_AND_MIDLINE.items():
+        vertices[landmark] = next(iter(row))
+        vertices[landmark, : len(row)] = list(row)
+        weights[landmark, : len(row)] = list(row.values())
+        vertices[MIRRORED[landmark]] = mirror[vertices[landmark]]
+        weights[MIRRORED[landmark]] = weights[landmark]
+    return vertices, weights

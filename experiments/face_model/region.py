@@ -1,0 +1,277 @@
+"""Which part of the base mesh is the face, with a smooth rim.
+
+The face is the skin in front of a superelliptic cylinder across the head: it takes in the forehead,
+both ears, the chin, the front of the throat and the mouth's cavity. Triangles that straddle the
+cylinder are cut exactly on it, so the rim is a smooth curve whatever the mesh's edges do. A vertex
+of the face is therefore either a vertex of the base mesh or a point on one of its edges, and the
+face is a sparse matrix times the base mesh: displacements are carried over by the same matrix.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+import scipy.spatial
+from jaxtyping import Float, Int
+
+from experiments.face_model.clipping import Cut, clip
+from experiments.face_model.makehuman import BaseMesh
+
+SKIN, EYE, MOUTH = 0, 1, 2
+
+# The cylinder in mm of the base mesh: centre (y, z), half axes (y, z) and exponent. Its front half
+# is open (the nose lies beyond it), its back passes behind the ears.
+RIM_CENTRE = (713.0, 125.0)
+RIM_HALF_AXES = (121.0, 98.0)
+RIM_EXPONENT = 2.6
+# A vertex closer to the cut than this share of one of its edges is moved onto the cut, which avoids
+# slivers.
+SNAP = 0.35
+
+NOSE_TIP = 297
+# The mouth's cavity is hung behind the lips in loops of 38 vertices, loop 0 at the contact of the
+# lips; at loop CAP_LOOP it is closed with a cap.
+CAVITY_FIRST_VERTEX, CAVITY_LOOP_STRIDE = 520, 17
+CAVITY_BACK = 707
+DARK_LOOP, CAP_LOOP = 2, 5
+# The skin lines the eye sockets behind the eyeballs.
+LEFT_SOCKET_BACK = 11915
+LEFT_EYE_GROUP = "helper-l-eye"
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """A triangle mesh whose vertices are linear in those of the base mesh.
+
+    Attributes:
+        matrix: the face's vertices from the base mesh's, rows sum to 1.
+        triangles: counter-clockwise seen from outside.
+        parts: SKIN, EYE or MOUTH for each triangle.
+        uv: texture coordinates.
+        uv_triangles: indices into `uv`, corner by corner as in `triangles`.
+        mirror: for each vertex the index of its mirror image.
+    """
+
+    matrix: scipy.sparse.csr_matrix
+    triangles: Int[np.ndarray, "F 3"]
+    parts: Int[np.ndarray, " F"]
+    uv: Float[np.ndarray, "U 2"]
+    uv_triangles: Int[np.ndarray, "F 3"]
+    mirror: Int[np.ndarray, " V"]
+
+
+def rim_field(vertices: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
+    """How far inside the rim a point is: positive inside, zero on the rim, negative behind it.
+
+    Args:
+        vertices: points of the base mesh in mm.
+
+    Returns:
+        A smooth function of y and z, without unit.
+    """
+    up = (vertices[:, 1] - RIM_CENTRE[0]) / RIM_HALF_AXES[0]
+    back = np.maximum(RIM_CENTRE[1] - vertices[:, 2], 0.0) / RIM_HALF_AXES[1]
+    radius = np.abs(up) ** RIM_EXPONENT + back**RIM_EXPONENT
+    return 1.0 - radius ** (1.0 / RIM_EXPONENT)
+
+
+def edge_loop(quads: Int[np.ndarray, "Q 4"], first: int, second: int) -> Int[np.ndarray, " n"]:
+    """Walks straight on through a quad mesh until the way is closed.
+
+    Args:
+        quads: vertex indices.
+        first: the vertex to start from.
+        second: the neighbour to walk to first.
+
+    Returns:
+        The vertices of the loop in the order of the walk.
+
+    Raises:
+        ValueError: if the walk meets a vertex without a unique way straight on.
+    """
+    loop = [first, second]
+    while True:
+        around = quads[np.any(quads == loop[-1], axis=1)]
+        beside = around[np.any(around == loop[-2], axis=1)]
+        row, column = np.nonzero(around == loop[-1])
+        neighbours = np.concatenate([around[row, column - 1], around[row, (column + 1) % 4]])
+        ahead = np.setdiff1d(neighbours, beside)
+        if len(ahead) != 1:
+            raise ValueError(f"There is no way straight on at vertex {loop[-1]} of the base mesh.")
+        if ahead[0] == first:
+            return np.array(loop)
+        loop.append(int(ahead[0]))
+
+
+def cavity_loop(mesh: BaseMesh, number: int) -> Int[np.ndarray, " 38"]:
+    """One loop of the mouth's cavity, from its upper midline vertex round by the right side."""
+    first = CAVITY_FIRST_VERTEX + CAVITY_LOOP_STRIDE * number
+    return edge_loop(mesh.quads[mesh.group("body")], first, first + 1)
+
+
+def triangulate(
+    vertices: Float[np.ndarray, "N 3"], quads: Int[np.ndarray, "Q 4"]
+) -> Int[np.ndarray, "T 3"]:
+    """Splits quads along their shorter diagonal.
+
+    Args:
+        vertices: positions.
+        quads: vertex indices.
+
+    Returns:
+        (2 Q, 3) corner numbers 0-3 within the quads; rows 2i and 2i+1 belong to quad i.
+    """
+    corners = vertices[quads]
+    first = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=-1)
+    second = np.linalg.norm(corners[:, 1] - corners[:, 3], axis=-1)
+    split = np.where(
+        (first <= second)[:, None, None], [[0, 1, 2], [0, 2, 3]], [[0, 1, 3], [1, 2, 3]]
+    )
+    return split.reshape(-1, 3)
+
+
+def _triangle_soup(
+    mesh: BaseMesh, quad_index: np.ndarray
+) -> tuple[Int[np.ndarray, "T 3"], Int[np.ndarray, "T 3"]]:
+    """The vertex and texture indices of the triangles of some quads."""
+    quads, uv_quads = mesh.quads[quad_index], mesh.uv_quads[quad_index]
+    split = triangulate(mesh.vertices, quads)
+    row = np.repeat(np.arange(len(quads)), 2)[:, None]
+    return quads[row, split], uv_quads[row, split]
+
+
+def flood(
+    quads: Int[np.ndarray, "Q 4"], seed: int, allowed: np.ndarray
+) -> Int[np.ndarray, " n"]:
+    """The vertices that can be reached from a seed along edges between allowed vertices.
+
+    Args:
+        quads: vertex indices.
+        seed: the vertex to start from.
+        allowed: (N,) bool.
+
+    Returns:
+        The reached vertices, ascending.
+    """
+    start = quads.ravel()
+    end = np.roll(quads, -1, axis=1).ravel()
+    open_edge = allowed[start] & allowed[end]
+    graph = scipy.sparse.coo_matrix(
+        (np.ones(open_edge.sum()), (start[open_edge], end[open_edge])), (len(allowed),) * 2
+    )
+    _, component = scipy.sparse.csgraph.connected_components(graph, directed=False)
+    return np.flatnonzero(component == component[seed])
+
+
+def hidden_skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, " n"]:
+    """Vertices of the skin that no view shows: behind the eyeballs and deep in the mouth."""
+    skin = mesh.quads[mesh.group("body")]
+    eye = mesh.vertices[np.unique(mesh.quads[mesh.group(LEFT_EYE_GROUP)])]
+    behind_eye = mesh.vertices[:, 2] < eye[:, 2].mean()
+    socket = flood(skin, LEFT_SOCKET_BACK, behind_eye)
+    in_front_of_cap = np.ones(len(mesh.vertices), dtype=bool)
+    in_front_of_cap[cavity_loop(mesh, CAP_LOOP)] = False
+    cavity = flood(skin, CAVITY_BACK, in_front_of_cap)
+    return np.concatenate([socket, mirror[socket], cavity])
+
+
+def mouth_cap(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, "T 3"]:
+    """Triangles that close the mouth's cavity, mirror-symmetric and facing forward.
+
+    Args:
+        mesh: the base mesh.
+        mirror: the mirror map of its vertices.
+
+    Returns:
+        Vertex indices.
+    """
+    loop = cavity_loop(mesh, CAP_LOOP)
+    right = loop[: len(loop) // 2 + 1]  # from the top by the right corner to the bottom
+    top, bottom = right[: len(right) // 2], right[: len(right) // 2 - 1 : -1]
+    quads = np.stack([top[:-1], top[1:], bottom[1:], bottom[:-1]], axis=1)
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    return np.concatenate([triangles, mirror[triangles][:, ::-1]])
+
+
+def _skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Cut:
+    """The skin inside the rim, without what no view shows."""
+    field = rim_field(mesh.vertices)
+    quads = mesh.group("body")
+    face = np.zeros(len(mesh.vertices), dtype=bool)
+    near_face = np.zeros_like(face)
+    near_face[mesh.quads[quads][np.any(field[mesh.quads[quads]] > 0, axis=1)]] = True
+    face[flood(mesh.quads[quads], NOSE_TIP, near_face)] = True
+    face[hidden_skin(mesh, mirror)] = False
+    quads = quads[np.all(face[mesh.quads[quads]], axis=1)]
+    return clip(field, *_triangle_soup(mesh, quads), len(mesh.uv), SNAP)
+
+
+def _eyes(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> tuple[np.ndarray, np.ndarray]:
+    """The vertex and texture indices of the front halves of the eyeballs."""
+    quads = mesh.group(LEFT_EYE_GROUP)
+    depth = mesh.vertices[mesh.quads[quads], 2]
+    front = quads[np.all(depth > depth.mean() - 1.0, axis=1)]
+    triangles, uv_triangles = _triangle_soup(mesh, front)
+    right = mirror[triangles][:, ::-1]
+    texture_of = np.zeros(len(mesh.vertices), dtype=np.int64)
+    texture_of[mesh.quads] = mesh.uv_quads
+    return np.concatenate([triangles, right]), np.concatenate([uv_triangles, texture_of[right]])
+
+
+def face_region(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Region:
+    """Cuts the face out of the base mesh.
+
+    Args:
+        mesh: the base mesh, mm.
+        mirror: the mirror map of its vertices.
+
+    Returns:
+        Skin, the front halves of the eyeballs and the lining of the mouth.
+    """
+    skin = _skin(mesh, mirror)
+    eyes, uv_eyes = _eyes(mesh, mirror)
+    cap = mouth_cap(mesh, mirror)
+    texture_of = np.zeros(len(mesh.vertices), dtype=np.int64)
+    texture_of[mesh.quads] = mesh.uv_quads
+    triangles = np.concatenate([skin.triangles, eyes, cap])
+    uv_triangles = np.concatenate([skin.uv_triangles, uv_eyes, texture_of[cap]])
+    dark = np.concatenate([cavity_loop(mesh, k) for k in range(DARK_LOOP, CAP_LOOP + 1)])
+    parts = np.full(len(triangles), SKIN)
+    parts[np.all(np.isin(triangles, dark), axis=1)] = MOUTH
+    parts[len(skin.triangles) : len(skin.triangles) + len(eyes)] = EYE
+
+    used, triangles = np.unique(triangles, return_inverse=True)
+    uv_used, uv_triangles = np.unique(uv_triangles, return_inverse=True)
+    matrix = skin.matrix[used]
+    return Region(
+        matrix=matrix,
+        triangles=triangles.reshape(-1, 3),
+        parts=parts,
+        uv=skin.uv_matrix[uv_used] @ mesh.uv,
+        uv_triangles=uv_triangles.reshape(-1, 3),
+        mirror=mirrored_vertices(matrix @ mesh.vertices),
+    )
+
+
+def mirrored_vertices(vertices: Float[np.ndarray, "V 3"]) -> Int[np.ndarray, " V"]:
+    """The mirror map of a symmetric set of points.
+
+    Args:
+        vertices: points in mm, symmetric in x to 0.01 mm.
+
+    Returns:
+        For each point the index of its mirror image.
+
+    Raises:
+        ValueError: if a point has no mirror image, or two share one.
+    """
+    distance, mirror = scipy.spatial.cKDTree(vertices).query(vertices * [-1.0, 1.0, 1.0])
+    if distance.max() > 0.01:
+        worst = vertices[distance.argmax()]
+        raise ValueError(f"The vertex at {worst} mm has no mirror image ({distance.max():.3f} mm).")
+    if not np.array_equal(mirror[mirror], np.arange(len(mirror))):
+        raise ValueError("Two vertices coincide, so the mirror map is not an involution.")
+    return mirror

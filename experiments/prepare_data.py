@@ -1,0 +1,55 @@
+"""Prepares annotated face crops for training: fits the face model to their landmarks and stores everything.
+
+  python experiments/prepare_data.py --source_dir=FOLDER --data_dir=DATA
+
+FOLDER holds `images.zip` (120x120 face crops) and `annotations.npz` with `names` (N,), `pts68` (N, 68, 2) in crop
+pixels, nan where a point is missing, and `visibility` (N, 68): 0 not labelled, 1 hidden, 2 visible. The result is a
+TFDS data set (array_record, readable without TensorFlow) under DATA, for `experiments/train.py`.
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+import tqdm
+from absl import app, flags
+
+from twodasl_jax import face_model
+from twodasl_jax.data.annotations import read_annotations
+from twodasl_jax.data.faces_2d import Faces2D, Faces2DSource
+from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
+from twodasl_jax.errors import InputError
+
+_SOURCE = flags.DEFINE_string("source_dir", None, "Folder of images.zip and annotations.npz.", required=True)
+_DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.", required=True)
+
+
+def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
+    """Reads, fits and stores one data set; says what came out."""
+    model = face_model.embedded_face_model()
+    crops = read_annotations(source_dir)
+    progress = lambda chunks: tqdm.tqdm(chunks, desc="Fitting the face model", unit="chunk")  # noqa: E731
+    fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
+    source = Faces2DSource(source_dir / "images.zip", crops, fits, face_model.digest(model))
+    data_dir.mkdir(parents=True, exist_ok=True)
+    Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
+    quartiles = np.percentile(100 * fits.error, [25, 50, 75, 95])
+    turned = np.degrees(np.abs(fits.yaw))
+    print(f"{len(crops.names)} faces in {data_dir}")
+    print("misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(*quartiles))
+    print("|yaw| up to 30, 60, 90 degrees: {} {} {}".format(*np.histogram(turned, [0, 30, 60, 181])[0]))
+
+
+def main(argv: list[str]) -> int:
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    try:
+        prepare(pathlib.Path(_SOURCE.value), pathlib.Path(_DATA.value))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,44 @@
+"""Fixtures of all tests: a face model made from formulas, and the data sets where they lie beside the project."""
+
+import pathlib
+
+import hypothesis
+import numpy as np
+import pytest
+
+from tests import synthetic_model
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
+
+hypothesis.settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, max_examples=50
+)
+hypothesis.settings.load_profile("repeatable")
+
+_GOLDEN = pathlib.Path(__file__).parent / "golden"
+_SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def face_model():
+    """A `MorphableModel` of 221 vertices with 40 shape and 10 expression components."""
+    return MorphableModel(**synthetic_model.arrays())
+
+
+@pytest.fixture(scope="session")
+def small_landmark_space(face_model):
+    """The 68 landmarks of `face_model` with 6 shape and 3 expression components."""
+    return landmark_space(truncate(face_model, shape_count=6, expression_count=3))
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of the data sets, which are not part of the project; skips where it is absent."""
+    if not _SHARED_DATA.is_dir():
+        pytest.skip(f"the data sets are not at {_SHARED_DATA}")
+    return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Reads a golden file by name; `tests/golden/make_golden.py` writes them."""
+    return lambda name: dict(np.load(_GOLDEN / f"{name}.npz"))

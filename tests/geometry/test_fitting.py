@@ -1,0 +1,187 @@
+"""Fits to synthetic landmarks: what is known comes back, whatever is missing, far off or in depth ambiguous."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import scipy.optimize
+from scipy.spatial.transform import Rotation
+
+from twodasl_jax.geometry import fitting
+from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
+from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.rotation import euler_from_rotation, rotation_from_euler
+
+YAW_PITCH_ROLL = [(0, 0, 0), (25, -10, 5), (-25, 15, -40), (55, 0, 20), (-55, -20, 0), (80, 5, 0)]
+FACES = len(YAW_PITCH_ROLL)
+SIGMA = np.array(0.1, np.float32)
+LEAST_SQUARES = np.array(np.inf, np.float32)
+EVERY_POINT = np.ones(68, np.float32)
+
+fit_landmarks = jax.jit(fitting.fit_landmarks, static_argnames="iterations")
+fit_many = jax.jit(jax.vmap(fitting.fit_landmarks, in_axes=(None, 0, None, None)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """What the landmarks of some faces were made from."""
+
+    shape: np.ndarray
+    expression: np.ndarray
+    camera: WeakPerspective
+    landmarks: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def faces(small_landmark_space):
+    random = np.random.default_rng(0)
+    shape = random.normal(size=(FACES, 6)).astype("f")
+    expression = random.normal(size=(FACES, 3)).astype("f")
+    camera = WeakPerspective(
+        random.uniform(0.4, 0.6, FACES).astype("f"),
+        np.asarray(rotation_from_euler(np.radians(YAW_PITCH_ROLL).astype("f"))),
+        np.concatenate([random.uniform(50, 70, (FACES, 2)), np.zeros((FACES, 1))], -1).astype("f"),
+    )
+    points = synthesize(small_landmark_space, shape, expression)
+    landmarks = np.asarray(picture_from_model(camera, points))[..., :2]
+    return Faces(shape, expression, camera, landmarks)
+
+
+@pytest.fixture(scope="module")
+def fits(small_landmark_space, faces):
+    return fit_many(small_landmark_space, faces.landmarks, EVERY_POINT, SIGMA)
+
+
+def one(tree, index):
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+
+
+def cost_in_numpy(space, landmarks, weights, sigma, outlier_scale, fit):
+    points = np.asarray(space.mean, float)
+    points = points + space.shape_basis @ (space.shape_std * fit.shape)
+    points = points + space.expression_basis @ (space.expression_std * fit.expression)
+    x, y, _ = fit.camera.scale * np.asarray(fit.camera.rotation) @ points.T
+    predicted = np.stack([x, -y], axis=-1) + fit.camera.translation[:2]
+    squared = weights * np.sum((predicted - landmarks) ** 2, axis=-1) / sigma**2
+    if np.isfinite(outlier_scale):
+        squared = outlier_scale**2 * np.log(1 + squared / outlier_scale**2)
+    return np.nansum(squared) + np.sum(fit.shape**2) + np.sum(fit.expression**2)
+
+
+def test_a_rigid_face_by_hand():
+    corners = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10], [-10, -5, -20]], "f")
+    rigid = ShapeSpace(
+        corners, np.zeros((5, 3, 0), "f"), np.zeros(0, "f"), np.zeros((5, 3, 0), "f"), np.zeros(0, "f")
+    )
+    landmarks = np.array([[50, 60], [70, 60], [50, 40], [50, 60], [30, 70]], "f")
+    fit = fit_landmarks(rigid, landmarks, np.ones(5, "f"), SIGMA)
+    np.testing.assert_allclose(fit.camera.scale, 2, rtol=1e-4)
+    np.testing.assert_allclose(fit.camera.rotation, np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(fit.camera.translation, [50, 60, 0], atol=1e-2)
+
+
+def test_pose_and_coefficients_come_back(faces, fits):
+    angles = np.degrees(euler_from_rotation(fits.camera.rotation))
+    np.testing.assert_allclose(angles, YAW_PITCH_ROLL, atol=0.5)
+    np.testing.assert_allclose(fits.camera.scale, faces.camera.scale, rtol=5e-3)
+    np.testing.assert_allclose(fits.camera.translation, faces.camera.translation, atol=0.2)
+    np.testing.assert_allclose(fits.shape, faces.shape, atol=0.1)
+    np.testing.assert_allclose(fits.expression, faces.expression, atol=0.1)
+
+
+def test_the_batch_equals_the_loop(small_landmark_space, faces, fits):
+    for index in (0, 4):
+        fit = fit_landmarks(small_landmark_space, faces.landmarks[index], EVERY_POINT, SIGMA)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), fit, one(fits, index)
+        )
+
+
+@pytest.mark.parametrize("index", range(FACES))
+def test_the_nose_is_in_front_of_the_ears(small_landmark_space, fits, index):
+    """Both depth signs explain the picture nearly equally well; the reflected head would look away."""
+    fit = one(fits, index)
+    points = synthesize(small_landmark_space, fit.shape, fit.expression)
+    depth = np.asarray(picture_from_model(fit.camera, points))[:, 2]
+    assert depth[30] > min(depth[0], depth[16])
+    assert np.sign(fit.camera.rotation[0, 2]) == -np.sign(YAW_PITCH_ROLL[index][0]) or index == 0
+
+
+def test_missing_points_have_no_say(small_landmark_space, faces):
+    missing = [3, 20, 40, 66]
+    with_gaps, elsewhere, weights = faces.landmarks[1].copy(), faces.landmarks[1].copy(), EVERY_POINT.copy()
+    with_gaps[missing[:2]], with_gaps[missing[2:], 0] = np.nan, np.nan
+    elsewhere[missing], weights[missing] = 1e3, 0
+    fit = fit_landmarks(small_landmark_space, with_gaps, EVERY_POINT, SIGMA)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(fit))
+    np.testing.assert_allclose(fit.shape, faces.shape[1], atol=0.1)
+    weightless = fit_landmarks(small_landmark_space, elsewhere, weights, SIGMA)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), fit, weightless
+    )
+
+
+def test_a_wild_point_misleads_least_squares_but_not_the_robust_fit(small_landmark_space, faces):
+    landmarks = faces.landmarks[1].copy()
+    landmarks[8] += (40, -30)
+
+    def worst_coefficient(outlier_scale):
+        fit = fit_landmarks(small_landmark_space, landmarks, EVERY_POINT, SIGMA, outlier_scale)
+        return np.abs(fit.shape - faces.shape[1]).max()
+
+    assert worst_coefficient(np.array(3, "f")) < 0.15
+    assert worst_coefficient(LEAST_SQUARES) > 1
+
+
+@pytest.mark.parametrize("outlier_scale", [np.inf, 2.0])
+def test_the_cost_is_the_documented_sum_and_below_the_start(
+    small_landmark_space, faces, outlier_scale
+):
+    random = np.random.default_rng(1)
+    landmarks = faces.landmarks[2] + random.normal(size=(68, 2)).astype("f")
+    weights = random.uniform(0.2, 1, 68).astype("f")
+    scale = np.array(outlier_scale, "f")
+    arguments = (small_landmark_space, landmarks, weights, SIGMA * 10, scale)
+    costs = [fit_landmarks(*arguments, iterations=count).cost for count in (0, 2)]
+    fit = one(fit_landmarks(*arguments), ())
+    np.testing.assert_allclose(fit.cost, cost_in_numpy(*arguments, fit), rtol=1e-4)
+    assert fit.cost <= costs[1] <= costs[0]
+
+
+def test_scipy_finds_nothing_better(small_landmark_space, faces):
+    space = small_landmark_space
+    landmarks = faces.landmarks[3] + np.random.default_rng(2).normal(size=(68, 2)).astype("f")
+    fit = fit_landmarks(space, landmarks, EVERY_POINT, SIGMA * 10)
+
+    def residuals(numbers):
+        points = space.mean + space.shape_basis @ (space.shape_std * numbers[6:12])
+        points = points + space.expression_basis @ (space.expression_std * numbers[12:])
+        turned = Rotation.from_rotvec(numbers[:3]).apply(points) * numbers[3]
+        predicted = turned[:, :2] * [1, -1] + numbers[4:6]
+        return np.concatenate([np.ravel(predicted - landmarks), numbers[6:]])
+
+    truth = one(faces.camera, 3)
+    turn = Rotation.from_matrix(truth.rotation).as_rotvec()
+    start = [*turn, truth.scale, *truth.translation[:2], *faces.shape[3], *faces.expression[3]]
+    best = scipy.optimize.least_squares(residuals, start, x_scale=np.maximum(np.abs(start), 0.1))
+    np.testing.assert_allclose(fit.cost, 2 * best.cost, rtol=1e-3)
+
+
+def test_the_gradient_is_finite_beside_missing_points(small_landmark_space, faces):
+    landmarks = faces.landmarks[0].copy()
+    landmarks[5] = np.nan
+
+    def total(landmarks):
+        fit = fitting.fit_landmarks(small_landmark_space, landmarks, EVERY_POINT, 0.1, iterations=2)
+        return sum(leaf.sum() for leaf in jax.tree.leaves(fit))
+
+    gradient = np.asarray(jax.jit(jax.grad(total))(landmarks))
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[5], 0)
+    assert np.abs(gradient).max() > 0
+
+
+def test_a_whole_model_in_place_of_its_landmarks_raises(face_model, faces):
+    with pytest.raises(ValueError, match="68 landmarks for a space of 221 points"):
+        fitting.fit_landmarks(face_model, faces.landmarks[0], EVERY_POINT, SIGMA)

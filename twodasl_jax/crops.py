@@ -1,0 +1,58 @@
+"""Photo to crop: exactly the given box, resized to what the network sees."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+from twodasl_jax.array_types import typed
+from twodasl_jax.errors import BoxError
+from twodasl_jax.geometry.frames import CROP_SIZE
+
+# A face box that is many times larger than its photo is a mistake, and would need as much memory.
+_LARGEST_RELATIVE_SIDE = 4.0
+
+
+@typed
+def crop_photo(
+    photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
+) -> UInt8[np.ndarray, "120 120 3"]:
+    """Returns the box of a photo as a 120x120 crop, area-averaged where it shrinks; outside is black.
+
+    Args:
+      photo: (H, W, 3) RGB.
+      box: x0, y0, x1, y1, image frame; it may leave the photo and need not be square.
+
+    Raises:
+      BoxError: see `check_box`.
+    """
+    check_box(box, photo.shape[1], photo.shape[0])
+    left, top = (math.floor(edge) for edge in box[:2])
+    right, bottom = (math.ceil(edge) for edge in box[2:])
+    region = Image.fromarray(photo).crop((left, top, right, bottom))
+    inside = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=tuple(map(float, inside)))
+    return np.asarray(resized)
+
+
+@typed
+def check_box(box: Float[np.ndarray, "4"], width: int, height: int) -> None:
+    """Raises where a box cannot be cropped from a photo of this size.
+
+    Raises:
+      BoxError: the box is not finite, has no area, lies outside the photo, or is far larger than it.
+    """
+    shown = "(" + ", ".join(f"{edge:g}" for edge in box) + ")"
+    if not np.isfinite(box).all():
+        raise BoxError(f"box {shown} has edges that are not finite")
+    x0, y0, x1, y1 = box
+    if x1 <= x0 or y1 <= y0:
+        raise BoxError(f"box {shown} has no area: pass x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+    if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+        raise BoxError(f"box {shown} lies outside the photo of {width}x{height} pixels")
+    if max(x1 - x0, y1 - y0) > _LARGEST_RELATIVE_SIDE * max(width, height):
+        raise BoxError(
+            f"box {shown} is more than {_LARGEST_RELATIVE_SIDE:g} times as large as the photo of "
+            f"{width}x{height} pixels"
+        )

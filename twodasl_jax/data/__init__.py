@@ -1,0 +1,1 @@
+"""Annotated face crops: read, cleaned, fitted, stored (TFDS, array_record), fed (Grain) and augmented."""

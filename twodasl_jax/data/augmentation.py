@@ -1,0 +1,186 @@
+"""Random changes of annotated crops, pure and on the device: geometry, mirror, colour, erasing, landmark map."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Key
+
+from twodasl_jax.array_types import Array, typed
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
+from twodasl_jax.geometry.mirroring import (
+    LANDMARK_MIRROR,
+    CoefficientMirror,
+    mirror_coefficients,
+    mirror_landmarks,
+)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Faces:
+    """Annotated crops.
+
+    Attributes:
+      image: (..., 120, 120, 3) RGB, 0 to 255.
+      landmarks: (..., 68, 2) 2D labels, crop frame; nan where missing.
+      visible: (..., 68) which labels are neither missing nor hidden.
+      coefficients: (pseudo) 3D annotation.
+    """
+
+    image: Float[Array, "*batch 120 120 3"]
+    landmarks: Float[Array, "*batch 68 2"]
+    visible: Bool[Array, "*batch 68"]
+    coefficients: Coefficients
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """How far crops are changed. All draws are independent.
+
+    Attributes:
+      rotation: standard deviation in degrees, in the plane of the picture.
+      log_scale: standard deviation of the logarithm of the size.
+      shift: standard deviation of either coordinate, in crop pixels.
+      mirror: probability.
+      colour: standard deviation of the logarithms of contrast and of each channel's gain.
+      grey: probability of losing all colour.
+      erase: probability of one random rectangle.
+    """
+
+    rotation: float = 0.0
+    log_scale: float = 0.0
+    shift: float = 0.0
+    mirror: float = 0.0
+    colour: float = 0.0
+    grey: float = 0.0
+    erase: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LandmarkInput:
+    """What the landmark map of a training example shows.
+
+    Attributes:
+      share: probability that it shows landmarks at all.
+      noise: standard deviation of a coordinate, crop pixels.
+      dropped: probability that a point is left out.
+    """
+
+    share: float = 0.5
+    noise: float = 1.0
+    dropped: float = 0.1
+
+
+@typed
+def augment(
+    key: Key[Array, ""], faces: Faces, mirror: CoefficientMirror, settings: Augmentation
+) -> Faces:
+    """Returns randomly changed copies of a batch of faces, annotations included."""
+    keys = jax.random.split(key, faces.image.shape[0])
+    return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(keys, faces)
+
+
+def _augment_one(key, face: Faces, mirror: CoefficientMirror, settings: Augmentation) -> Faces:
+    keys = jax.random.split(key, 4)
+    flip = jax.random.bernoulli(keys[0], settings.mirror)
+    face = jax.tree.map(
+        lambda flipped, plain: jnp.where(flip, flipped, plain), mirror_face(face, mirror), face
+    )
+    face = move_face(face, _random_similarity(keys[1], settings))
+    image = _recolour(keys[2], face.image, settings)
+    return dataclasses.replace(face, image=_erase(keys[3], image, settings.erase))
+
+
+@typed
+def mirror_face(face: Faces, mirror: CoefficientMirror) -> Faces:
+    """Returns one face as seen in a mirror."""
+    return Faces(
+        image=face.image[:, ::-1],
+        landmarks=mirror_landmarks(face.landmarks),
+        visible=face.visible[LANDMARK_MIRROR],
+        coefficients=mirror_coefficients(face.coefficients, mirror),
+    )
+
+
+@typed
+def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
+    """Returns one face moved in its crop; what comes in from outside is black.
+
+    Args:
+      face: one face, without leading axes.
+      similarity: [s R | t], crop frame to crop frame.
+    """
+    linear, shift = similarity[:, :2], similarity[:, 2]
+    affine = face.coefficients.affine
+    depth_scale = jnp.sqrt(linear[0, 0] ** 2 + linear[1, 0] ** 2)
+    plane = linear @ affine[:2]
+    plane = plane.at[:, 3].add(shift)
+    coefficients = dataclasses.replace(
+        face.coefficients, affine=jnp.concatenate([plane, depth_scale * affine[2:]])
+    )
+    return Faces(
+        image=_warp(face.image, similarity),
+        landmarks=face.landmarks @ linear.T + shift,
+        visible=face.visible,
+        coefficients=coefficients,
+    )
+
+
+def _warp(image: Float[Array, "H W 3"], similarity: Float[Array, "2 3"]) -> Float[Array, "H W 3"]:
+    """Moves a picture by bilinear sampling at the centres of its pixels."""
+    height, width, _ = image.shape
+    inverse = jnp.linalg.inv(similarity[:, :2])
+    y, x = jnp.meshgrid(jnp.arange(height) + 0.5, jnp.arange(width) + 0.5, indexing="ij")
+    source = jnp.tensordot(inverse, jnp.stack([x, y]) - similarity[:, 2, None, None], axes=1) - 0.5
+    sample = lambda channel: jax.scipy.ndimage.map_coordinates(channel, source[::-1], order=1)  # noqa: E731
+    return jax.vmap(sample, in_axes=-1, out_axes=-1)(image)
+
+
+def _random_similarity(key, settings: Augmentation) -> Float[Array, "2 3"]:
+    angle, log_scale, *shift = jax.random.normal(key, (4,))
+    angle = jnp.radians(settings.rotation) * angle
+    cosine, sine = jnp.exp(settings.log_scale * log_scale) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    linear = jnp.array([[cosine, -sine], [sine, cosine]])
+    centre = jnp.full(2, CROP_SIZE / 2)
+    moved_centre = centre + settings.shift * jnp.stack(shift)
+    return jnp.concatenate([linear, (moved_centre - linear @ centre)[:, None]], axis=1)
+
+
+def _recolour(key, image: Float[Array, "H W 3"], settings: Augmentation) -> Float[Array, "H W 3"]:
+    keys = jax.random.split(key, 3)
+    contrast = jnp.exp(settings.colour * jax.random.normal(keys[0]))
+    gains = jnp.exp(settings.colour * jax.random.normal(keys[1], (3,)))
+    grey = jnp.broadcast_to(jnp.mean(image, axis=-1, keepdims=True), image.shape)
+    image = jnp.where(jax.random.bernoulli(keys[2], settings.grey), grey, image)
+    mean = jnp.mean(image)
+    return jnp.clip((mean + contrast * (image - mean)) * gains, 0.0, 255.0)
+
+
+def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array, "H W 3"]:
+    """Paints one rectangle of up to a third of each side in one colour."""
+    keys = jax.random.split(key, 4)
+    size = jnp.array(image.shape[:2])
+    half = size / 6 * jax.random.uniform(keys[0], (2,), minval=0.2)
+    centre = size * jax.random.uniform(keys[1], (2,))
+    rows, columns = (
+        jnp.abs(jnp.arange(n) + 0.5 - centre[axis]) < half[axis] for axis, n in enumerate(image.shape[:2])
+    )
+    inside = rows[:, None] & columns & jax.random.bernoulli(keys[2], probability)
+    return jnp.where(inside[..., None], jax.random.uniform(keys[3], (3,), maxval=255.0), image)
+
+
+@typed
+def random_landmark_map(
+    key: Key[Array, ""], landmarks: Float[Array, "B 68 2"], settings: LandmarkInput
+) -> Float[Array, "B 120 120"]:
+    """Draws the inner landmarks as a detector might have found them, or nothing at all."""
+    shown, noise, dropped = jax.random.split(key, 3)
+    points = landmarks[:, INNER_POINTS]
+    count = points.shape[:2]
+    missing = jax.random.bernoulli(dropped, settings.dropped, count)
+    missing |= ~jax.random.bernoulli(shown, settings.share, (count[0], 1))
+    points = points + settings.noise * jax.random.normal(noise, points.shape)
+    return hard_landmark_map(jnp.where(missing[..., None], jnp.nan, points))

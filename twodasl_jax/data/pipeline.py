@@ -1,0 +1,51 @@
+"""Endless, exactly resumable batches from prepared data sets, by Grain."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grain
+import numpy as np
+
+# Bounds of |yaw| in degrees: nearly frontal, half profile, profile, as AFLW2000-3D is scored.
+_YAW_BOUNDS = (30.0, 60.0)
+_ARRAYS = ("image", "landmarks", "visibility", "vector")
+
+
+def training_batches(
+    source: Sequence[dict[str, Any]],
+    yaw: np.ndarray,
+    batch_size: int,
+    yaw_shares: tuple[float, float, float],
+    seed: int,
+) -> grain.IterDataset:
+    """Returns batches in which frontal, half-profile and profile faces have fixed shares.
+
+    Args:
+      source: records of `faces_2d`, random access.
+      yaw: yaw of each record that may be drawn, radians; nan leaves a record out.
+      batch_size: examples a batch.
+      yaw_shares: share of |yaw| up to 30, up to 60 and beyond 60 degrees; sums to one.
+      seed: of the order.
+    """
+    bins = np.digitize(np.degrees(np.abs(yaw)), _YAW_BOUNDS)
+    datasets, shares = [], []
+    for index, share in enumerate(yaw_shares):
+        rows = np.flatnonzero((bins == index) & ~np.isnan(yaw))
+        if share > 0 and len(rows):
+            picked = grain.MapDataset.source(rows).seed(seed + index).shuffle().repeat()
+            datasets.append(picked.map(lambda row: _arrays(source[int(row)])))
+            shares.append(share)
+    mixed = grain.MapDataset.mix(datasets, np.array(shares) / np.sum(shares))
+    return mixed.batch(batch_size).to_iter_dataset(
+        grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
+    )
+
+
+def stacked(source: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns a whole (small) data set as arrays."""
+    records = [_arrays(source[row]) for row in range(len(source))]
+    return {name: np.stack([record[name] for record in records]) for name in _ARRAYS}
+
+
+def _arrays(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {name: record[name] for name in _ARRAYS}

@@ -1,0 +1,64 @@
+"""Landmark error of AFLW2000-3D: normalised mean error (NME), yaw bins, balanced mean, bootstrap interval."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from twodasl_jax.array_types import typed
+
+_YAW_BOUNDS = (30.0, 60.0)
+
+
+class YawBinnedError(NamedTuple):
+    """NME in percent.
+
+    Attributes:
+      bins: mean over the images with |yaw| in [0, 30], (30, 60] and (60, 90] degrees.
+      balanced: mean of the three bins.
+      overall: mean over all images.
+    """
+
+    bins: tuple[float, float, float]
+    balanced: float
+    overall: float
+
+
+@typed
+def normalized_mean_error(
+    predicted: Float[np.ndarray, "N P D"], truth: Float[np.ndarray, "N P D"]
+) -> Float[np.ndarray, " N"]:
+    """Returns the mean point distance over sqrt(width * height) of the true points' box, in percent.
+
+    Args:
+      predicted: (N, P, 2 or 3) points. In 3D, the mean of z is aligned, because only depth differences are known.
+      truth: (N, P, 2 or 3) annotated points; the box is that of x and y.
+    """
+    extent = np.ptp(truth[..., :2], axis=1)
+    size = np.sqrt(extent[:, 0] * extent[:, 1])
+    difference = predicted - truth
+    difference[..., 2:] -= difference[..., 2:].mean(axis=1, keepdims=True)
+    return 100 * np.linalg.norm(difference, axis=-1).mean(axis=-1) / size
+
+
+@typed
+def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) -> YawBinnedError:
+    """Returns means of per-image errors over the yaw bins of AFLW2000-3D; yaw in degrees."""
+    bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
+    first, second, third = (float(errors[bins == index].mean()) for index in range(3))
+    return YawBinnedError((first, second, third), (first + second + third) / 3, float(errors.mean()))
+
+
+@typed
+def balanced_interval(
+    errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"], draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95 % interval of the balanced mean by bootstrap over the images of each yaw bin."""
+    generator = np.random.default_rng(seed)
+    bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
+    means = [
+        generator.choice(errors[bins == index], (draws, int((bins == index).sum()))).mean(axis=1)
+        for index in range(3)
+    ]
+    low, high = np.percentile(np.mean(means, axis=0), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,176 @@
+"""The coefficient vectors of the field and what they mean: codecs without loss, and whitening.
+
+    layout     numbers                                                        frame of the pose
+    official   [P (3x4, row-major), shape, expression]; 12 + 40 + 10 = 62     crop, y up
+    paper      [f, t (2), Pi (3x3, row-major), shape, expression]; the same   crop, y up
+    pose7      [pitch, yaw, roll, t_x, t_y, t_z, f] of 300W-LP's `Pose_Para`  image, y up
+
+"y up" is MATLAB's habit of the original data: a picture of H rows has y_up = H + 1 - y_down, so 121 - y in the
+crop. `Coefficients` holds the same content in this package's own frames (y down).
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from twodasl_jax.array_types import Array, typed
+from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.geometry.projection import (
+    WeakPerspective,
+    affine_from_camera,
+    camera_from_affine,
+)
+from twodasl_jax.geometry.rotation import euler_from_rotation, rotation_from_euler
+
+POSE_COUNT = 12
+SHAPE_COUNT = 40
+EXPRESSION_COUNT = 10
+VECTOR_SIZE = POSE_COUNT + SHAPE_COUNT + EXPRESSION_COUNT
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Coefficients:
+    """What the network regresses: a pose and the coefficients of the face model.
+
+    Attributes:
+      affine: (..., 3, 4) projection to the crop frame, y down (`projection.picture_from_model_affine`).
+      shape: (..., S) identity, in standard deviations.
+      expression: (..., E) expression, in standard deviations.
+    """
+
+    affine: Float[Array, "*batch 3 4"]
+    shape: Float[Array, "*batch S"]
+    expression: Float[Array, "*batch E"]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Whitening:
+    """Mean and standard deviation of each entry of a coefficient vector over a training set, (C,) each."""
+
+    mean: Float[Array, " C"]
+    std: Float[Array, " C"]
+
+
+@typed
+def whiten(vector: Float[Array, "*batch C"], whitening: Whitening) -> Float[Array, "*batch C"]:
+    """Returns (vector - mean) / std, entry by entry."""
+    _check_size(vector, whitening)
+    return (vector - whitening.mean) / whitening.std
+
+
+@typed
+def unwhiten(vector: Float[Array, "*batch C"], whitening: Whitening) -> Float[Array, "*batch C"]:
+    """Returns vector * std + mean; the inverse of `whiten`."""
+    _check_size(vector, whitening)
+    return vector * whitening.std + whitening.mean
+
+
+def _check_size(vector, whitening):
+    if vector.shape[-1:] != whitening.mean.shape or whitening.mean.shape != whitening.std.shape:
+        raise ValueError(
+            f"a vector of {vector.shape[-1]} entries and a whitening of {whitening.mean.shape} and "
+            f"{whitening.std.shape}: they belong to different layouts or face models"
+        )
+
+
+@typed
+def coefficients_from_official(
+    vector: Float[Array, "*batch C"], shape_count: int = SHAPE_COUNT
+) -> Coefficients:
+    """Reads the official layout (unwhitened): row-major 3x4 matrix, shape, expression.
+
+    Args:
+      vector: (..., 12 + S + E).
+      shape_count: S, how many of the entries behind the pose are shape.
+    """
+    pose, shape, expression = _split(vector, shape_count)
+    affine = pose.reshape(*pose.shape[:-1], 3, 4)
+    return Coefficients(_flip_y(affine, CROP_SIZE), shape, expression)
+
+
+@typed
+def official_from_coefficients(coefficients: Coefficients) -> Float[Array, "*batch C"]:
+    """Writes the official layout; the inverse of `coefficients_from_official`."""
+    affine = _flip_y(coefficients.affine, CROP_SIZE)
+    pose = affine.reshape(*affine.shape[:-2], POSE_COUNT)
+    return jnp.concatenate([pose, coefficients.shape, coefficients.expression], axis=-1)
+
+
+@typed
+def coefficients_from_paper(
+    vector: Float[Array, "*batch C"], shape_count: int = SHAPE_COUNT
+) -> Coefficients:
+    """Reads the paper's layout: [f, t (2), Pi (3x3), shape, expression]; z of the translation is zero."""
+    pose, shape, expression = _split(vector, shape_count)
+    scale, shift, rotation = pose[..., :1], pose[..., 1:3], pose[..., 3:]
+    linear = scale[..., None] * rotation.reshape(*rotation.shape[:-1], 3, 3)
+    translation = jnp.concatenate([shift, jnp.zeros_like(scale)], axis=-1)
+    affine = jnp.concatenate([linear, translation[..., None]], axis=-1)
+    return Coefficients(_flip_y(affine, CROP_SIZE), shape, expression)
+
+
+@typed
+def paper_from_coefficients(coefficients: Coefficients) -> Float[Array, "*batch C"]:
+    """Writes the paper's layout. Pi is a rotation, so an affine that is none comes back as the nearest
+    weak-perspective camera (`camera_from_affine`), and the depth offset is lost: the layout has neither."""
+    camera = camera_from_affine(coefficients.affine)
+    shift = _flip_y(affine_from_camera(camera), CROP_SIZE)[..., :2, 3]
+    parts = (
+        camera.scale[..., None],
+        shift,
+        camera.rotation.reshape(*camera.rotation.shape[:-2], 9),
+        coefficients.shape,
+        coefficients.expression,
+    )
+    return jnp.concatenate(parts, axis=-1)
+
+
+@typed
+def camera_from_pose7(pose: Float[Array, "*batch 7"], image_height: int) -> WeakPerspective:
+    """Reads the `Pose_Para` of 300W-LP and AFLW2000-3D.
+
+    Args:
+      pose: (..., 7) pitch, yaw, roll (radians), t_x, t_y, t_z (pixels, y up), f.
+      image_height: rows of the picture that the pose belongs to (450 in both data sets).
+
+    Returns:
+      The camera to the image frame.
+    """
+    pitch, yaw, roll = jnp.moveaxis(pose[..., :3], -1, 0)
+    rotation = rotation_from_euler(jnp.stack([yaw, pitch, roll], axis=-1))
+    return WeakPerspective(pose[..., 6], rotation, _flip_point(pose[..., 3:6], image_height))
+
+
+@typed
+def pose7_from_camera(camera: WeakPerspective, image_height: int) -> Float[Array, "*batch 7"]:
+    """Writes a `Pose_Para`; the inverse of `camera_from_pose7`."""
+    yaw, pitch, roll = jnp.moveaxis(euler_from_rotation(camera.rotation), -1, 0)
+    angles = jnp.stack([pitch, yaw, roll], axis=-1)
+    translation = _flip_point(camera.translation, image_height)
+    return jnp.concatenate([angles, translation, jnp.asarray(camera.scale)[..., None]], axis=-1)
+
+
+def _split(vector, shape_count):
+    if vector.shape[-1] < POSE_COUNT + shape_count:
+        raise ValueError(
+            f"a vector of {vector.shape[-1]} entries cannot hold a pose of {POSE_COUNT} and "
+            f"{shape_count} shape coefficients"
+        )
+    bounds = (POSE_COUNT, POSE_COUNT + shape_count)
+    return jnp.split(vector, bounds, axis=-1)
+
+
+def _flip_y(affine, picture_height):
+    """Turns the y row of a 3x4 projection between y up and y down; its own inverse."""
+    affine = jnp.asarray(affine)
+    flipped = -affine[..., 1, :] + jnp.array([0.0, 0.0, 0.0, picture_height + 1.0], affine.dtype)
+    return jnp.stack([affine[..., 0, :], flipped, affine[..., 2, :]], axis=-2)
+
+
+def _flip_point(point, picture_height):
+    x, y, z = jnp.moveaxis(jnp.asarray(point), -1, 0)
+    return jnp.stack([x, picture_height + 1.0 - y, z], axis=-1)

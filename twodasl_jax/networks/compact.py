@@ -1,0 +1,66 @@
+"""A small regressor for CPUs, the architecture of the embedded weights (our choice)."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from twodasl_jax.geometry.coefficients import VECTOR_SIZE
+
+# (channels, residual blocks) of the five stride-2 stages: maps of 60, 30, 15, 8 and 4 from a 120x120 crop.
+# Plain convolutions, because depthwise ones are slow in XLA on CPUs; no residual blocks on the large maps.
+_STAGES = ((16, 0), (32, 0), (64, 1), (128, 1), (256, 0))
+_HIDDEN = 256
+
+
+class CompactNet(nn.Module):
+    """Five strided 3x3 convolutions with two residual blocks and a flattened head; 1.8 M parameters.
+
+    The head sees the whole 4x4 map, because averaging over it forgets where in the crop the face is.
+
+    Attributes:
+      output_size: length of the regressed vector.
+      dtype: of the computation; parameters stay float32.
+      axis_name: device axis over which BatchNorm statistics are averaged, if any.
+    """
+
+    output_size: int = VECTOR_SIZE
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
+        convolution = functools.partial(
+            nn.Conv, kernel_size=(3, 3), padding=1, use_bias=False, dtype=self.dtype
+        )
+        norm = functools.partial(
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=0.97,
+            dtype=self.dtype,
+            axis_name=self.axis_name,
+        )
+        for stage, (channels, blocks) in enumerate(_STAGES, start=1):
+            x = convolution(channels, strides=(2, 2), name=f"stage{stage}_conv")(x)
+            x = nn.relu(norm(name=f"stage{stage}_norm")(x))
+            for block in range(blocks):
+                x = ResidualBlock(channels, convolution, norm, name=f"stage{stage}_block{block}")(x)
+        x = x.reshape(x.shape[0], -1)
+        x = nn.relu(nn.Dense(_HIDDEN, dtype=self.dtype, name="hidden")(x))
+        return nn.Dense(self.output_size, dtype=self.dtype, name="head")(x).astype(jnp.float32)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around an identity shortcut."""
+
+    channels: int
+    convolution: Any
+    norm: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B H W K"]:
+        y = nn.relu(self.norm(name="norm1")(self.convolution(self.channels, name="conv1")(x)))
+        y = self.norm(name="norm2")(self.convolution(self.channels, name="conv2")(y))
+        return nn.relu(x + y)

@@ -1,0 +1,130 @@
+"""Photos from files and from arrays, as the rest of the package wants them: uint8 RGB, upright."""
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from twodasl_jax.errors import PhotoError
+
+# Beyond this size a file is refused before it is decoded: it is more likely a "decompression bomb"
+# than a photo. Reading one of this size takes less than 2 GB.
+MAX_PIXELS = 170_000_000
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")
+_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".ppm")
+)
+_REMEDY = "give a JPEG, PNG, WebP or TIFF picture"
+
+
+def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
+    """Lists the files of a folder whose names end like a picture's, sorted by name.
+
+    Folders inside the folder are not searched; names that start with a dot are left out.
+    """
+    return sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+    )
+
+
+def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads a picture file.
+
+    The picture is turned upright as its EXIF data say. Of an animation the first frame counts.
+    Transparent parts become white, 16-bit values lose their lower half, and grey, palette and CMYK
+    pictures become RGB.
+
+    Args:
+      path: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000 or PPM file.
+
+    Returns:
+      The picture as sRGB values.
+
+    Raises:
+      PhotoError: the file is missing, empty, damaged, not a picture or larger than `MAX_PIXELS`.
+    """
+    path = Path(path)
+    try:
+        _check_file(path)
+        return _decode(path)
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        limit = f"more than {MAX_PIXELS // 10**6} million pixels; scale it down"
+        raise PhotoError(f"Cannot read {path}: it has {limit}.") from error
+    except Image.UnidentifiedImageError as error:
+        raise PhotoError(f"Cannot read {path}: it is not a picture; {_REMEDY}.") from error
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError) as error:
+        # What a decoder raises on damaged data depends on the format; the system's own errors,
+        # such as missing permission, carry a text.
+        cause = getattr(error, "strerror", None) or f"it is damaged ({error})"
+        raise PhotoError(f"Cannot read {path}: {cause}; {_REMEDY}.") from error
+
+
+def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:
+    """Checks that an array is an RGB photo; it is returned as it is.
+
+    Args:
+      image: uint8 array of shape (H, W, 3), RGB.
+
+    Raises:
+      PhotoError: it is something else; the message says what and how to convert it.
+    """
+    array = np.asarray(image)
+    given = f"The image is an array of {array.dtype} with shape {array.shape}"
+    wanted = "give uint8 RGB of shape (H, W, 3)"
+    if array.ndim == 2:
+        raise PhotoError(f"{given}; {wanted}, for grey np.repeat(image[..., None], 3, axis=2).")
+    if array.ndim == 3 and array.shape[2] == 4:
+        raise PhotoError(f"{given}; {wanted}, for RGBA image[..., :3].")
+    if array.ndim != 3 or array.shape[2] != 3:
+        raise PhotoError(f"{given}; {wanted}.")
+    if array.dtype != np.uint8:
+        raise PhotoError(f"{given}; {wanted}, with values from 0 to 255.")
+    if not array.size:
+        raise PhotoError(f"{given}; {wanted} with at least one pixel.")
+    return array
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise PhotoError(f"Cannot read {path}: it is a folder; {_REMEDY}.")
+    if not path.exists():
+        raise PhotoError(f"Cannot read {path}: there is no such file; {_REMEDY}.")
+    if not path.is_file():
+        raise PhotoError(f"Cannot read {path}: it is not a regular file; {_REMEDY}.")
+    if not path.stat().st_size:
+        raise PhotoError(f"Cannot read {path}: the file is empty; {_REMEDY}.")
+
+
+def _decode(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    with warnings.catch_warnings():
+        # Large pictures and slightly damaged metadata are no matter for the user.
+        warnings.simplefilter("ignore")
+        with Image.open(path, formats=_FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            ImageOps.exif_transpose(picture, in_place=True)
+            return np.asarray(_as_rgb(picture))
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):
+        return _as_rgb(_from_16_bit(picture))
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _from_16_bit(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture)
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise ValueError("its pixels need more than 16 bits")
+    return Image.fromarray((values >> 8).astype(np.uint8))

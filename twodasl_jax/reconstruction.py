@@ -1,0 +1,213 @@
+"""The whole way from a photo to 3D faces: boxes, crops, network, coefficients, geometry."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from twodasl_jax import detection
+from twodasl_jax.crops import crop_photo
+from twodasl_jax.errors import BoxError, LandmarksError, WeightsError
+from twodasl_jax.face_model import digest, embedded_face_model
+from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.coefficients import (
+    Coefficients,
+    coefficients_from_official,
+    official_from_coefficients,
+    unwhiten,
+)
+from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
+from twodasl_jax.geometry.mirroring import (
+    coefficient_mirror,
+    mirror_coefficients,
+    mirror_landmarks,
+)
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
+from twodasl_jax.geometry.projection import (
+    affine_from_camera,
+    camera_from_affine,
+    picture_from_model,
+)
+from twodasl_jax.geometry.rotation import euler_from_rotation
+from twodasl_jax.networks import network_input
+from twodasl_jax.photos import as_photo
+from twodasl_jax.weights import Weights, embedded_weights
+
+# Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
+_GROUP_SIZES = (1, 2, 4, 8, 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """One reconstructed face. Frames and signs: `twodasl_jax.geometry`.
+
+    Attributes:
+      vertices: (V, 3) dense mesh, image frame: pixels, x right, y down, z in the same unit, toward the camera.
+      landmarks: (68, 3) iBUG landmarks of the mesh, image frame.
+      coefficients: (62,) pose, shape and expression in the official layout, crop frame, not whitened.
+      box: (4,) x0, y0, x1, y1 of the crop, image frame.
+      euler_angles: (3,) yaw, pitch, roll in degrees.
+      score: the detector's confidence; nan where the box was given.
+    """
+
+    vertices: Float[np.ndarray, "V 3"]
+    landmarks: Float[np.ndarray, "68 3"]
+    coefficients: Float[np.ndarray, " C"]
+    box: Float[np.ndarray, "4"]
+    euler_angles: Float[np.ndarray, "3"]
+    score: float
+
+
+class Reconstructor:
+    """Reconstructs the faces of photos. Build one and call it many times.
+
+    Attributes:
+      model: the face model; its `triangles`, `uv` and `mirror` belong to `Face.vertices`.
+    """
+
+    def __init__(self, model: MorphableModel, weights: Weights):
+        """Compiles nothing yet; the first call for a number of faces does.
+
+        Raises:
+          WeightsError: the weights were trained for another face model.
+        """
+        if weights.face_model != digest(model):
+            raise WeightsError(
+                f"the weights predict coefficients of face model {weights.face_model}, but were given "
+                f"face model {digest(model)}: pass the model that they were trained with"
+            )
+        self.model = model
+        network, mirror = weights.network(), coefficient_mirror(model)
+        landmark_rows = landmark_space(model)
+
+        def predict(crops: Array, landmarks: Array) -> Coefficients:
+            inputs = network_input(crops, hard_landmark_map(landmarks[:, INNER_POINTS]))
+            vectors = network.apply(weights.variables, inputs, train=False)
+            return coefficients_from_official(
+                unwhiten(vectors, weights.whitening), model.shape_std.shape[0]
+            )
+
+        @jax.jit
+        def reconstruct(crops: Array, landmarks: Array, boxes: Array) -> Face:
+            mirrored = mirror_coefficients(
+                predict(crops[:, :, ::-1], mirror_landmarks(landmarks)), mirror
+            )
+            # A face and its mirror image must agree; their mean is better than either.
+            mean = jax.tree.map(lambda a, b: (a + b) / 2, predict(crops, landmarks), mirrored)
+            camera = camera_from_affine(mean.affine)
+            camera = dataclasses.replace(camera, translation=camera.translation.at[:, 2].set(0.0))
+
+            def points(space):
+                in_model = synthesize(space, mean.shape, mean.expression)
+                return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
+
+            coefficients = dataclasses.replace(mean, affine=affine_from_camera(camera))
+            return Face(
+                vertices=points(model),
+                landmarks=points(landmark_rows),
+                coefficients=official_from_coefficients(coefficients),
+                box=boxes,
+                euler_angles=jnp.degrees(euler_from_rotation(camera.rotation)),
+                score=jnp.full(len(boxes), jnp.nan),
+            )
+
+        self._reconstruct = reconstruct
+
+    @classmethod
+    def pretrained(cls) -> Self:
+        """Returns a reconstructor with the embedded face model and weights; needs no network access."""
+        return cls(embedded_face_model(), embedded_weights())
+
+    def __call__(
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        boxes: Float[np.ndarray, "N 4"] | None = None,
+        landmarks: Float[np.ndarray, "N 68 2"] | None = None,
+    ) -> list[Face]:
+        """Reconstructs faces of one photo.
+
+        Args:
+          image: (H, W, 3) uint8 RGB.
+          boxes: (N, 4) x0, y0, x1, y1, image frame: exactly these crops are resized to 120x120. Without
+            boxes and landmarks the faces are detected; with landmarks alone the boxes are taken from them.
+          landmarks: (N, 68, 2) 2D landmarks, image frame; nan marks missing ones. They may be noisy. Only
+            the 51 inner points are looked at.
+
+        Returns:
+          The faces in the order of the boxes, or as detected; empty where no face was found.
+
+        Raises:
+          PhotoError: the image is not a photo of this kind.
+          BoxError: boxes of another shape, without area, not finite or outside the photo.
+          LandmarksError: landmarks of another shape or number.
+        """
+        photo = as_photo(image)
+        points = None if landmarks is None else _checked_landmarks(landmarks)
+        chosen, scores = _choose_boxes(photo, boxes, points)
+        if points is None:
+            points = np.full((len(chosen), 68, 2), np.nan, np.float32)
+        if len(points) != len(chosen):
+            raise LandmarksError(f"{len(points)} sets of landmarks for {len(chosen)} boxes")
+        faces: list[Face] = []
+        for start in range(0, len(chosen), _GROUP_SIZES[-1]):
+            rows = slice(start, start + _GROUP_SIZES[-1])
+            faces += self._group(photo, chosen[rows], points[rows], scores[rows])
+        return faces
+
+    def _group(self, photo, boxes, landmarks, scores) -> list[Face]:
+        """Reconstructs a few faces at once, filled up with copies of the last one to a group's size."""
+        size = next(size for size in _GROUP_SIZES if size >= len(boxes))
+        rows = np.minimum(np.arange(size), len(boxes) - 1)
+        crops = np.stack([crop_photo(photo, box) for box in boxes])
+        in_crops = frames.crop_from_image(landmarks, boxes)
+        batch = jax.device_get(self._reconstruct(crops[rows], in_crops[rows], boxes[rows]))
+        return [
+            Face(
+                vertices=batch.vertices[row],
+                landmarks=batch.landmarks[row],
+                coefficients=batch.coefficients[row],
+                box=boxes[row],
+                euler_angles=batch.euler_angles[row],
+                score=float(scores[row]),
+            )
+            for row in range(len(boxes))
+        ]
+
+
+def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, Sequence[float]]:
+    if boxes is not None:
+        chosen = _checked_boxes(boxes)
+    elif landmarks is not None:
+        chosen = np.asarray(frames.box_from_landmarks(landmarks))
+    else:
+        detected = detection.detect_faces(photo)
+        return detected.boxes.astype(np.float32), detected.scores
+    return chosen, np.full(len(chosen), np.nan)
+
+
+def _checked_boxes(boxes) -> Float[np.ndarray, "N 4"]:
+    array = _as_float(boxes, BoxError, "boxes")
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise BoxError(f"boxes have shape {array.shape}: pass (N, 4), one x0, y0, x1, y1 a face")
+    return array
+
+
+def _checked_landmarks(landmarks) -> Float[np.ndarray, "N 68 2"]:
+    array = _as_float(landmarks, LandmarksError, "landmarks")
+    if array.ndim != 3 or array.shape[1:] != (68, 2):
+        raise LandmarksError(f"landmarks have shape {array.shape}: pass (N, 68, 2), x and y in pixels")
+    infinite = np.isinf(array).any(axis=(1, 2))
+    if infinite.any():
+        raise LandmarksError(f"landmarks of face {infinite.argmax()} are infinite: mark missing ones nan")
+    return array
+
+
+def _as_float(values, error_type, name) -> Float[np.ndarray, "..."]:
+    try:
+        return np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise error_type(f"{name} are not an array of numbers: {error}") from error

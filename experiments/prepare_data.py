@@ -20,7 +20,9 @@ from twodasl_jax.data.faces_2d import Faces2D, Faces2DSource
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
 from twodasl_jax.errors import InputError
 
-_SOURCE = flags.DEFINE_string("source_dir", None, "Folder of images.zip and annotations.npz.", required=True)
+_SOURCE = flags.DEFINE_string(
+    "source_dir", None, "Folder of images.zip and annotations.npz.", required=True
+)
 _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.", required=True)
 
 
@@ -36,8 +38,16 @@ def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     quartiles = np.percentile(100 * fits.error, [25, 50, 75, 95])
     turned = np.degrees(np.abs(fits.yaw))
     print(f"{len(crops.names)} faces in {data_dir}")
-    print("misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(*quartiles))
-    print("|yaw| up to 30, 60, 90 degrees: {} {} {}".format(*np.histogram(turned, [0, 30, 60, 181])[0]))
+    print(
+        "misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(
+            *quartiles
+        )
+    )
+    print(
+        "|yaw| up to 30, 60, 90 degrees: {} {} {}".format(
+            *np.histogram(turned, [0, 30, 60, 181])[0]
+        )
+    )
 
 
 def main(argv: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a face model made from formulas, and the data sets where they lie beside the project."""
+"""Fixtures of all tests: a face model made from formulas, golden files, data sets if at hand."""
 
 import pathlib
 

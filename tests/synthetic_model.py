@@ -1,7 +1,8 @@
-"""A small face-like 3D morphable model from formulas, for tests that need no licensed data. NumPy only.
+"""A small face-like 3D morphable model from formulas, so that tests need no licensed data.
 
-Half an ellipsoid with a nose and a chin, 13 x 17 vertices, symmetric left to right; seeded smooth components,
-even ones symmetric and odd ones antisymmetric; 68 landmarks where a frontal face has them.
+Half an ellipsoid with a nose and a chin, 13 x 17 vertices, symmetric left to right; seeded smooth
+components, even ones symmetric and odd ones antisymmetric; 68 landmarks where a face has them. Only
+NumPy.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ def arrays():
 
 
 def _mesh():
-    """Returns vertices from top to bottom and from the subject's right to left, triangles and uv."""
+    """Returns vertices, row by row from the subject's right to left, triangles and uv."""
     latitude = np.radians(np.linspace(80, -80, ROWS))[:, None]
     longitude = np.radians(np.linspace(-85, 85, COLUMNS))[None, :]
     x = WIDTH * np.cos(latitude) * np.sin(longitude)
@@ -56,7 +57,7 @@ def _mesh():
 
 
 def _frontal_landmarks():
-    """Returns (68, 2) x, y of the iBUG points on a schematic face: arcs, lines and ellipses, in mm."""
+    """Returns (68, 2) x, y of the iBUG points on a schematic face of arcs and lines, in mm."""
 
     def arc(count, centre, radii, start, end):
         angle = np.radians(np.linspace(start, end, count))
@@ -64,9 +65,7 @@ def _frontal_landmarks():
 
     jaw = arc(17, (0, 10), (62, 92), 180, 360)
     brow = arc(5, (-28, 28), (18, 14), 170, 10)
-    nose = np.concatenate(
-        [np.linspace((0, 25), (0, -8), 4), arc(5, (0, -14), (12, 5), 180, 360)]
-    )
+    nose = np.concatenate([np.linspace((0, 25), (0, -8), 4), arc(5, (0, -14), (12, 5), 180, 360)])
     eye = arc(6, (-28, 24), (12, 5), 180, -120)
     lips = np.concatenate(
         [arc(12, (0, -42), (24, 11), 180, -150), arc(8, (0, -42), (17, 4), 180, -135)]
@@ -88,7 +87,7 @@ def _locate(points, vertices, triangles):
 
 
 def _smooth_basis(vertices, mirror, count, random):
-    """Returns (V, 3, count) waves over the face, each of unit norm, in turn symmetric and antisymmetric."""
+    """Returns (V, 3, count) waves of unit norm, in turn symmetric and antisymmetric."""
     frequency = random.normal(size=(3, 3, count)) / 60
     phase = random.uniform(0, 2 * np.pi, (3, count))
     waves = np.sin(np.einsum("vi,idk->vdk", vertices, frequency) + phase)

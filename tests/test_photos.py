@@ -24,7 +24,9 @@ def png_with_16_bit_rgb(array):
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
 
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, 2, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -216,6 +218,11 @@ def test_find_photos(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "inner").mkdir()
     assert [path.name for path in photos.find_photos(tmp_path)] == ["a.png", "b.JPG"]
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path):
+    with pytest.raises(errors.PhotoError, match=r"nowhere: No such file"):
+        photos.find_photos(tmp_path / "nowhere")
 
 
 def test_a_photo_given_as_an_array_is_not_copied():

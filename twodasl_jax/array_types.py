@@ -1,7 +1,8 @@
-"""Array types of the package: every public array argument carries its shape, and the shape is enforced.
+"""Array types: every public array argument carries its shape, and the shape is enforced.
 
-`typed` checks the jaxtyping annotations of a function when it is called; under `jax.jit` that is once, while
-tracing. A mismatch raises `jaxtyping.TypeCheckError`, which names the argument, its shape and what was expected.
+`typed` checks the jaxtyping annotations of a function when it is called; under `jax.jit` that is
+once, while tracing. A mismatch raises `jaxtyping.TypeCheckError`, which names the argument, its
+shape and what was expected.
 """
 
 import beartype

@@ -31,8 +31,9 @@ def crop_photo(
     left, top = (math.floor(edge) for edge in box[:2])
     right, bottom = (math.ceil(edge) for edge in box[2:])
     region = Image.fromarray(photo).crop((left, top, right, bottom))
-    inside = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=tuple(map(float, inside)))
+    x0, y0, x1, y1 = map(float, box)
+    inside = (x0 - left, y0 - top, x1 - left, y1 - top)
+    resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=inside)
     return np.asarray(resized)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import importlib.resources
 import pathlib
 import zipfile
+from typing import Any
 
 import jax
 import numpy as np
@@ -51,7 +52,9 @@ def load_face_model(path: str | pathlib.Path) -> MorphableModel:
 
 def save_face_model(path: str | pathlib.Path, model: MorphableModel) -> None:
     """Writes a face model to a `.npz` file, in one piece or not at all."""
-    arrays = {name: _as_stored(name, np.asarray(getattr(model, name))) for name in _FIELDS}
+    arrays: dict[str, Any] = {
+        name: _as_stored(name, np.asarray(getattr(model, name))) for name in _FIELDS
+    }
     _check(MorphableModel(**arrays), path)
     with replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **arrays)
@@ -89,7 +92,9 @@ def _check(model: MorphableModel, path: str | pathlib.Path) -> None:
             raise FaceModelError(
                 f"{path}: {name} has shape {getattr(model, name).shape}, expected {expected}"
             )
-    limits = {name: len(model.uv) if name == "uv_triangles" else vertices for name in _INTEGER_FIELDS}
+    limits = {
+        name: len(model.uv) if name == "uv_triangles" else vertices for name in _INTEGER_FIELDS
+    }
     for name, limit in sorted(limits.items()):
         indices = np.asarray(getattr(model, name))
         if indices.size and not 0 <= indices.min() <= indices.max() < limit:

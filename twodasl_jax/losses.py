@@ -1,10 +1,10 @@
 """Losses as pure functions: per-example values, optional weights, one place where they are reduced.
 
-    term                            function                 source
-    2D and 3D landmark terms        `landmark_distance`      2DASL, L_2d_con and L_3d_con; L1 is our choice
-    shape and expression supervised `coefficient_distance`   3DDFA's parameter distance cost, unweighted
-    Gaussian prior                  `coefficient_prior`      our choice: -2 log density of the face model
-    reduction over the batch        `batch_mean`
+term                            function                 source
+2D and 3D landmark terms        `landmark_distance`      2DASL, L_2d_con and L_3d_con; L1 is our choice
+shape and expression supervised `coefficient_distance`   3DDFA's parameter distance cost, unweighted
+Gaussian prior                  `coefficient_prior`      our choice: -2 log density of the face model
+reduction over the batch        `batch_mean`
 """
 
 import jax.numpy as jnp
@@ -36,9 +36,7 @@ def landmark_distance(
 
 
 @typed
-def coefficient_distance(
-    predicted: Coefficients, target: Coefficients
-) -> Float[Array, "*batch"]:
+def coefficient_distance(predicted: Coefficients, target: Coefficients) -> Float[Array, "*batch"]:
     """Returns the mean squared error of the shape and expression coefficients, in squared deviations.
 
     References:

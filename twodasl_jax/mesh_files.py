@@ -139,9 +139,9 @@ def _mean_of_nearest(
 
 def _encode_obj(mesh: trimesh.Trimesh) -> bytes:
     header = "x right, y up, z toward the camera; unit: pixel of the photo"
-    return mesh.export(
-        file_type="obj", include_normals=True, header=header, digits=4
-    ).encode("ascii")
+    return mesh.export(file_type="obj", include_normals=True, header=header, digits=4).encode(
+        "ascii"
+    )
 
 
 def _encode_ply(mesh: trimesh.Trimesh) -> bytes:

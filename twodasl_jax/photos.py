@@ -25,12 +25,19 @@ def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
     """Lists the files of a folder whose names end like a picture's, sorted by name.
 
     Folders inside the folder are not searched; names that start with a dot are left out.
+
+    Raises:
+      PhotoError: the folder cannot be read.
     """
-    return sorted(
-        path
-        for path in Path(folder).iterdir()
-        if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-    )
+    try:
+        entries = sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise PhotoError(f"Cannot read the folder {folder}: {error.strerror}.") from error
+    return [
+        entry
+        for entry in entries
+        if entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".")
+    ]
 
 
 def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:

@@ -1,15 +1,16 @@
 """The whole way from a photo to 3D faces: boxes, crops, network, coefficients, geometry."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
 from typing import Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Float, UInt8
 
 from twodasl_jax import detection
+from twodasl_jax.array_types import Array
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import BoxError, LandmarksError, WeightsError
 from twodasl_jax.face_model import digest, embedded_face_model
@@ -22,11 +23,17 @@ from twodasl_jax.geometry.coefficients import (
 )
 from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
 from twodasl_jax.geometry.mirroring import (
+    CoefficientMirror,
     coefficient_mirror,
     mirror_coefficients,
     mirror_landmarks,
 )
-from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
+from twodasl_jax.geometry.morphable_model import (
+    MorphableModel,
+    ShapeSpace,
+    landmark_space,
+    synthesize,
+)
 from twodasl_jax.geometry.projection import (
     affine_from_camera,
     camera_from_affine,
@@ -81,41 +88,9 @@ class Reconstructor:
                 f"face model {digest(model)}: pass the model that they were trained with"
             )
         self.model = model
-        network, mirror = weights.network(), coefficient_mirror(model)
-        landmark_rows = landmark_space(model)
-
-        def predict(crops: Array, landmarks: Array) -> Coefficients:
-            inputs = network_input(crops, hard_landmark_map(landmarks[:, INNER_POINTS]))
-            vectors = network.apply(weights.variables, inputs, train=False)
-            return coefficients_from_official(
-                unwhiten(vectors, weights.whitening), model.shape_std.shape[0]
-            )
-
-        @jax.jit
-        def reconstruct(crops: Array, landmarks: Array, boxes: Array) -> Face:
-            mirrored = mirror_coefficients(
-                predict(crops[:, :, ::-1], mirror_landmarks(landmarks)), mirror
-            )
-            # A face and its mirror image must agree; their mean is better than either.
-            mean = jax.tree.map(lambda a, b: (a + b) / 2, predict(crops, landmarks), mirrored)
-            camera = camera_from_affine(mean.affine)
-            camera = dataclasses.replace(camera, translation=camera.translation.at[:, 2].set(0.0))
-
-            def points(space):
-                in_model = synthesize(space, mean.shape, mean.expression)
-                return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
-
-            coefficients = dataclasses.replace(mean, affine=affine_from_camera(camera))
-            return Face(
-                vertices=points(model),
-                landmarks=points(landmark_rows),
-                coefficients=official_from_coefficients(coefficients),
-                box=boxes,
-                euler_angles=jnp.degrees(euler_from_rotation(camera.rotation)),
-                score=jnp.full(len(boxes), jnp.nan),
-            )
-
-        self._reconstruct = reconstruct
+        self._reconstruct = jax.jit(
+            functools.partial(_reconstruct, model, weights, coefficient_mirror(model))
+        )
 
     @classmethod
     def pretrained(cls) -> Self:
@@ -167,21 +142,23 @@ class Reconstructor:
         batch = jax.device_get(self._reconstruct(crops[rows], in_crops[rows], boxes[rows]))
         return [
             Face(
-                vertices=batch.vertices[row],
-                landmarks=batch.landmarks[row],
-                coefficients=batch.coefficients[row],
                 box=boxes[row],
-                euler_angles=batch.euler_angles[row],
                 score=float(scores[row]),
+                **{name: values[row] for name, values in batch.items()},
             )
             for row in range(len(boxes))
         ]
 
 
-def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, Sequence[float]]:
+def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, np.ndarray]:
     if boxes is not None:
         chosen = _checked_boxes(boxes)
     elif landmarks is not None:
+        empty = np.isnan(landmarks).all(axis=(1, 2))
+        if empty.any():
+            raise LandmarksError(
+                f"face {empty.argmax()} has no landmark to take a box from: pass boxes"
+            )
         chosen = np.asarray(frames.box_from_landmarks(landmarks))
     else:
         detected = detection.detect_faces(photo)
@@ -199,10 +176,14 @@ def _checked_boxes(boxes) -> Float[np.ndarray, "N 4"]:
 def _checked_landmarks(landmarks) -> Float[np.ndarray, "N 68 2"]:
     array = _as_float(landmarks, LandmarksError, "landmarks")
     if array.ndim != 3 or array.shape[1:] != (68, 2):
-        raise LandmarksError(f"landmarks have shape {array.shape}: pass (N, 68, 2), x and y in pixels")
+        raise LandmarksError(
+            f"landmarks have shape {array.shape}: pass (N, 68, 2), x and y in pixels"
+        )
     infinite = np.isinf(array).any(axis=(1, 2))
     if infinite.any():
-        raise LandmarksError(f"landmarks of face {infinite.argmax()} are infinite: mark missing ones nan")
+        raise LandmarksError(
+            f"landmarks of face {infinite.argmax()} are infinite: mark missing ones nan"
+        )
     return array
 
 
@@ -211,3 +192,44 @@ def _as_float(values, error_type, name) -> Float[np.ndarray, "..."]:
         return np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise error_type(f"{name} are not an array of numbers: {error}") from error
+
+
+def _reconstruct(
+    model: MorphableModel,
+    weights: Weights,
+    mirror: CoefficientMirror,
+    crops: UInt8[Array, "B 120 120 3"],
+    landmarks: Float[Array, "B 68 2"],
+    boxes: Float[Array, "B 4"],
+) -> dict[str, Array]:
+    """Returns the computed fields of `Face` for a batch of crops with crop-frame landmarks."""
+    direct = _predict(model, weights, crops, landmarks)
+    reflected = _predict(model, weights, crops[:, :, ::-1], mirror_landmarks(landmarks))
+    # A face and its mirror image must agree; their mean is better than either.
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, mirror_coefficients(reflected, mirror))
+    camera = camera_from_affine(mean.affine)
+    on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
+    camera = dataclasses.replace(camera, translation=on_image_plane)
+
+    def points(space: ShapeSpace) -> Float[Array, "B V 3"]:
+        in_model = synthesize(space, mean.shape, mean.expression)
+        return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
+
+    coefficients = dataclasses.replace(mean, affine=affine_from_camera(camera))
+    return {
+        "vertices": points(model),
+        "landmarks": points(landmark_space(model)),
+        "coefficients": official_from_coefficients(coefficients),
+        "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
+    }
+
+
+def _predict(
+    model: MorphableModel,
+    weights: Weights,
+    crops: UInt8[Array, "B 120 120 3"],
+    landmarks: Float[Array, "B 68 2"],
+) -> Coefficients:
+    inputs = network_input(crops, hard_landmark_map(landmarks[:, INNER_POINTS]))
+    vectors = jnp.asarray(weights.network().apply(weights.variables, inputs, train=False))
+    return coefficients_from_official(unwhiten(vectors, weights.whitening), len(model.shape_std))

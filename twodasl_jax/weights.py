@@ -68,14 +68,20 @@ def load_weights(path: str | pathlib.Path) -> Weights:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
-    flat = {name.removeprefix(_VARIABLES): array.astype(np.float32) for name, array in arrays.items()}
-    return Weights(header[0], flax.traverse_util.unflatten_dict(flat, sep="/"), whitening, header[1])
+    flat = {
+        name.removeprefix(_VARIABLES): array.astype(np.float32) for name, array in arrays.items()
+    }
+    return Weights(
+        header[0], flax.traverse_util.unflatten_dict(flat, sep="/"), whitening, header[1]
+    )
 
 
 def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.float16) -> None:
     """Writes weights, in one piece or not at all; float16 halves the file and changes results by rounding only."""
     flat = flax.traverse_util.flatten_dict(weights.variables, sep="/")
-    arrays = {_VARIABLES + name: np.asarray(array).astype(dtype) for name, array in flat.items()}
+    arrays: dict[str, Any] = {
+        _VARIABLES + name: np.asarray(array).astype(dtype) for name, array in flat.items()
+    }
     with replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(
             file,

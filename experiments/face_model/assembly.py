@@ -14,6 +14,10 @@ SEED = 20261122
 NUM_FACES = 20_000
 SHAPE_COMPONENTS = 80
 EXPRESSION_COMPONENTS = 20
+DEFAULT_EXPRESSION_COMPONENTS = 10
+# The identities behind the population's figures are a hundred scanned adults; photos show more
+# variety. Their standard deviations are widened by this factor.
+SHAPE_SPREAD = 1.4
 # Components must not make the lips cut each other up to this many standard deviations.
 LIP_SIGMAS = 2.0
 # Displacements are rounded to this step at one standard deviation, mm, so that the file compresses.
@@ -58,6 +62,14 @@ def symmetric(fields: Float[np.ndarray, "K V 3"], mesh: region.Region) -> Float[
     return (fields + fields[:, mesh.mirror] * [-1.0, 1.0, 1.0]) / 2.0
 
 
+def twin_symmetric(
+    units: Float[np.ndarray, "K V 3"], names: list[str], mesh: region.Region
+) -> Float[np.ndarray, "K V 3"]:
+    """Makes left and right expression units exact mirror images of each other."""
+    twin = [names.index(expressions.twin_of(name)) for name in names]
+    return (units + units[twin][:, mesh.mirror] * [-1.0, 1.0, 1.0]) / 2.0
+
+
 def _on_face(fields: Float[np.ndarray, "K N 3"], mesh: region.Region) -> Float[np.ndarray, "K V 3"]:
     return np.stack([mesh.matrix @ field for field in fields])
 
@@ -80,9 +92,39 @@ def lip_safe(
             if not any(lips.count_crossings(mean + s * step * reach, face_lips) for s in (-1, 1))
         )
         allowed = next(safe, steps[-1])
-        if allowed < 1: print("lips", i, std[i], allowed)
         std[i] *= allowed
     return dataclasses.replace(components, std=std)
+
+
+def share_mouth_opening(
+    components: basis.Components, metric: Float[np.ndarray, " V"], face: Face, count: int
+) -> basis.Components:
+    """Rotates the symmetric ones of the first components so that all open the mouth equally far.
+
+    Principal components put nearly all opening into one of them, and one standard deviation of that
+    one closes the mouth far past contact. A rotation of the coefficients leaves their standard
+    normal prior and the faces they span as they are, and shares the opening out.
+
+    Args:
+        components: expression components.
+        metric: the weight of each vertex.
+        face: the mesh and its landmarks.
+        count: how many components take part.
+
+    Returns:
+        Components with unit-variance coefficients; the rotated ones are no longer orthogonal.
+    """
+    scaled = components.basis * components.std
+    upper, lower = face.landmark_vertices[[62, 66], 0]
+    opening = scaled[upper, 1, :count] - scaled[lower, 1, :count]
+    mirrored = scaled[face.mesh.mirror, :, :count] * np.array([-1.0, 1.0, 1.0])[:, None]
+    is_symmetric = np.einsum("vcn,vcn->n", mirrored, scaled[..., :count]) > 0
+    equal = is_symmetric * np.linalg.norm(opening) / np.sqrt(is_symmetric.sum())
+    axis = opening - equal
+    reflection = np.eye(count) - 2.0 * np.outer(axis, axis) / (axis @ axis)
+    scaled[..., :count] = scaled[..., :count] @ reflection
+    std = np.sqrt(np.einsum("v,vcn->n", metric, scaled**2))
+    return basis.Components(scaled / std, std)
 
 
 def _rounded(components: basis.Components) -> Float[np.ndarray, "V 3 C"]:
@@ -107,6 +149,7 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
     shape_fields = symmetric(_on_face(people.fields, mesh), mesh)
     names = source.expression_unit_names
     units = _on_face([source.expression_unit(name) for name in names], mesh)
+    units = twin_symmetric(units, names, mesh)
 
     mean = mesh.matrix @ source.base.vertices
     mean = mean + np.tensordot(people.weights.mean(axis=0), shape_fields, axes=1)
@@ -125,7 +168,9 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
     expression = basis.principal_components(
         units, expressions.activation_covariance(names), metric, EXPRESSION_COMPONENTS
     )
+    shape = dataclasses.replace(shape, std=SHAPE_SPREAD * shape.std)
     shape = lip_safe(shape, mean, face.lips)
+    expression = share_mouth_opening(expression, metric, face, DEFAULT_EXPRESSION_COMPONENTS)
     expression = lip_safe(expression, mean, face.lips)
     return {
         "mean": mean.astype(np.float32),

@@ -13,12 +13,19 @@ import numpy as np
 from jaxtyping import Float
 
 # Standard deviation of the normal variable behind each activation (1 is a unit's full strength).
-USUAL_SCALE = 0.4
+USUAL_SCALE = 0.6
+MINOR_SCALE = 0.25
+MINOR_UNITS = (
+    "cheekPuff", "cheekSquint", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "jawForward",
+    "mouthDimple", "mouthFrown", "mouthPress", "mouthRollLower", "mouthRollUpper",
+    "mouthShrugLower", "mouthShrugUpper", "mouthStretch", "noseSneer",
+)  # fmt: skip
 SCALES = {
-    "jawOpen": 0.4,
-    "jawForward": 0.25,
-    "jawLeft": 0.25,
-    "jawRight": 0.25,
+    "jawOpen": 0.3,
+    "jawLeft": 0.3,
+    "jawRight": 0.3,
+    "mouthLeft": 0.5,
+    "mouthRight": 0.5,
     "tongueOut": 0.0,
     "mouthClose": 0.0,
 }
@@ -28,7 +35,7 @@ EXCLUSIVE_TWINS = frozenset({"jawLeft", "jawRight", "mouthLeft", "mouthRight"})
 # The mean share of an open jaw over which the lips stay closed.
 CLOSED_SHARE = 0.3
 # The relaxed face about which the units act: lips slightly parted.
-RELAXED = {"jawOpen": 0.15}
+RELAXED = {"jawOpen": 0.18}
 
 
 def twin_of(name: str) -> str:
@@ -40,6 +47,13 @@ def twin_of(name: str) -> str:
     return name
 
 
+def scale_of(name: str) -> float:
+    """The standard deviation of the normal variable behind a unit's activation."""
+    stem = name.removesuffix("Left").removesuffix("Right")
+    usual = MINOR_SCALE if stem in MINOR_UNITS else USUAL_SCALE
+    return SCALES.get(name, usual)
+
+
 def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
     """The covariance of the normal variables behind the activations.
 
@@ -49,7 +63,7 @@ def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
     Returns:
         A positive semi-definite matrix.
     """
-    scale = np.array([SCALES.get(name, USUAL_SCALE) for name in names])
+    scale = np.array([scale_of(name) for name in names])
     correlation = np.eye(len(names))
     for i, name in enumerate(names):
         if twin_of(name) != name:

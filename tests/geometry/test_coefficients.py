@@ -1,4 +1,4 @@
-"""Both layouts of the 62-vector, the 7-pose of 300W-LP and whitening: by hand, and there and back."""
+"""Both 62-vector layouts, the 7-pose of 300W-LP and whitening: by hand, and there and back."""
 
 import hypothesis.strategies as st
 import jax
@@ -117,7 +117,9 @@ def test_the_7_pose_there_and_back(seed):
 def test_whitening_by_hand():
     whitening = coefficients.Whitening(np.array([1, 2], "f"), np.array([2, 4], "f"))
     np.testing.assert_array_equal(coefficients.whiten(np.array([5, 0], "f"), whitening), [2, -0.5])
-    np.testing.assert_array_equal(coefficients.unwhiten(np.array([2, -0.5], "f"), whitening), [5, 0])
+    np.testing.assert_array_equal(
+        coefficients.unwhiten(np.array([2, -0.5], "f"), whitening), [5, 0]
+    )
 
 
 @jax.enable_x64(True)

@@ -35,7 +35,8 @@ def test_another_crop_size():
 
 
 @given(
-    box=BOXES, points=hnp.arrays(float, st.tuples(st.just(4), st.integers(2, 3)), elements=COORDINATES)
+    box=BOXES,
+    points=hnp.arrays(float, st.tuples(st.just(4), st.integers(2, 3)), elements=COORDINATES),
 )
 @jax.enable_x64(True)
 def test_crop_to_image_and_back(box, points):
@@ -82,7 +83,7 @@ def test_the_box_is_a_square_about_the_points_that_are_there(points, missing):
 
 def test_the_gradient_of_the_box_is_finite_beside_a_missing_point():
     landmarks = np.array([[0, 0], [np.nan, np.nan], [10, 4]], np.float32)
-    jacobian = jax.jacrev(frames.box_from_landmarks)(landmarks)
+    jacobian = jax.jit(jax.jacrev(frames.box_from_landmarks))(landmarks)
     assert np.isfinite(jacobian).all()
     np.testing.assert_array_equal(jacobian[:, 1], 0)
 

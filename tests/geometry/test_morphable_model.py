@@ -1,4 +1,4 @@
-"""Synthesis by hand and against NumPy; the landmark rows and the truncated model agree with the whole one."""
+"""Synthesis by hand and against NumPy; landmark rows and truncated models agree with the whole."""
 
 import dataclasses
 
@@ -26,7 +26,9 @@ def test_synthesis_equals_numpy(face_model):
     random = np.random.default_rng(0)
     model = jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == "f" else leaf, face_model)
     shape, expression = random.normal(size=(2, 3, 40)), random.normal(size=(2, 3, 10))
-    expected = model.mean + np.einsum("vdk,k,...k->...vd", model.shape_basis, model.shape_std, shape)
+    expected = model.mean + np.einsum(
+        "vdk,k,...k->...vd", model.shape_basis, model.shape_std, shape
+    )
     expected += np.einsum(
         "vdk,k,...k->...vd", model.expression_basis, model.expression_std, expression
     )
@@ -79,9 +81,9 @@ def test_more_components_than_there_are_raise(face_model, counts, message):
 
 
 def test_a_wrong_number_of_coefficients_raises_and_names_the_remedy(face_model):
-    with pytest.raises(ValueError, match="39 shape coefficients .* 40 shape components: cut the"):
+    with pytest.raises(ValueError, match=r"39 shape coefficients .* 40 shape components: cut the"):
         morphable_model.synthesize(face_model, np.zeros(39, "f"), np.zeros(10, "f"))
-    with pytest.raises(ValueError, match="11 expression coefficients .* 10 expression"):
+    with pytest.raises(ValueError, match=r"11 expression coefficients .* 10 expression"):
         morphable_model.synthesize(face_model, np.zeros(40, "f"), np.zeros(11, "f"))
 
 

@@ -80,7 +80,9 @@ def augment(
 ) -> Faces:
     """Returns randomly changed copies of a batch of faces, annotations included."""
     keys = jax.random.split(key, faces.image.shape[0])
-    return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(keys, faces)
+    return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(
+        keys, faces
+    )
 
 
 def _augment_one(key, face: Faces, mirror: CoefficientMirror, settings: Augmentation) -> Faces:
@@ -116,8 +118,7 @@ def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
     linear, shift = similarity[:, :2], similarity[:, 2]
     affine = face.coefficients.affine
     depth_scale = jnp.sqrt(linear[0, 0] ** 2 + linear[1, 0] ** 2)
-    plane = linear @ affine[:2]
-    plane = plane.at[:, 3].add(shift)
+    plane = jnp.asarray(linear @ affine[:2]).at[:, 3].add(shift)
     coefficients = dataclasses.replace(
         face.coefficients, affine=jnp.concatenate([plane, depth_scale * affine[2:]])
     )
@@ -135,14 +136,19 @@ def _warp(image: Float[Array, "H W 3"], similarity: Float[Array, "2 3"]) -> Floa
     inverse = jnp.linalg.inv(similarity[:, :2])
     y, x = jnp.meshgrid(jnp.arange(height) + 0.5, jnp.arange(width) + 0.5, indexing="ij")
     source = jnp.tensordot(inverse, jnp.stack([x, y]) - similarity[:, 2, None, None], axes=1) - 0.5
-    sample = lambda channel: jax.scipy.ndimage.map_coordinates(channel, source[::-1], order=1)  # noqa: E731
+
+    def sample(channel):
+        return jax.scipy.ndimage.map_coordinates(channel, [source[1], source[0]], order=1)
+
     return jax.vmap(sample, in_axes=-1, out_axes=-1)(image)
 
 
 def _random_similarity(key, settings: Augmentation) -> Float[Array, "2 3"]:
     angle, log_scale, *shift = jax.random.normal(key, (4,))
     angle = jnp.radians(settings.rotation) * angle
-    cosine, sine = jnp.exp(settings.log_scale * log_scale) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    cosine, sine = jnp.exp(settings.log_scale * log_scale) * jnp.stack(
+        [jnp.cos(angle), jnp.sin(angle)]
+    )
     linear = jnp.array([[cosine, -sine], [sine, cosine]])
     centre = jnp.full(2, CROP_SIZE / 2)
     moved_centre = centre + settings.shift * jnp.stack(shift)
@@ -166,7 +172,8 @@ def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array
     half = size / 6 * jax.random.uniform(keys[0], (2,), minval=0.2)
     centre = size * jax.random.uniform(keys[1], (2,))
     rows, columns = (
-        jnp.abs(jnp.arange(n) + 0.5 - centre[axis]) < half[axis] for axis, n in enumerate(image.shape[:2])
+        jnp.abs(jnp.arange(n) + 0.5 - centre[axis]) < half[axis]
+        for axis, n in enumerate(image.shape[:2])
     )
     inside = rows[:, None] & columns & jax.random.bernoulli(keys[2], probability)
     return jnp.where(inside[..., None], jax.random.uniform(keys[3], (3,), maxval=255.0), image)

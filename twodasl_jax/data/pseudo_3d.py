@@ -5,13 +5,14 @@ the side that is turned away the two part ways, so those labels are left out, an
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from twodasl_jax.array_types import Array
 from twodasl_jax.geometry import fitting
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
@@ -71,7 +72,7 @@ def fit_pseudo_3d(
     model: MorphableModel,
     landmarks: Float[np.ndarray, "N 68 2"],
     visibility: Int[np.ndarray, "N 68"],
-    progress: Callable[[Iterator[int]], Iterator[int]] = iter,
+    progress: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Pseudo3D:
     """Fits the face model to the labels of N crops.
 
@@ -102,9 +103,9 @@ def fit_pseudo_3d(
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class _Fitted:
-    vectors: jax.Array
-    yaw: jax.Array
-    error: jax.Array
+    vectors: Array
+    yaw: Array
+    error: Array
 
 
 def _fit_one(space, landmarks, weights) -> _Fitted:

@@ -46,7 +46,9 @@ def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) ->
     """Returns means of per-image errors over the yaw bins of AFLW2000-3D; yaw in degrees."""
     bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
     first, second, third = (float(errors[bins == index].mean()) for index in range(3))
-    return YawBinnedError((first, second, third), (first + second + third) / 3, float(errors.mean()))
+    return YawBinnedError(
+        (first, second, third), (first + second + third) / 3, float(errors.mean())
+    )
 
 
 @typed

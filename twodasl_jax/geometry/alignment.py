@@ -51,7 +51,7 @@ def similarity_between(
     target: Float[Array, "*batch N 3"],
     weights: Float[Array, "*batch N"],
 ) -> Similarity:
-    """Returns the similarity that moves `source` onto `target` with the least weighted squared error.
+    """Returns the similarity that moves `source` onto `target` with least weighted squared error.
 
     Args:
       source: (..., N, 3) points.
@@ -59,7 +59,8 @@ def similarity_between(
       weights: (..., N) non-negative; zero leaves a point out. Not all may be zero.
 
     References:
-      Umeyama, Least-squares estimation of transformation parameters between two point patterns, 1991.
+      Umeyama, Least-squares estimation of transformation parameters between two point patterns
+        (1991).
     """
     rotation, moments = _procrustes_rotation(source, target, weights)
     source_mean, target_mean, covariance, source_variance = moments
@@ -75,9 +76,10 @@ def rigid_between(
     weights: Float[Array, "*batch N"],
 ) -> Similarity:
     """Returns the rotation and translation that move `source` onto `target` best (scale one)."""
-    rotation, (source_mean, target_mean, _, variance) = _procrustes_rotation(source, target, weights)
+    rotation, moments = _procrustes_rotation(source, target, weights)
+    source_mean, target_mean, _, source_variance = moments
     translation = target_mean - _rotate(rotation, source_mean)
-    return Similarity(jnp.ones_like(variance), rotation, translation)
+    return Similarity(jnp.ones_like(source_variance), rotation, translation)
 
 
 def _procrustes_rotation(source, target, weights):

@@ -5,8 +5,8 @@
     paper      [f, t (2), Pi (3x3, row-major), shape, expression]; the same   crop, y up
     pose7      [pitch, yaw, roll, t_x, t_y, t_z, f] of 300W-LP's `Pose_Para`  image, y up
 
-"y up" is MATLAB's habit of the original data: a picture of H rows has y_up = H + 1 - y_down, so 121 - y in the
-crop. `Coefficients` holds the same content in this package's own frames (y down).
+"y up" is MATLAB's habit of the original data: a picture of H rows has y_up = H + 1 - y_down, so
+121 - y_down in the crop. `Coefficients` holds the same content in this package's own frames.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class Coefficients:
     """What the network regresses: a pose and the coefficients of the face model.
 
     Attributes:
-      affine: (..., 3, 4) projection to the crop frame, y down (`projection.picture_from_model_affine`).
+      affine: (..., 3, 4) projection to the crop frame, y down (`picture_from_model_affine`).
       shape: (..., S) identity, in standard deviations.
       expression: (..., E) expression, in standard deviations.
     """
@@ -49,7 +49,7 @@ class Coefficients:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Whitening:
-    """Mean and standard deviation of each entry of a coefficient vector over a training set, (C,) each."""
+    """Mean and standard deviation of each vector entry over a training set, (C,) each."""
 
     mean: Float[Array, " C"]
     std: Float[Array, " C"]
@@ -104,7 +104,7 @@ def official_from_coefficients(coefficients: Coefficients) -> Float[Array, "*bat
 def coefficients_from_paper(
     vector: Float[Array, "*batch C"], shape_count: int = SHAPE_COUNT
 ) -> Coefficients:
-    """Reads the paper's layout: [f, t (2), Pi (3x3), shape, expression]; z of the translation is zero."""
+    """Reads the paper's layout, [f, t (2), Pi (3x3), shape, expression]; t_z becomes zero."""
     pose, shape, expression = _split(vector, shape_count)
     scale, shift, rotation = pose[..., :1], pose[..., 1:3], pose[..., 3:]
     linear = scale[..., None] * rotation.reshape(*rotation.shape[:-1], 3, 3)
@@ -115,8 +115,11 @@ def coefficients_from_paper(
 
 @typed
 def paper_from_coefficients(coefficients: Coefficients) -> Float[Array, "*batch C"]:
-    """Writes the paper's layout. Pi is a rotation, so an affine that is none comes back as the nearest
-    weak-perspective camera (`camera_from_affine`), and the depth offset is lost: the layout has neither."""
+    """Writes the paper's layout, as far as it goes.
+
+    Its Pi is a rotation and it has no t_z: a matrix that is no scaled rotation is replaced by its
+    weak-perspective camera (`camera_from_affine`), and the depth offset is lost.
+    """
     camera = camera_from_affine(coefficients.affine)
     shift = _flip_y(affine_from_camera(camera), CROP_SIZE)[..., :2, 3]
     parts = (

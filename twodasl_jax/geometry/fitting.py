@@ -1,9 +1,9 @@
-"""Fits a face model to 2D landmarks: maximum a posteriori pose and coefficients by damped Gauss-Newton.
+"""Fits a face model to 2D landmarks: most probable pose and coefficients, by damped Gauss-Newton.
 
     minimise  sum_k w_k |y_k - x_k|^2 / sigma^2  +  |shape|^2 + |expression|^2
 
-over the weak-perspective camera and the coefficients. It gives the pseudo 3D annotations of in-the-wild images,
-and the floor that a face model sets to the landmark error.
+over the weak-perspective camera and the coefficients. It gives the pseudo 3D annotations of
+in-the-wild images, and the floor that a face model sets to the landmark error.
 """
 
 import dataclasses
@@ -72,15 +72,16 @@ def fit_landmarks(
 ) -> LandmarkFit:
     """Fits one face; `jax.vmap` it over many.
 
-    The search starts twice, from the affine fit of the mean face and from its reflection in depth, because
-    both explain a picture nearly equally well; the cheaper end wins.
+    The search starts twice, from the affine fit of the mean face and from its reflection in depth,
+    because both explain a picture nearly equally well; the cheaper end wins.
 
     Args:
       space: rows of the landmarks (`landmark_space`).
       landmarks: (N, 2) any picture frame; nan marks missing points. At least 4 must be there.
       weights: (N,) non-negative precision of each point relative to the others.
       sigma: standard deviation of a coordinate of a point of weight one, in the landmarks' unit.
-      outlier_scale: residuals beyond this many sigma count less and less (Cauchy); inf is least squares.
+      outlier_scale: residuals beyond this many sigma count less and less (Cauchy's loss); inf is
+        least squares.
       iterations: Gauss-Newton steps.
 
     Raises:
@@ -114,7 +115,7 @@ def _mean_face_camera(problem: _Problem, present: Bool[Array, " N"]) -> WeakPers
     """Returns the affine least-squares camera of the mean face, made weak perspective."""
     weights = jnp.sqrt(problem.precision / jnp.max(problem.precision))[:, None]
     points = jnp.concatenate([problem.space.mean, jnp.ones_like(problem.space.mean[:, :1])], axis=1)
-    # A little of the mean face's size as a ridge keeps flat sets of points (a profile, one eye) solvable.
+    # A ridge of a little of the face's size keeps flat sets of points (a profile, an eye) solvable.
     ridge = 1e-3 * jnp.diag(jnp.mean(points**2, axis=0)).at[3, 3].set(0.0)
     design = weights * points
     normal = design.T @ design / jnp.maximum(present.sum(), 1) + ridge
@@ -145,8 +146,7 @@ def _step(problem: _Problem, state: _State) -> _State:
     jacobian = jax.jacfwd(lambda delta: _residuals(problem, _move(state, delta)))(origin)
     weights = _precision(problem, residuals)[:, None]
     prior = jnp.concatenate([jnp.zeros(6, origin.dtype), jnp.ones(size - 6, origin.dtype)])
-    hessian = jnp.einsum("nci,nc,ncj->ij", jacobian, jnp.broadcast_to(weights, residuals.shape), jacobian)
-    hessian = hessian + jnp.diag(prior)
+    hessian = jnp.einsum("nci,ncj->ij", jacobian, weights[..., None] * jacobian) + jnp.diag(prior)
     gradient = jnp.einsum("nci,nc->i", jacobian, weights * residuals)
     gradient = gradient + prior * jnp.concatenate([jnp.zeros(6, origin.dtype), state.coefficients])
     damped = hessian + state.damping * jnp.diag(jnp.diag(hessian))
@@ -157,7 +157,7 @@ def _step(problem: _Problem, state: _State) -> _State:
 
 
 def _move(state: _State, delta: Float[Array, " C"]) -> _State:
-    """Takes a step: rotation vector (camera axes), log scale, translation in units of the scale, coefficients."""
+    """Takes a step of rotation vector, log scale, translation over scale, and coefficients."""
     camera, scale_step = state.camera, jnp.exp(delta[3])
     shift = jnp.concatenate([delta[4:6] * camera.scale, jnp.zeros_like(delta[:1])])
     moved = WeakPerspective(
@@ -175,7 +175,7 @@ def _residuals(problem: _Problem, state: _State) -> Float[Array, "N 2"]:
 
 
 def _precision(problem: _Problem, residuals: Float[Array, "N 2"]) -> Float[Array, " N"]:
-    """Returns the weight of each point in this step: the Cauchy weight 1 / (1 + (r / c)^2) times its own."""
+    """Returns the weight of each point in this step: its own times Cauchy's 1 / (1 + (r / c)^2)."""
     squared = problem.precision * jnp.sum(residuals**2, axis=-1)
     return problem.precision / (1.0 + squared / problem.outlier_scale**2)
 

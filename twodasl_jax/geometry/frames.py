@@ -50,7 +50,7 @@ def box_from_landmarks(landmarks: Float[Array, "*batch N 2"]) -> Float[Array, "*
       landmarks: (..., N, 2) image frame; nan marks missing points, which are ignored.
 
     References:
-      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (the crop of its code).
+      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (its code's crop).
     """
     missing = jnp.isnan(landmarks).any(axis=-1, keepdims=True)
     present = jnp.where(missing, jnp.nan, landmarks)

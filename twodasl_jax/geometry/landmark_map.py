@@ -1,7 +1,7 @@
-"""The facial landmark map (FLM): the fourth input channel of 2DASL, hard as published or differentiable.
+"""The facial landmark map (FLM), 2DASL's fourth input channel: hard as published, or smooth.
 
-Points are in the crop frame; nan marks a missing point. A point outside the frame is dropped from the hard
-map, and shows no more than the tail of its bump in the Gaussian one.
+Points are in the crop frame; nan marks a missing point. A point outside the frame is dropped from
+the hard map, and shows no more than the tail of its bump in the Gaussian one.
 """
 
 import functools
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from twodasl_jax.array_types import Array, typed
 from twodasl_jax.geometry.frames import CROP_SIZE
 
-# The official 18 points as pairs of the 68, each the mean of its pair; the pairs (37, 40) and (43, 46) stand
+# The official 18 points as pairs of the 68, each the mean of its pair: (37, 40) and (43, 46) stand
 # for the pupils and (62, 66) for the middle of the mouth.
 _OFFICIAL_PAIRS = np.array(
     [(17, 17), (19, 19), (21, 21), (22, 22), (24, 24), (26, 26)]  # brows
@@ -23,7 +23,7 @@ _OFFICIAL_PAIRS = np.array(
     + [(48, 48), (62, 66), (54, 54)]  # mouth
 )
 
-# Brows, eyes, nose and mouth. The jaw is left out where 2D detectors and 3D points disagree about it.
+# Brows, eyes, nose and mouth, without the jaw, where 2D detectors and 3D points disagree.
 INNER_POINTS = slice(17, 68)
 
 
@@ -37,7 +37,7 @@ def official_points(landmarks: Float[Array, "*batch 68 2"]) -> Float[Array, "*ba
 def hard_landmark_map(
     points: Float[Array, "*batch K 2"], size: int = CROP_SIZE
 ) -> Float[Array, "*batch {size} {size}"]:
-    """Draws +1 at the pixel of each point and -1 elsewhere; carries no gradient (2DASL, section 3.2).
+    """Draws +1 at the pixel of each point, -1 elsewhere; carries no gradient (2DASL, section 3.2).
 
     Args:
       points: (..., K, 2) crop frame; K is 18 (`official_points`), 68, or any other number.
@@ -50,7 +50,7 @@ def hard_landmark_map(
 def _draw(points: Float[Array, "K 2"], size: int) -> Float[Array, "{size} {size}"]:
     cells = jnp.floor(jax.lax.stop_gradient(points))
     inside = jnp.all((cells >= 0) & (cells < size), axis=-1)
-    # Negative indices would wrap around, so everything outside goes to `size`, which the scatter drops.
+    # Negative indices would wrap around: all that is outside goes to `size`, which is dropped.
     columns, rows = jnp.where(inside[:, None], cells, size).astype(jnp.int32).T
     blank = jnp.full((size, size), -1.0, points.dtype)
     return blank.at[rows, columns].set(1.0, mode="drop")
@@ -60,7 +60,7 @@ def _draw(points: Float[Array, "K 2"], size: int) -> Float[Array, "{size} {size}
 def gaussian_landmark_map(
     points: Float[Array, "*batch K 2"], size: int = CROP_SIZE, sigma: float = 1.5
 ) -> Float[Array, "*batch {size} {size}"]:
-    """Draws 2 max_k exp(-|p - p_k|^2 / (2 sigma^2)) - 1: the differentiable landmark map (our choice).
+    """Draws 2 max_k exp(-|p - p_k|^2 / (2 sigma^2)) - 1, the differentiable map (our choice).
 
     Args:
       points: (..., K, 2) crop frame.

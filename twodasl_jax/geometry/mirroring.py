@@ -1,4 +1,4 @@
-"""Faces in the mirror: what a horizontal flip of the picture does to landmarks, cameras and coefficients."""
+"""What a horizontal flip of the picture does to landmarks, cameras and coefficients."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ class CoefficientMirror:
 
 @typed
 def coefficient_mirror(model: MorphableModel) -> CoefficientMirror:
-    """Returns the mirror of a model's coefficients, exact where its bases are closed under mirroring."""
+    """Returns the mirror of a model's coefficients, exact if its bases mirror into themselves."""
 
     def mirror_map(basis, std):
         mirrored = (basis[model.mirror] * _FLIP_X[:, None]).reshape(-1, len(std))

@@ -1,4 +1,4 @@
-"""The 3D morphable model: S = mean + A_shape a_shape + A_expression a_expression (2DASL, section 3.1)."""
+"""The 3D morphable model: S = mean + A_s a_s + A_e a_e (2DASL, section 3.1)."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from twodasl_jax.array_types import Array, typed
 class ShapeSpace:
     """Points that move linearly with shape and expression coefficients.
 
-    Coefficients are in units of their standard deviation, so a standard normal vector is a random face.
+    Coefficients are in standard deviations, so that a standard normal vector is a random face.
 
     Attributes:
       mean: (V, 3) points of the mean face, model frame, mm.

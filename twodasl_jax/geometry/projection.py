@@ -47,7 +47,7 @@ def picture_from_model(
 def picture_from_model_affine(
     affine: Float[Array, "*batch 3 4"], points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
-    """Projects model points by P = [linear | translation]: picture = P [X; 1], for any 3x4 matrix."""
+    """Projects model points by any 3x4 matrix P = [linear | translation]: picture = P [X; 1]."""
     return points @ jnp.swapaxes(affine[..., :3], -1, -2) + affine[..., None, :, 3]
 
 
@@ -63,8 +63,8 @@ def affine_from_camera(camera: WeakPerspective) -> Float[Array, "*batch 3 4"]:
 def camera_from_affine(affine: Float[Array, "*batch 3 4"]) -> WeakPerspective:
     """Returns the weak-perspective camera of a 3x4 matrix, which need not be a scaled rotation.
 
-    The first two rows, which make the picture, decide: their Gram-Schmidt rotation and their mean length.
-    It is the exact inverse of `affine_from_camera`, and safe to regress through.
+    The first two rows, which make the picture, decide: their Gram-Schmidt rotation and their mean
+    length. It is the exact inverse of `affine_from_camera`, and safe to regress through.
     """
     affine = jnp.asarray(affine)
     rows = (affine[..., :3] * _PICTURE_AXES[:, None])[..., :2, :]

@@ -23,7 +23,7 @@ def rotation_from_euler(yaw_pitch_roll: Float[Array, "*batch 3"]) -> Float[Array
       yaw_pitch_roll: (..., 3) radians, in this order.
 
     References:
-      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (the data's `Pose_Para`).
+      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (`Pose_Para`).
     """
     (cy, cp, cr), (sy, sp, sr) = (
         jnp.moveaxis(function(yaw_pitch_roll), -1, 0) for function in (jnp.cos, jnp.sin)
@@ -38,15 +38,16 @@ def rotation_from_euler(yaw_pitch_roll: Float[Array, "*batch 3"]) -> Float[Array
 
 @typed
 def euler_from_rotation(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3"]:
-    """Returns (yaw, pitch, roll) in radians; the inverse of `rotation_from_euler` for |yaw| <= 90 degrees.
+    """Returns (yaw, pitch, roll) in radians; inverts `rotation_from_euler` up to 90 degrees of yaw.
 
-    At a yaw of exactly +-90 degrees only pitch -+ roll is defined; roll is then returned as zero. Close to it
-    the two remain ill-conditioned one by one, but the matrix of the three angles is `rotation` to 1e-6.
+    At a yaw of exactly +-90 degrees only pitch -+ roll is defined; roll is then returned as zero.
+    Close to it the two remain ill-conditioned one by one, but the matrix of the three angles is
+    `rotation` to 1e-6.
     """
     first, second = rotation[..., 0, 0], rotation[..., 0, 1]
     locked = first**2 + second**2 < _GIMBAL_COSINE**2
     roll = jnp.arctan2(jnp.where(locked, 0.0, second), jnp.where(locked, 1.0, first))
-    # What is left of R after undoing the roll is Rx(pitch) Ry(yaw), whose entries are well scaled everywhere.
+    # With the roll undone R is Rx(pitch) Ry(yaw), from which both are well conditioned everywhere.
     cosine, sine = jnp.cos(roll), jnp.sin(roll)
     yaw = jnp.arctan2(-rotation[..., 0, 2], cosine * first + sine * second)
     pitch = jnp.arctan2(
@@ -101,10 +102,10 @@ def _cross_matrix(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"
 
 @typed
 def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
-    """Returns the rotation nearest to a matrix in the Frobenius norm (orthogonal Procrustes, by SVD).
+    """Returns the rotation nearest to a matrix in the Frobenius norm (Procrustes, by SVD).
 
-    It is unique, and differentiable, unless the two smallest singular values cancel (equal with det < 0, or
-    both zero).
+    It is unique, and differentiable, unless the two smallest singular values cancel: equal with a
+    negative determinant, or both zero.
 
     References:
       Levinson et al., An Analysis of SVD for Deep Rotation Estimation, NeurIPS 2020.
@@ -116,15 +117,17 @@ def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch
 def _nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
     u, _, vt = jnp.linalg.svd(matrix)
     handedness = jnp.sign(jnp.linalg.det(u @ vt))
-    return (u * jnp.stack([jnp.ones_like(handedness)] * 2 + [handedness], axis=-1)[..., None, :]) @ vt
+    one = jnp.ones_like(handedness)
+    return (u * jnp.stack([one, one, handedness], axis=-1)[..., None, :]) @ vt
 
 
 @_nearest_rotation.defjvp
 def _nearest_rotation_jvp(primals, tangents):
     """Differentiates matrix = rotation @ stretch, the polar decomposition.
 
-    The derivative of the SVD divides by differences of singular values, and is nan at every rotation; this one
-    divides by their sums. With dR = R [w]_x it is (trace(stretch) I - stretch) w = vee(R' dM - dM' R).
+    The derivative of the SVD divides by differences of singular values, and is nan at every
+    rotation; this one divides by their sums. With dR = R [w]_x it solves
+    (trace(stretch) I - stretch) w = vee(R' dM - dM' R).
     """
     (matrix,), (change,) = primals, tangents
     rotation = _nearest_rotation(matrix)

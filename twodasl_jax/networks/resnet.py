@@ -67,7 +67,9 @@ class Bottleneck(nn.Module):
     def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w k"]:
         width = self.channels * _EXPANSION
         strides = (self.stride, self.stride)
-        y = nn.relu(self.norm(name="norm1")(self.convolution(self.channels, (1, 1), name="conv1")(x)))
+        y = nn.relu(
+            self.norm(name="norm1")(self.convolution(self.channels, (1, 1), name="conv1")(x))
+        )
         y = self.convolution(self.channels, (3, 3), strides, padding=1, name="conv2")(y)
         y = nn.relu(self.norm(name="norm2")(y))
         y = self.norm(name="norm3")(self.convolution(width, (1, 1), name="conv3")(y))

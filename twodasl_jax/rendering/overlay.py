@@ -155,12 +155,12 @@ def landmark_layer(landmarks: Float[np.ndarray, "68 3"], height: int, width: int
     """
     points = landmarks[:, :2]
     size = _face_size(landmarks)
-    radius = max(_POINT_RADIUS * size, 1.0)
+    radius = max(_POINT_RADIUS * size, 0.75)
     canvas = _Canvas(_window_around(points, 2 * radius, height, width), detail=radius)
     for first, last, closed in _STROKES:
         stroke = points[first : last + 1]
         joined = np.concatenate([stroke, stroke[:1]]) if closed else stroke
-        canvas.line(joined, max(_STROKE_WIDTH * size, 0.8), _STROKE_COLOUR)
+        canvas.line(joined, max(_STROKE_WIDTH * size, 0.6), _STROKE_COLOUR)
     for point in points:
         canvas.disc(point, 1.45 * radius, _POINT_RIM_COLOUR)
         canvas.disc(point, radius, _POINT_COLOUR)

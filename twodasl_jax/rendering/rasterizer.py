@@ -89,9 +89,10 @@ def vertex_normals(
 ) -> Float[np.ndarray, "V 3"]:
     """Computes outward unit normals of an image-frame mesh.
 
-    Each is the mean of the normals of the surrounding triangles weighted by their area. Triangles
-    are counter-clockwise seen from outside in the right-handed model frame; the image frame is its
-    mirror image (y down), hence the order of the cross product.
+    Each is the mean of the normals of the surrounding triangles, weighted by their area; triangles
+    that are not finite do not count. Triangles are counter-clockwise seen from outside in the
+    right-handed model frame; the image frame is its mirror image (y down), hence the order of the
+    cross product.
 
     Args:
       vertices: mesh in the image frame, pixels.
@@ -103,6 +104,7 @@ def vertex_normals(
     _check_indices(triangles, len(vertices))
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
     doubled_areas = np.cross(c - a, b - a)
+    doubled_areas[~np.isfinite(doubled_areas).all(axis=-1)] = 0
     sums = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(sums, triangles[:, corner], doubled_areas)
@@ -142,7 +144,7 @@ def visible_vertices(
     column, row, z = np.where(finite, on_grid.T, 0)
     last = resolution - 1
     nearest = depth[np.minimum(row, last).astype(int), np.minimum(column, last).astype(int)]
-    facing = vertex_normals(np.where(finite[:, None], vertices, 0), triangles)[:, 2] > 0
+    facing = vertex_normals(vertices, triangles)[:, 2] > 0
     return finite & facing & (z >= nearest - tolerance * resolution)
 
 

@@ -2,8 +2,9 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
+from twodasl_jax.array_types import Array
 from twodasl_jax.geometry.coefficients import coefficients_from_official, unwhiten
 from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
 from twodasl_jax.networks import network_input

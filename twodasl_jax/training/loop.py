@@ -4,16 +4,16 @@ import dataclasses
 import functools
 import json
 import pathlib
-import time
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import optax
-import orbax.checkpoint as ocp
 import tqdm
+from jaxtyping import PyTree
 
 from twodasl_jax import face_model
 from twodasl_jax.data import pipeline
@@ -22,6 +22,7 @@ from twodasl_jax.data.faces_2d import open_faces_2d
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.mirroring import coefficient_mirror
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
+from twodasl_jax.training.checkpoints import Identity, open_checkpoints, restore, save
 from twodasl_jax.training.evaluation import validation_errors
 from twodasl_jax.training.step import (
     FaceSpace,
@@ -32,7 +33,7 @@ from twodasl_jax.training.step import (
     create_state,
     train_step,
 )
-from twodasl_jax.weights import ARCHITECTURES, Weights
+from twodasl_jax.weights import ARCHITECTURES
 
 # Entries that never vary, such as the depth offset, keep their unit.
 _SMALLEST_STD = 1e-6
@@ -90,21 +91,20 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
         records=records,
         yaw=np.where(usable, yaw, np.nan),
         vectors=vectors[usable],
-        held_out=TrainBatch(**pipeline.stacked(builder.as_data_source("validation"))),
+        held_out=_batch(pipeline.stacked(builder.as_data_source("validation"))),
     )
 
 
-def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
+def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: MorphableModel) -> None:
     """Runs or resumes a training until its last step.
 
     Args:
       config: see `configs/`.
       workdir: holds `checkpoints/`, `metrics.jsonl` and the config; a run continues from what is there.
+      model: the face model that the data set was prepared for.
     """
-    model = face_model.embedded_face_model()
     data = load_data(config, face_model.digest(model))
     recipe, space = build_recipe(config), build_space(model, data.vectors)
-    state = create_state(recipe, jax.random.key(config.seed))
     batches = iter(
         pipeline.training_batches(
             data.records, data.yaw, config.batch_size, config.yaw_shares, config.seed
@@ -112,82 +112,46 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> None:
     )
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "config.json").write_text(config.to_json(indent=2))
-    with checkpoint_manager(workdir, config.checkpoint_every) as manager:
-        state = _restore(manager, state, batches)
+    identity = Identity(config.architecture, face_model.digest(model), space.whitening)
+    with open_checkpoints(workdir) as manager:
+        start = restore(manager, create_state(recipe, jax.random.key(config.seed)), batches)
         step = jax.jit(functools.partial(train_step, recipe, space), donate_argnums=0)
+        score = jax.jit(functools.partial(validation_errors, recipe.network, space))
         with open(workdir / "metrics.jsonl", "a") as log:
-            _loop(config, manager, step, state, batches, _Evaluator(recipe, space, data.held_out, log))
+            for number, state, batch_metrics in _steps(config, step, start, batches):
+                last = number == config.steps
+                if number % config.log_every == 0 or last:
+                    _write(log, number, batch_metrics)
+                if number % config.evaluate_every == 0 or last:
+                    errors = score(_averaged(state), data.held_out)
+                    tqdm.tqdm.write(_write(log, number, errors))
+                if number % config.checkpoint_every == 0 or last:
+                    save(manager, state, batches, identity)
 
 
-def checkpoint_manager(workdir: pathlib.Path, every: int = 1) -> ocp.CheckpointManager:
-    """Opens the checkpoints of a run."""
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=2, save_interval_steps=every, cleanup_tmp_directories=True
-    )
-    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
-
-
-def _restore(manager: ocp.CheckpointManager, state: TrainState, batches: Any) -> TrainState:
-    """Returns the newest saved state, with the batches moved to where it left off; or the given one."""
-    if manager.latest_step() is None:
-        return state
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-    restored = manager.restore(
-        manager.latest_step(),
-        args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore()),
-    )
-    batches.set_state(restored.data)
-    return restored.state
-
-
-def _loop(config, manager, step, state, batches, evaluate) -> None:
-    first, started = int(state.step), time.monotonic()
+def _steps(
+    config: ml_collections.ConfigDict, step: Callable, state: TrainState, batches: Iterator
+) -> Iterator[tuple[int, TrainState, dict[str, jax.Array]]]:
+    """Yields number, state and metrics after each step that is left of a run, under a progress bar."""
+    first = int(state.step)
     progress = tqdm.trange(first, config.steps, initial=first, total=config.steps, unit="step")
-    for number in progress:
-        state, metrics = step(state, TrainBatch(**next(batches)))
-        done = number + 1
-        last = done == config.steps
-        if done % config.log_every == 0 or last:
-            rate = config.batch_size * (done - first) / (time.monotonic() - started)
-            evaluate.write(done, jax.device_get(metrics) | {"images_per_second": rate})
+    for number in (before + 1 for before in progress):
+        state, metrics = step(state, _batch(next(batches)))
+        if number % config.log_every == 0:
+            rate = config.batch_size * (progress.format_dict["rate"] or 0.0)
             progress.set_postfix(loss=float(metrics["loss"]), images_per_second=round(rate))
-        if done % config.evaluate_every == 0 or last:
-            errors = evaluate(state)
-            evaluate.write(done, errors)
-            progress.write(f"step {done}: " + ", ".join(f"{k} {v:.2f}" for k, v in errors.items()))
-        saved = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), data=ocp.args.JsonSave(batches.get_state())
-        )
-        manager.save(done, args=saved, force=last)
+        yield number, state, metrics
 
 
-class _Evaluator:
-    """Scores the averaged weights on the held-out faces and writes numbers to the log."""
-
-    def __init__(self, recipe: Recipe, space: FaceSpace, held_out: TrainBatch, log):
-        self._score = jax.jit(functools.partial(validation_errors, recipe.network, space))
-        self._held_out = held_out
-        self._log = log
-
-    def __call__(self, state: TrainState) -> dict[str, float]:
-        variables = {"params": state.average, "batch_stats": state.batch_stats}
-        return {name: float(value) for name, value in self._score(variables, self._held_out).items()}
-
-    def write(self, step: int, values: dict[str, Any]) -> None:
-        self._log.write(json.dumps({"step": step} | {k: float(v) for k, v in values.items()}) + "\n")
-        self._log.flush()
+def _averaged(state: TrainState) -> dict[str, PyTree]:
+    return {"params": state.average, "batch_stats": state.batch_stats}
 
 
-def trained_weights(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Weights:
-    """Returns the averaged weights of the newest checkpoint of a run."""
-    model = face_model.embedded_face_model()
-    data = load_data(config, face_model.digest(model))
-    recipe, space = build_recipe(config), build_space(model, data.vectors)
-    with checkpoint_manager(workdir) as manager:
-        abstract = jax.eval_shape(lambda: create_state(recipe, jax.random.key(0)))
-        state = manager.restore(
-            manager.latest_step(),
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
-        ).state
-    variables = {"params": state.average, "batch_stats": state.batch_stats}
-    return Weights(config.architecture, jax.device_get(variables), space.whitening, face_model.digest(model))
+def _write(log: TextIO, step: int, values: dict[str, jax.Array]) -> str:
+    """Appends one line of JSON to the log; returns it."""
+    line = json.dumps(
+        {"step": step} | {name: round(float(value), 6) for name, value in values.items()}
+    )
+    log.write(line + "\n")
+    log.flush()
+    return line

@@ -1,15 +1,15 @@
 """One pure training step of the regressor: state and batch in, state and metrics out."""
 
 import dataclasses
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree, UInt8
+from jaxtyping import Float, Int, Key, PyTree, UInt8
 
 from twodasl_jax import losses
+from twodasl_jax.array_types import Array
 from twodasl_jax.data.augmentation import (
     Augmentation,
     Faces,
@@ -155,14 +155,16 @@ def train_step(
         )
         return loss, (terms, updated["batch_stats"])
 
-    (loss, (terms, batch_stats)), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    (loss, (terms, batch_stats)), gradient = jax.value_and_grad(objective, has_aux=True)(
+        state.params
+    )
     updates, optimizer = recipe.optimizer.update(gradient, state.optimizer, state.params)
     params = optax.apply_updates(state.params, updates)
     # A young average forgets its random start quickly.
     decay = jnp.minimum(recipe.average_decay, (1.0 + state.step) / (10.0 + state.step))
     average = optax.incremental_update(params, state.average, 1.0 - decay)
     metrics = {name: losses.batch_mean(term) for name, term in terms.items()}
-    metrics |= {"loss": loss, "gradient_norm": optax.global_norm(gradient)}
+    metrics |= {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
     return TrainState(state.step + 1, params, batch_stats, optimizer, average, state.key), metrics
 
 
@@ -181,7 +183,7 @@ def _loss_terms(
     predicted = coefficients_from_official(unwhiten(vector, space.whitening))
     points = landmarks_3d(predicted, space.landmarks)
     target = landmarks_3d(faces.coefficients, space.landmarks)
-    inner: Bool[Array, "B P"] = faces.visible[:, INNER_POINTS]
+    inner = faces.visible[:, INNER_POINTS]
     return {
         "landmarks_3d": losses.landmark_distance(points, target, jnp.ones(points.shape[:-1])),
         "landmarks_2d": losses.landmark_distance(
@@ -194,18 +196,9 @@ def _loss_terms(
     }
 
 
-def landmarks_3d(
-    coefficients: Coefficients, space: ShapeSpace
-) -> Float[Array, "B 68 3"]:
+def landmarks_3d(coefficients: Coefficients, space: ShapeSpace) -> Float[Array, "B 68 3"]:
     """Returns the 68 points of a batch of coefficients in the crop frame, by weak perspective."""
     camera = camera_from_affine(coefficients.affine)
     return picture_from_model(
         camera, synthesize(space, coefficients.shape, coefficients.expression)
     )
-
-
-def predict(
-    network: nn.Module, variables: dict[str, Any], inputs: Float[Array, "B 120 120 4"]
-) -> Float[Array, "B C"]:
-    """Returns the whitened coefficient vectors that a network predicts."""
-    return network.apply(variables, inputs, train=False)

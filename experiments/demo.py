@@ -1,0 +1,34 @@
+"""Reconstructs the faces of two real photos: `python experiments/demo.py --output_dir=demo_output`.
+
+Both photos are in the public domain and come inside Python packages, so that nothing is downloaded:
+a NASA portrait of the astronaut Eileen Collins (scikit-image) and the US Navy's portrait of Grace
+Hopper (matplotlib).
+"""
+
+import importlib.resources
+import pathlib
+import sys
+
+from absl import app, flags
+
+from twodasl_jax import cli
+
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
+
+
+def main(arguments: list[str]) -> None:
+    del arguments
+    photos = [
+        _packaged_file("skimage", "data/astronaut.png"),
+        _packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+    ]
+    if cli.reconstruct_photos(photos, pathlib.Path(_OUTPUT_DIR.value)):
+        sys.exit("The demo is broken: each of its photos shows a face.")
+
+
+def _packaged_file(package: str, name: str) -> pathlib.Path:
+    return pathlib.Path(str(importlib.resources.files(package) / name))
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,125 @@
+"""Data flows one way, and math modules are functions of arrays: both read from the source.
+
+A new room of the package needs a row in `MAY_IMPORT`, which says where it stands in the flow.
+"""
+
+import ast
+import graphlib
+import importlib.util
+import pathlib
+
+import pytest
+
+PACKAGE = "twodasl_jax"
+ROOT = pathlib.Path(__file__).parents[1]
+
+FOUNDATION = {"array_types", "atomic_files", "errors"}
+MAY_IMPORT = {
+    "geometry": set(),
+    "losses": {"geometry"},
+    "networks": {"geometry"},
+    "photos": set(),
+    "detection": set(),
+    "crops": {"geometry"},
+    "face_model": {"geometry"},
+    "weights": {"geometry", "networks"},
+    "rendering": {"geometry"},
+    "mesh_files": {"geometry", "rendering"},
+    "data": {"geometry", "photos", "crops", "face_model"},
+    "evaluation": {"geometry", "data"},
+    "training": {
+        "geometry",
+        "losses",
+        "networks",
+        "data",
+        "evaluation",
+        "face_model",
+        "weights",
+    },
+    "reconstruction": {
+        "geometry",
+        "networks",
+        "photos",
+        "detection",
+        "crops",
+        "face_model",
+        "weights",
+    },
+    "outputs": {"geometry", "photos", "rendering", "mesh_files", "reconstruction"},
+    "cli": {"geometry", "photos", "rendering", "mesh_files", "reconstruction", "outputs"},
+}
+
+MATH_ROOMS = {"geometry", "losses", "array_types"}
+ARRAY_LIBRARIES = {"beartype", "jax", "jaxtyping", "numpy"}
+PURE_STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "typing"}
+INPUT_AND_OUTPUT = {
+    *("open", "print", "input", "load", "loads", "loadtxt", "genfromtxt", "fromfile", "memmap"),
+    *("save", "savez", "savez_compressed", "savetxt", "tofile", "read_text", "write_text"),
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+SYNTAX = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
+
+
+def room(name):
+    """The first part of a module's name below the package; the package itself is its own room."""
+    return name.split(".")[1] if "." in name else name
+
+
+def imports(name):
+    """Yields the dotted name of everything that a module imports anywhere in its source."""
+    package = name if SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(SYNTAX[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def imports_inside(name):
+    return {target for target in imports(name) if target.split(".")[0] == PACKAGE}
+
+
+def math_modules():
+    """Returns the modules of the math rooms and all that they import, directly or not."""
+    found, waiting = set(), [name for name in SOURCES if room(name) in MATH_ROOMS]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            modules = {*imports_inside(name), *(t.rpartition(".")[0] for t in imports_inside(name))}
+            waiting.extend(modules & set(SOURCES) - {PACKAGE})
+    return sorted(found)
+
+
+def called_names(tree):
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {getattr(function, "attr", getattr(function, "id", None)) for function in functions}
+
+
+@pytest.mark.parametrize("name", math_modules())
+def test_a_math_module_knows_arrays_and_nothing_else(name):
+    libraries = {target.split(".")[0] for target in imports(name)}
+    assert libraries <= ARRAY_LIBRARIES | PURE_STANDARD_LIBRARY | {PACKAGE}
+    assert not called_names(SYNTAX[name]) & INPUT_AND_OUTPUT
+    assert not any(isinstance(node, ast.Global | ast.Nonlocal) for node in ast.walk(SYNTAX[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name != PACKAGE])
+def test_a_room_imports_only_what_flows_into_it(name):
+    own = room(name)
+    assert own in FOUNDATION | set(MAY_IMPORT), f"give the room {own} a row in MAY_IMPORT"
+    allowed = FOUNDATION | MAY_IMPORT.get(own, set()) | {own}
+    assert {room(target) for target in imports_inside(name)} <= allowed
+
+
+def test_no_room_leads_back_to_itself():
+    list(graphlib.TopologicalSorter(MAY_IMPORT).static_order())
+    assert {target for row in MAY_IMPORT.values() for target in row} <= set(MAY_IMPORT)

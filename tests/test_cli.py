@@ -1,0 +1,209 @@
+"""The console program: what it says, what it leaves behind, and its exit status."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from tests.fake_reconstruction import FakeReconstructor, photo_with_faces
+from twodasl_jax import cli
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "experiments" / "reconstruct.py"
+
+
+@pytest.fixture
+def program(monkeypatch, face_model, capsys):
+    """Runs the program in this process, on a fake reconstructor: status, output, errors."""
+    monkeypatch.setattr(cli.Reconstructor, "pretrained", lambda: FakeReconstructor(face_model))
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["twodasl-reconstruct", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code or 0, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of two good photos, two bad ones, and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(photo_with_faces(1)).save(folder / "one.png")
+    Image.fromarray(photo_with_faces(2)).save(folder / "two.png")
+    Image.fromarray(photo_with_faces(0)).save(folder / "nobody.png")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and nothing more")
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_one_photo(program, photos, tmp_path):
+    status, output, errors = program(photos / "two.png", f"--output_dir={tmp_path / 'out'}")
+    assert (status, errors) == (0, "")
+    assert "two.png: 2 faces" in output
+    assert str(tmp_path / "out" / "two") in output
+    meshes = [f"two_face{face}.{kind}" for face in (0, 1) for kind in ("glb", "obj", "ply")]
+    assert names(tmp_path / "out") == ["faces.json", *meshes, "two_overlay.png"]
+
+
+def test_a_folder_goes_on_after_a_bad_photo_and_names_it(program, photos, tmp_path):
+    status, output, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
+    assert status == 2
+    assert "one.png: 1 face," in output
+    assert "two.png: 2 faces," in output
+    lines = errors.splitlines()
+    assert len(lines) == 3
+    assert "broken.jpg" in lines[0]
+    assert "No face was found" in lines[1]
+    assert "nobody.png" in lines[1]
+    assert lines[2] == "2 of 4 photos gave no result."
+    document = json.loads((tmp_path / "out" / "faces.json").read_text())
+    assert [photo["photo"] for photo in document["photos"]] == ["one.png", "two.png"]
+    for photo in document["photos"]:
+        for name in [photo["overlay"], *(n for face in photo["faces"] for n in face["meshes"])]:
+            assert (tmp_path / "out" / name).stat().st_size
+
+
+@pytest.mark.parametrize("name", ["broken.jpg", "nobody.png", "missing.jpg", "notes.txt"])
+def test_one_bad_photo_is_one_sentence_and_leaves_nothing(program, photos, tmp_path, name):
+    status, output, errors = program(photos / name, f"--output_dir={tmp_path / 'out'}")
+    assert (status, output) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert str(photos / name) in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_run_replaces_the_first(program, photos, tmp_path):
+    for _ in range(2):
+        assert program(photos / "one.png", f"--output_dir={tmp_path / 'out'}")[0] == 0
+    assert len(names(tmp_path / "out")) == 5
+
+
+def test_outputs_can_be_chosen(program, photos, tmp_path):
+    status, _, _ = program(
+        photos / "one.png", "--outputs=ply, json", "--output_dir", tmp_path / "o"
+    )
+    assert status == 0
+    assert names(tmp_path / "o") == ["faces.json", "one_face0.ply"]
+
+
+def test_photos_that_differ_in_the_suffix_alone_do_not_overwrite_each_other(
+    program, tmp_path, photos
+):
+    for path in photos.iterdir():
+        path.unlink()
+    Image.fromarray(photo_with_faces(1)).save(photos / "same.png")
+    Image.fromarray(photo_with_faces(1)).save(photos / "same.bmp")
+    program(photos, f"--output_dir={tmp_path / 'out'}", "--outputs=overlay")
+    assert names(tmp_path / "out") == ["same.bmp_overlay.png", "same.png_overlay.png"]
+
+
+def test_results_among_the_photos_of_a_folder_are_refused(program, photos):
+    before = names(photos)
+    status, _, errors = program(photos, f"--output_dir={photos / '..' / photos.name}")
+    assert status == 2
+    assert "choose another --output_dir" in errors
+    assert names(photos) == before
+
+
+def test_a_folder_without_pictures(program, tmp_path):
+    status, _, errors = program(tmp_path, f"--output_dir={tmp_path / 'out'}")
+    assert status == 2
+    assert "holds no pictures" in errors
+
+
+def test_an_output_folder_that_is_a_file(program, photos):
+    status, _, errors = program(photos / "one.png", f"--output_dir={photos / 'notes.txt'}")
+    assert status == 2
+    assert errors.startswith(f"Cannot write to {photos / 'notes.txt'}: ")
+    assert (photos / "notes.txt").read_text() == "no photo"
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(
+    program, photos, tmp_path, monkeypatch
+):
+    def fail_on_the_second(target, *arguments):
+        if target.name == "two":
+            raise OSError(28, "No space left on device")
+        return real(target, *arguments)
+
+    real = cli.outputs.write_photo
+    monkeypatch.setattr(cli.outputs, "write_photo", fail_on_the_second)
+    status, _, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
+    assert status == 2
+    assert (
+        errors.splitlines()[-1] == f"Cannot write to {tmp_path / 'out'}: No space left on device."
+    )
+    document = json.loads((tmp_path / "out" / "faces.json").read_text())
+    assert [photo["photo"] for photo in document["photos"]] == ["one.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: PHOTO_OR_FOLDER"),
+        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, ply, glb, json"),
+        (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_wrong_arguments(program, arguments, message):
+    status, _, errors = program(*arguments)
+    assert status == 2
+    assert message in errors
+
+
+def run_script(*arguments):
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "JAX_PLATFORMS": "cpu"},
+    )
+
+
+def test_help_teaches():
+    finished = run_script("--help")
+    assert finished.returncode == 0
+    for word in ("PHOTO_OR_FOLDER", "--output_dir", "--outputs", "faces.json", "exit status"):
+        assert word in finished.stdout
+
+
+def test_a_real_photo(tmp_path):
+    data = pytest.importorskip("skimage.data")
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    finished = run_script(tmp_path / "astronaut.png", f"--output_dir={tmp_path / 'out'}")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    (photo,) = json.loads((tmp_path / "out" / "faces.json").read_text())["photos"]
+    (face,) = photo["faces"]
+    landmarks = np.array(face["landmarks"])
+    # Centres of the eyes (image left, image right) and of the mouth, marked by hand.
+    for rows, place in (
+        (slice(36, 42), (203, 106)),
+        (slice(42, 48), (240, 106)),
+        (slice(48, 68), (222, 143)),
+    ):
+        np.testing.assert_allclose(landmarks[rows, :2].mean(axis=0), place, atol=8)
+    assert abs(face["euler_angles"]["yaw"]) < 20
+    mesh = trimesh.load(tmp_path / "out" / "astronaut_face0.ply")
+    nose = landmarks[30] * [1, -1, 1] + [0, photo["height"], 0]
+    assert np.linalg.norm(mesh.vertices - nose, axis=1).min() < 5
+
+
+def test_a_missing_photo_ends_without_a_traceback(tmp_path):
+    finished = run_script(tmp_path / "missing.jpg", f"--output_dir={tmp_path / 'out'}")
+    assert finished.returncode == 2
+    sentence = "there is no such file; give a JPEG, PNG, WebP or TIFF picture."
+    assert finished.stderr == f"Cannot read {tmp_path / 'missing.jpg'}: {sentence}\n"
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,104 @@
+"""The regressors: parameter counts, shapes, precision, and statistics that are threaded, not hidden."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from twodasl_jax.networks import CompactNet, ResNet50, network_input, normalize_image
+
+INPUT = jax.ShapeDtypeStruct((2, 120, 120, 4), jnp.float32)
+
+
+def parameter_count(network):
+    variables = jax.eval_shape(
+        lambda: network.init(jax.random.key(0), jnp.zeros(INPUT.shape), train=False)
+    )
+    return sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
+
+
+def test_resnet50_has_the_parameters_of_the_official_network():
+    assert parameter_count(ResNet50()) == 23_638_206
+
+
+def test_compact_net_stays_small():
+    assert parameter_count(CompactNet()) < 2_000_000
+
+
+@pytest.mark.parametrize("network", [ResNet50(), CompactNet()])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_outputs_62_float32_numbers_from_float32_parameters(network, dtype):
+    network = network.clone(dtype=dtype)
+    variables, output = jax.eval_shape(
+        lambda x: (
+            (variables := network.init(jax.random.key(0), x, train=False)),
+            network.apply(variables, x, train=False),
+        ),
+        INPUT,
+    )
+    assert output.shape == (2, 62)
+    assert output.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_resnet50_keeps_the_published_map_sizes():
+    network = ResNet50()
+
+    def stages(x):
+        variables = network.init(jax.random.key(0), x, train=False)
+        return network.apply(variables, x, train=False, capture_intermediates=True)[1]
+
+    captured = jax.eval_shape(stages, INPUT)["intermediates"]
+    sizes = [captured[name]["__call__"][0].shape[1] for name in (
+        "stem_conv", "stage1_block2", "stage2_block3", "stage3_block5", "stage4_block2"
+    )]  # fmt: skip
+    assert sizes == [60, 30, 15, 8, 8]
+
+
+@pytest.fixture(scope="module")
+def compact():
+    network = CompactNet()
+    images = jax.random.normal(jax.random.key(1), INPUT.shape)
+    return network, network.init(jax.random.key(0), images, train=False), images
+
+
+def test_training_updates_the_statistics_and_nothing_else(compact):
+    network, variables, images = compact
+    _, updated = network.apply(variables, images, train=True, mutable=["batch_stats"])
+    assert set(updated) == {"batch_stats"}
+    before, after = variables["batch_stats"]["stage1_norm"], updated["batch_stats"]["stage1_norm"]
+    convolved = np.asarray(
+        jax.lax.conv_general_dilated(
+            images, variables["params"]["stage1_conv"]["kernel"], (2, 2), ((1, 1), (1, 1)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+    )  # fmt: skip
+    expected = 0.97 * np.asarray(before["mean"]) + 0.03 * convolved.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(after["mean"], expected, atol=1e-5)
+
+
+def test_inference_treats_each_image_alone(compact):
+    network, variables, images = compact
+    together = network.apply(variables, images, train=False)
+    alone = network.apply(variables, images[1:], train=False)
+    np.testing.assert_allclose(together[1:], alone, atol=1e-5)
+
+
+def test_bfloat16_is_close_to_float32(compact):
+    network, variables, images = compact
+    exact = network.apply(variables, images, train=False)
+    rounded = network.clone(dtype=jnp.bfloat16).apply(variables, images, train=False)
+    assert 0 < np.abs(exact - rounded).max() < 0.1 * np.abs(exact).max()
+
+
+def test_normalize_image_by_hand():
+    pixels = np.array([[[0, 127, 255]]], np.uint8)
+    np.testing.assert_allclose(normalize_image(pixels), [[[-0.99609375, -0.00390625, 0.99609375]]])
+
+
+def test_network_input_appends_the_landmark_map():
+    image = np.full((1, 4, 4, 3), 255, np.uint8)
+    landmark_map = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    inputs = network_input(image, landmark_map)
+    np.testing.assert_array_equal(inputs[..., 3], landmark_map)
+    np.testing.assert_allclose(inputs[..., :3], 127.5 / 128)

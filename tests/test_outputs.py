@@ -1,0 +1,98 @@
+"""Files that a reconstruction leaves behind, read back."""
+
+import json
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from tests.fake_reconstruction import make_face, photo_with_faces
+from twodasl_jax import outputs
+
+
+@pytest.fixture
+def faces(face_model):
+    return [make_face(face_model, (60, 60)), make_face(face_model, (150, 60), yaw=30)]
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_everything_is_written_under_the_name_of_the_photo(tmp_path, face_model, faces):
+    record = outputs.write_photo(tmp_path / "party", photo_with_faces(2), faces, face_model)
+    assert written(tmp_path) == [
+        *(f"party_face{number}.{kind}" for number in (0, 1) for kind in ("glb", "obj", "ply")),
+        "party_overlay.png",
+    ]
+    assert record["overlay"] == "party_overlay.png"
+    assert record["faces"][1]["meshes"] == ["party_face1.obj", "party_face1.ply", "party_face1.glb"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        (["ply"], ["p_face0.ply", "p_face1.ply"]),
+        (["overlay", "json"], ["p_overlay.png"]),
+        (["json"], []),
+    ],
+)
+def test_only_what_was_asked_for_is_written(tmp_path, face_model, faces, kinds, names):
+    record = outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, kinds)
+    assert written(tmp_path) == names
+    assert ("overlay" in record) == ("overlay" in kinds)
+    assert [len(face["meshes"]) for face in record["faces"]] == [kinds.count("ply")] * 2
+
+
+def test_the_overlay_changes_the_faces_and_not_the_background(tmp_path, face_model, faces):
+    image = photo_with_faces(2)
+    outputs.write_photo(tmp_path / "p", image, faces, face_model, ["overlay"])
+    drawn = np.asarray(Image.open(tmp_path / "p_overlay.png"))
+    assert drawn.shape == image.shape
+    assert (drawn != image).any(axis=-1)[50:70, 50:70].all()
+    np.testing.assert_array_equal(drawn[:, :5], image[:, :5])
+
+
+def test_a_larger_face_is_drawn_over_a_smaller_one(tmp_path, face_model):
+    small = make_face(face_model, (100, 60), scale=0.2)
+    large = make_face(face_model, (100, 60), scale=0.5)
+    image = photo_with_faces(0)
+    alone, both = (
+        outputs.write_photo(tmp_path / name, image, some, face_model, ["overlay"])["overlay"]
+        for name, some in (("alone", [large]), ("both", [large, small]))
+    )
+    drawn = [np.asarray(Image.open(tmp_path / name)).astype(int) for name in (alone, both)]
+    # Through the larger face, the smaller one below it is only faintly seen.
+    assert np.abs(drawn[0] - drawn[1]).max() < 60
+
+
+def test_a_mesh_lies_where_the_face_lies_in_the_photo(tmp_path, face_model, faces):
+    outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, ["ply"])
+    mesh = trimesh.load(tmp_path / "p_face1.ply", process=False)
+    np.testing.assert_allclose(mesh.vertices[:, 0], faces[1].vertices[:, 0], atol=1e-4)
+    np.testing.assert_allclose(mesh.vertices[:, 1], 120 - faces[1].vertices[:, 1], atol=1e-4)
+    front = faces[1].vertices[:, 2].argmax()
+    np.testing.assert_allclose(mesh.visual.vertex_colors[front, :3], (90, 140, 200), atol=1)
+
+
+def test_faces_json_says_what_the_faces_say(tmp_path, face_model, faces):
+    record = outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, ["json"])
+    outputs.write_faces_json(tmp_path / "faces.json", [{"photo": "p.jpg", **record}])
+    document = json.loads((tmp_path / "faces.json").read_text())
+    (photo,) = document["photos"]
+    assert (photo["photo"], photo["width"], photo["height"]) == ("p.jpg", 200, 120)
+    for entry, face in zip(photo["faces"], faces, strict=True):
+        np.testing.assert_allclose(entry["box"], face.box, atol=0.01)
+        np.testing.assert_allclose(entry["landmarks"], face.landmarks, atol=0.01)
+        np.testing.assert_allclose(entry["coefficients"], face.coefficients, atol=1e-6)
+        assert list(entry["euler_angles"].values()) == face.euler_angles.tolist()
+        assert entry["score"] == 0.75
+    described = set(document["conventions"])
+    assert described <= set(photo["faces"][0])
+
+
+def test_a_face_from_a_given_box_has_no_score(tmp_path, face_model):
+    face = make_face(face_model, (60, 60), score=float("nan"))
+    record = outputs.write_photo(tmp_path / "p", photo_with_faces(1), [face], face_model, ["json"])
+    assert record["faces"][0]["score"] is None

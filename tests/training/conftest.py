@@ -1,0 +1,28 @@
+"""The prepared formula faces of the data tests, and a short run on them."""
+
+import ml_collections
+import pytest
+
+from configs import compact_aflw68
+from tests.data.conftest import data_dir, face_folder, pseudo_3d
+
+__all__ = ["data_dir", "face_folder", "pseudo_3d"]
+
+
+@pytest.fixture(scope="package")
+def config(data_dir) -> ml_collections.ConfigDict:
+    """The shipped config, cut to six small steps."""
+    config = compact_aflw68.get_config()
+    config.update(
+        {
+            "data_dir": str(data_dir),
+            "steps": 6,
+            "batch_size": 4,
+            "warmup_steps": 2,
+            "log_every": 1,
+            "evaluate_every": 3,
+            "checkpoint_every": 2,
+            "largest_fit_error": 1.0,
+        }
+    )
+    return config

@@ -1,0 +1,81 @@
+"""Whole runs: they resume bit for bit, log what they do, and end in weights that can be used."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from tests.data import faces
+from twodasl_jax.errors import DatasetError, WeightsError
+from twodasl_jax.geometry.morphable_model import truncate
+from twodasl_jax.reconstruction import Reconstructor
+from twodasl_jax.training import loop
+from twodasl_jax.training.checkpoints import trained_weights
+from twodasl_jax.training.loop import train
+from twodasl_jax.weights import load_weights, save_weights
+
+
+@pytest.fixture(scope="module")
+def finished(config, tmp_path_factory, face_model):
+    """The folder of a run that was left alone."""
+    workdir = tmp_path_factory.mktemp("runs") / "finished"
+    train(config, workdir, face_model)
+    return workdir
+
+
+def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(
+    config, finished, tmp_path, face_model, monkeypatch
+):
+    class Interrupted(Exception):
+        pass
+
+    write = loop._write
+
+    def interrupt(log, step, values):
+        if step == 5:
+            raise Interrupted
+        return write(log, step, values)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(loop, "_write", interrupt)
+        train(config, tmp_path / "resumed", face_model)
+    train(config, tmp_path / "resumed", face_model)
+    one, other = trained_weights(finished), trained_weights(tmp_path / "resumed")
+    jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "resumed" / "metrics.jsonl").open()]
+    assert steps == [1, 2, 3, 3, 4, 5, 6, 6]
+
+
+def test_a_finished_run_stays_as_it_is(config, finished, face_model):
+    before = (finished / "metrics.jsonl").read_text()
+    train(config, finished, face_model)
+    assert (finished / "metrics.jsonl").read_text() == before
+
+
+def test_the_log_holds_losses_and_validation_errors(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").open()]
+    assert {line["step"] for line in lines} == set(range(1, 7))
+    assert sum("without_landmarks" in line for line in lines) == 2
+    assert all(np.isfinite(value) for line in lines for value in line.values())
+
+
+def test_trained_weights_reconstruct(finished, face_model, tmp_path):
+    save_weights(tmp_path / "w.npz", trained_weights(finished))
+    reconstructor = Reconstructor(face_model, load_weights(tmp_path / "w.npz"))
+    photo = faces.draw(faces.random_faces(face_model, 1)[-1][0])
+    (face,) = reconstructor(photo, boxes=np.array([[0, 0, 120, 120]]))
+    assert face.vertices.shape == face_model.mean.shape
+    assert np.isfinite(face.vertices).all()
+
+
+def test_data_of_another_face_model_is_refused(config, tmp_path, face_model):
+    other = truncate(face_model, 39, 10)
+    with pytest.raises(DatasetError, match="prepare it again"):
+        train(config, tmp_path / "run", other)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_checkpoints_has_no_weights(tmp_path):
+    with pytest.raises(WeightsError, match="no checkpoints"):
+        trained_weights(tmp_path)

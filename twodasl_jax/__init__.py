@@ -1,0 +1,47 @@
+"""3D face reconstruction and dense alignment from one photo: 2DASL in JAX (Tu et al., arXiv 1903.09359).
+
+    import twodasl_jax as tdl
+
+    reconstructor = tdl.Reconstructor.pretrained()
+    faces = reconstructor(image)  # uint8 (H, W, 3) RGB
+
+Frames, units and signs are defined once, in `twodasl_jax.geometry`.
+"""
+
+from twodasl_jax.errors import (
+    BoxError,
+    DatasetError,
+    FaceModelError,
+    InputError,
+    LandmarksError,
+    OutputError,
+    PhotoError,
+    WeightsError,
+)
+from twodasl_jax.face_model import embedded_face_model, load_face_model, save_face_model
+from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.photos import read_photo
+from twodasl_jax.reconstruction import Face, Reconstructor
+from twodasl_jax.weights import Weights, embedded_weights, load_weights, save_weights
+
+__all__ = [
+    "BoxError",
+    "DatasetError",
+    "Face",
+    "FaceModelError",
+    "InputError",
+    "LandmarksError",
+    "MorphableModel",
+    "OutputError",
+    "PhotoError",
+    "Reconstructor",
+    "Weights",
+    "WeightsError",
+    "embedded_face_model",
+    "embedded_weights",
+    "load_face_model",
+    "load_weights",
+    "read_photo",
+    "save_face_model",
+    "save_weights",
+]

@@ -1,0 +1,166 @@
+"""The program `twodasl-reconstruct`: photos in, 3D faces out."""
+
+import argparse
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import tqdm
+from absl import app
+from absl.flags import argparse_flags
+
+from twodasl_jax import outputs
+from twodasl_jax.errors import InputError, OutputError, PhotoError
+from twodasl_jax.photos import find_photos, read_photo
+from twodasl_jax.reconstruction import Reconstructor
+
+_DESCRIPTION = """\
+Finds the faces in photos and reconstructs each one in 3D.
+
+For a photo NAME.jpg the output folder receives
+  NAME_overlay.png            dense mesh, 68 landmarks and pose, drawn over the photo
+                              (red points to the subject's left, green up, blue ahead)
+  NAME_face0.obj, .ply, .glb  mesh of each face, from left to right, coloured by the photo
+and for all photos together
+  faces.json                  box, Euler angles, landmarks, coefficients and files of each face
+"""
+_EPILOG = """\
+examples:
+  twodasl-reconstruct portrait.jpg
+  twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
+
+The exit status is 0 if every photo showed at least one face. It is 2 if a photo could not be read
+or showed no face, or if the results could not be written; the other photos are not affected.
+"""
+_FAILURE = 2
+
+
+def main() -> None:
+    """Runs the program with the arguments of the command line and leaves with its exit status."""
+    app.run(_run, flags_parser=_parse)
+
+
+def reconstruct_photos(
+    photos: Sequence[Path], output_dir: Path, kinds: Collection[str] = outputs.KINDS
+) -> int:
+    """Reconstructs photos one by one and says on the console what became of each.
+
+    Args:
+      photos: picture files.
+      output_dir: folder of the results, made when there is a first one.
+      kinds: which of `outputs.KINDS` to write.
+
+    Returns:
+      The number of photos without a result; each is named on the standard error stream.
+
+    Raises:
+      OutputError: `output_dir` is not a folder.
+      OSError: the results cannot be written.
+    """
+    if output_dir.exists() and not output_dir.is_dir():
+        raise OutputError(f"Cannot write to {output_dir}: it is not a folder; choose another one.")
+    targets = [output_dir / name for name in _distinct_names(photos)]
+    records: list[dict[str, Any]] = []
+    reconstructor = Reconstructor.pretrained()
+    progress = tqdm.tqdm(photos, unit="photo", disable=None if len(photos) > 1 else True)
+    try:
+        for photo, target in zip(progress, targets, strict=True):
+            try:
+                records.append(_reconstruct_photo(photo, target, reconstructor, kinds))
+                progress.write(f"{photo}: {_count(records[-1]['faces'], 'face')}, see {target}_*")
+            except PhotoError as error:
+                progress.write(str(error), file=sys.stderr)
+    finally:
+        # After an interruption too: what is finished stays of use.
+        if records and "json" in kinds:
+            outputs.write_faces_json(output_dir / "faces.json", records)
+    return len(photos) - len(records)
+
+
+def _reconstruct_photo(
+    photo: Path, target: Path, reconstructor: Reconstructor, kinds: Collection[str]
+) -> dict[str, Any]:
+    image = read_photo(photo)
+    faces = reconstructor(image)
+    if not faces:
+        raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    record = outputs.write_photo(target, image, faces, reconstructor.model, kinds)
+    return {"photo": photo.name, **record}
+
+
+def _distinct_names(photos: Sequence[Path]) -> list[str]:
+    """Names for the results: without the suffix, unless photos differ in nothing else."""
+    stems = [photo.stem for photo in photos]
+    if len({stem.casefold() for stem in stems}) == len(stems):
+        return stems
+    return [photo.name for photo in photos]
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _find_photos(source: Path, output_dir: Path) -> list[Path]:
+    if not source.is_dir():
+        return [source]
+    if source.resolve() == output_dir.resolve():
+        raise OutputError(
+            f"The results would lie among the photos of {source}: choose another --output_dir."
+        )
+    photos = find_photos(source)
+    if not photos:
+        raise PhotoError(f"The folder {source} holds no pictures: give one that does.")
+    return photos
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = [kind.strip() for kind in text.split(",")]
+    for kind in kinds:
+        if kind not in outputs.KINDS:
+            known = ", ".join(outputs.KINDS)
+            raise argparse.ArgumentTypeError(f"{kind!r} is none of {known}")
+    return kinds
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse_flags.ArgumentParser(
+        prog="twodasl-reconstruct",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "source", metavar="PHOTO_OR_FOLDER", type=Path, help="a picture, or a folder of pictures"
+    )
+    parser.add_argument(
+        "--output_dir",
+        metavar="DIR",
+        type=Path,
+        default=Path("faces_3d"),
+        help="folder of the results (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--outputs",
+        metavar="KINDS",
+        type=_kinds,
+        default=outputs.KINDS,
+        help=f"what to write, separated by commas (default: {','.join(outputs.KINDS)})",
+    )
+    return parser.parse_args(arguments[1:])
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        photos = _find_photos(arguments.source, arguments.output_dir)
+        without_result = reconstruct_photos(photos, arguments.output_dir, arguments.outputs)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return _FAILURE
+    except OSError as error:
+        print(f"Cannot write to {arguments.output_dir}: {error.strerror}.", file=sys.stderr)
+        return _FAILURE
+    if without_result and len(photos) > 1:
+        print(f"{without_result} of {len(photos)} photos gave no result.", file=sys.stderr)
+    return _FAILURE if without_result else 0

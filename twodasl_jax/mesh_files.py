@@ -15,6 +15,10 @@ import scipy.ndimage
 import scipy.spatial
 import trimesh
 from jaxtyping import Float, Float32, Int, UInt8
+from trimesh.exchange.gltf import export_glb
+from trimesh.exchange.obj import export_obj
+from trimesh.exchange.ply import export_ply
+from trimesh.visual import ColorVisuals
 
 from twodasl_jax import atomic_files
 from twodasl_jax.array_types import typed
@@ -95,8 +99,8 @@ def write_mesh(
     if suffix not in _ENCODERS:
         known = ", ".join(_ENCODERS)
         raise OutputError(f"Cannot write {path}: a mesh file must end in one of {known}.")
-    mesh = trimesh.Trimesh(vertices, triangles, vertex_colors=colours, process=False)
-    atomic_files.write_bytes(path, _ENCODERS[suffix](mesh))
+    mesh = trimesh.Trimesh(vertices, triangles, process=False)
+    atomic_files.write_bytes(path, _ENCODERS[suffix](mesh, colours))
 
 
 def _seen_share(
@@ -137,25 +141,25 @@ def _mean_of_nearest(
     return np.einsum("vk,vkc->vc", weights, values[nearest]).astype(np.float32)
 
 
-def _encode_obj(mesh: trimesh.Trimesh) -> bytes:
+def _encode_obj(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
+    mesh.visual = ColorVisuals(mesh, vertex_colors=colours)
     header = "x right, y up, z toward the camera; unit: pixel of the photo"
-    return mesh.export(file_type="obj", include_normals=True, header=header, digits=4).encode(
-        "ascii"
-    )
+    text = str(export_obj(mesh, include_normals=True, header=header, digits=4))
+    return text.encode("ascii")
 
 
-def _encode_ply(mesh: trimesh.Trimesh) -> bytes:
-    return mesh.export(file_type="ply", vertex_normal=True)
+def _encode_ply(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
+    mesh.visual = ColorVisuals(mesh, vertex_colors=colours)
+    return export_ply(mesh, vertex_normal=True)
 
 
-def _encode_glb(mesh: trimesh.Trimesh) -> bytes:
-    """GLB wants linear light in COLOR_0 and, for a matt surface, a material that says so."""
-    srgb = mesh.visual.vertex_colors[:, :3] / 255
+def _encode_glb(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
+    """GLB wants linear light as COLOR_0, and a material that says that the surface is matt."""
+    srgb = colours / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     opaque = np.pad(linear, ((0, 0), (0, 1)), constant_values=1)
-    plain = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    plain.vertex_attributes["_LINEAR"] = np.rint(opaque * 65535).astype(np.uint16)
-    return plain.export(file_type="glb", include_normals=True, tree_postprocessor=_finish_gltf)
+    mesh.vertex_attributes["_LINEAR"] = np.rint(opaque * 65535).astype(np.uint16)
+    return export_glb(mesh.scene(), include_normals=True, tree_postprocessor=_finish_gltf)
 
 
 def _finish_gltf(tree: dict[str, Any]) -> None:
@@ -169,7 +173,7 @@ def _finish_gltf(tree: dict[str, Any]) -> None:
     primitive["material"] = 0
 
 
-_ENCODERS: dict[str, Callable[[trimesh.Trimesh], bytes]] = {
+_ENCODERS: dict[str, Callable[[trimesh.Trimesh, np.ndarray], bytes]] = {
     ".obj": _encode_obj,
     ".ply": _encode_ply,
     ".glb": _encode_glb,

@@ -1,7 +1,5 @@
 """Principal components of weighted displacement fields, in a metric that favours landmarks."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -16,8 +14,8 @@ class Components:
     """Principal components, strongest first.
 
     Attributes:
-        basis: displacement fields, orthonormal in the metric.
-        std: standard deviation of each coefficient; `basis * std` is in mm.
+      basis: displacement fields, orthonormal in the metric.
+      std: standard deviation of each coefficient; `basis * std` is in mm.
     """
 
     basis: Float[np.ndarray, "V 3 C"]
@@ -33,13 +31,13 @@ def vertex_metric(
     """How much the displacement of each vertex counts.
 
     Args:
-        vertices: the mean face in mm.
-        triangles: the triangles whose area counts.
-        landmark_vertices: vertices of the landmarks.
-        landmark_weights: their weights.
+      vertices: the mean face in mm.
+      triangles: the triangles whose area counts.
+      landmark_vertices: vertices of the landmarks.
+      landmark_weights: their weights.
 
     Returns:
-        Positive weights with sum 1.
+      Positive weights with sum 1.
     """
     corners = vertices[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -59,12 +57,12 @@ def without_similarities(
     """Removes what a small rotation, translation or scaling of the mean face can explain.
 
     Args:
-        fields: displacements in mm.
-        vertices: the mean face in mm.
-        metric: the weight of each vertex.
+      fields: displacements in mm.
+      vertices: the mean face in mm.
+      metric: the weight of each vertex.
 
     Returns:
-        The parts of the fields that are orthogonal, in the metric, to all seven motions.
+      The parts of the fields that are orthogonal, in the metric, to all seven motions.
     """
     centred = vertices - metric @ vertices
     axes = np.eye(3)
@@ -86,13 +84,13 @@ def principal_components(
     """Principal components of random combinations of displacement fields.
 
     Args:
-        fields: displacements in mm.
-        covariance: of the fields' weights.
-        metric: the weight of each vertex.
-        count: the number of components to keep.
+      fields: displacements in mm.
+      covariance: of the fields' weights.
+      metric: the weight of each vertex.
+      count: the number of components to keep.
 
     Returns:
-        Components in descending order; the entry of largest magnitude of each is positive.
+      Components in descending order; the entry of largest magnitude of each is positive.
     """
     value, vector = np.linalg.eigh(covariance)
     factor = vector * np.sqrt(np.maximum(value, 0.0))

@@ -1,8 +1,8 @@
 """Cutting a triangle mesh along the zero line of a scalar field, without slivers or teeth."""
 
-from __future__ import annotations
-
 import dataclasses
+import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import scipy.sparse
@@ -17,18 +17,16 @@ class Cut:
     points where the cut crosses an edge follow them. The same holds for texture coordinates.
 
     Attributes:
-        matrix: old and new vertices from the old ones.
-        triangles: indices into the rows of `matrix`.
-        uv_matrix: old and new texture coordinates from the old ones.
-        uv_triangles: indices into the rows of `uv_matrix`.
-        origin: for each triangle the old triangle it is part of.
+      matrix: old and new vertices from the old ones.
+      triangles: indices into the rows of `matrix`.
+      uv_matrix: old and new texture coordinates from the old ones.
+      uv_triangles: indices into the rows of `uv_matrix`.
     """
 
     matrix: scipy.sparse.csr_matrix
     triangles: Int[np.ndarray, "F 3"]
     uv_matrix: scipy.sparse.csr_matrix
     uv_triangles: Int[np.ndarray, "F 3"]
-    origin: Int[np.ndarray, " F"]
 
 
 def clip(
@@ -41,15 +39,15 @@ def clip(
     """Keeps the part of a mesh where a field, linear on each edge, is positive.
 
     Args:
-        field: value at each vertex.
-        triangles: vertex indices.
-        uv_triangles: texture indices, corner by corner.
-        num_uv: the number of texture coordinates.
-        snap: a vertex nearer to the cut than this share of a crossed edge is moved along that edge
-            onto the cut instead of cutting the edge there.
+      field: value at each vertex.
+      triangles: vertex indices.
+      uv_triangles: texture indices, corner by corner.
+      num_uv: the number of texture coordinates.
+      snap: a vertex nearer to the cut than this share of a crossed edge is moved along that edge
+          onto the cut instead of cutting the edge there.
 
     Returns:
-        The cut mesh; triangles keep their orientation.
+      The cut mesh; triangles keep their orientation.
     """
     partner, share = _snapped(field, triangles, snap)
     field = np.where(share > 0, 0.0, field)
@@ -63,21 +61,18 @@ def clip(
     straddling = inside & np.any(field[triangles] < 0, axis=1)
     whole = np.flatnonzero(inside & ~straddling)
     faces, uv_faces = list(triangles[whole]), list(uv_triangles[whole])
-    origin = list(whole)
-    for index in np.flatnonzero(straddling):
-        corners, shares = _clipped_polygon(field[triangles[index]])
-        polygon = [points.on_edge(*triangles[index][c], t) for c, t in zip(corners, shares)]
-        uv_polygon = [uv_points.on_edge(*uv_triangles[index][c], t) for c, t in zip(corners, shares)]
-        for k in range(1, len(polygon) - 1):
-            faces.append([polygon[0], polygon[k], polygon[k + 1]])
-            uv_faces.append([uv_polygon[0], uv_polygon[k], uv_polygon[k + 1]])
-            origin.append(index)
-    return Cut(
-        points.matrix(), np.array(faces), uv_points.matrix(), np.array(uv_faces), np.array(origin)
-    )
+    for triangle, uv_triangle in zip(triangles[straddling], uv_triangles[straddling], strict=True):
+        polygon = _positive_part(field[triangle])
+        faces += _fan(points.on_edge(triangle[i], triangle[j], t) for i, j, t in polygon)
+        uv_faces += _fan(
+            uv_points.on_edge(uv_triangle[i], uv_triangle[j], t) for i, j, t in polygon
+        )
+    return Cut(points.matrix(), np.array(faces), uv_points.matrix(), np.array(uv_faces))
 
 
-def _snapped(field: np.ndarray, triangles: np.ndarray, snap: float) -> tuple[np.ndarray, np.ndarray]:
+def _snapped(
+    field: np.ndarray, triangles: np.ndarray, snap: float
+) -> tuple[np.ndarray, np.ndarray]:
     """For each vertex the neighbour it moves towards and how far (0 = it stays)."""
     start, end = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
     start, end = np.concatenate([start, end]), np.concatenate([end, start])
@@ -103,24 +98,28 @@ def _uv_partner(
     return result
 
 
-def _clipped_polygon(field: np.ndarray) -> tuple[list[tuple[int, int]], list[float]]:
-    """The positive part of a triangle as points on its edges, in the triangle's orientation.
+def _positive_part(field: Float[np.ndarray, " 3"]) -> list[tuple[int, int, float]]:
+    """Returns the corners of the part of a triangle where the field is positive.
 
     Args:
-        field: (3,) values at the corners.
+      field: values at the triangle's corners.
 
     Returns:
-        Pairs of corners and the share of the way from the first to the second.
+      Points on its edges in its orientation: from which corner, to which, and how far.
     """
-    corners, shares = [], []
+    polygon = []
     for i, j in ((0, 1), (1, 2), (2, 0)):
         if field[i] >= 0:
-            corners.append((i, i))
-            shares.append(0.0)
+            polygon.append((i, i, 0.0))
         if field[i] * field[j] < 0:
-            corners.append((i, j))
-            shares.append(field[i] / (field[i] - field[j]))
-    return [list(pair) for pair in corners], shares
+            polygon.append((i, j, field[i] / (field[i] - field[j])))
+    return polygon
+
+
+def _fan(numbers: Iterable[int]) -> list[list[int]]:
+    """Splits a convex polygon into triangles."""
+    first, *rest = numbers
+    return [[first, second, third] for second, third in itertools.pairwise(rest)]
 
 
 class _Points:
@@ -128,7 +127,7 @@ class _Points:
 
     def __init__(self, partner: np.ndarray, share: np.ndarray) -> None:
         self._num_old = len(partner)
-        self._ends = list(zip(range(len(partner)), partner))
+        self._ends = list(enumerate(partner.tolist()))
         self._shares = list(share)
         self._numbers: dict[tuple[int, int], int] = {}
 

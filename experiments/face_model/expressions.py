@@ -7,8 +7,6 @@ the side that faces use. The left and the right twin of a unit mostly act togeth
 close over an open jaw ("mouthClose") in proportion to it.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float
 
@@ -58,10 +56,10 @@ def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
     """The covariance of the normal variables behind the activations.
 
     Args:
-        names: the units; twins must both be present.
+      names: the units; twins must both be present.
 
     Returns:
-        A positive semi-definite matrix.
+      A positive semi-definite matrix.
     """
     scale = np.array([scale_of(name) for name in names])
     correlation = np.eye(len(names))

@@ -7,10 +7,10 @@ the ear along the edge of the mandible to the chin, and does not slide forward w
 a camera happens to see.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Float, Int
+
+from twodasl_jax.geometry.mirroring import LANDMARK_MIRROR
 
 # fmt: off
 LEFT_AND_MIDLINE = {
@@ -62,19 +62,6 @@ LEFT_AND_MIDLINE = {
 }
 # fmt: on
 
-# The mirror image of each landmark.
-MIRRORED = np.concatenate(
-    [
-        np.arange(16, -1, -1),
-        np.arange(26, 16, -1),
-        np.arange(27, 31),
-        np.arange(35, 30, -1),
-        [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40],
-        [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55],
-        [64, 63, 62, 61, 60, 67, 66, 65],
-    ]
-)
-
 
 def landmark_rows(
     mirror: Int[np.ndarray, " N"],
@@ -82,11 +69,11 @@ def landmark_rows(
     """The 68 landmarks as weighted means of base-mesh vertices.
 
     Args:
-        mirror: the mirror map of the base mesh.
+      mirror: the mirror map of the base mesh.
 
     Returns:
-        Vertex indices and weights; each row of weights sums to 1, unused places hold weight 0 of
-        the row's first vertex.
+      Vertex indices and weights; each row of weights sums to 1, unused places hold weight 0 of
+      the row's first vertex.
     """
     vertices = np.zeros((68, 3), dtype=np.int64)
     weights = np.zeros((68, 3))
@@ -94,6 +81,6 @@ def landmark_rows(
         vertices[landmark] = next(iter(row))
         vertices[landmark, : len(row)] = list(row)
         weights[landmark, : len(row)] = list(row.values())
-        vertices[MIRRORED[landmark]] = mirror[vertices[landmark]]
-        weights[MIRRORED[landmark]] = weights[landmark]
+        vertices[LANDMARK_MIRROR[landmark]] = mirror[vertices[landmark]]
+        weights[LANDMARK_MIRROR[landmark]] = weights[landmark]
     return vertices, weights

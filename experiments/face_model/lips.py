@@ -1,7 +1,5 @@
 """Do the lips cut into each other?"""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -25,16 +23,18 @@ def find_lips(triangles: Int[np.ndarray, "F 3"], contact: Int[np.ndarray, " n"])
     """Finds the lips on both sides of the contact line.
 
     Args:
-        triangles: the face's triangles.
-        contact: the closed contact line, from its upper midline vertex round by one corner of the
-            mouth to its lower midline vertex and back by the other corner.
+      triangles: the face's triangles.
+      contact: the closed contact line, from its upper midline vertex round by one corner of the
+          mouth to its lower midline vertex and back by the other corner.
 
     Returns:
-        The lips, up to `LIP_RINGS` rings away from the contact line and without the corners.
+      The lips, up to `LIP_RINGS` rings away from the contact line and without the corners.
     """
     quarter, half = (len(contact) + 2) // 4, len(contact) // 2
     place = np.arange(len(contact))
-    from_corner = np.minimum(np.abs(place - quarter + 0.5), np.abs(place + quarter - 0.5 - 2 * half))
+    from_corner = np.minimum(
+        np.abs(place - quarter + 0.5), np.abs(place + quarter - 0.5 - 2 * half)
+    )
     at_corner = from_corner < CORNER_VERTICES
     is_upper = np.minimum(place, len(contact) - place) < quarter
     corner = _grown(triangles, contact[at_corner], 1, np.array([], dtype=int))
@@ -60,11 +60,11 @@ def count_crossings(vertices: Float[np.ndarray, "V 3"], lips: Lips) -> int:
     """Counts where an edge of one lip pierces a triangle of the other.
 
     Args:
-        vertices: the face in mm.
-        lips: its lips.
+      vertices: the face in mm.
+      lips: its lips.
 
     Returns:
-        The number of pierced triangles; 0 if the lips are apart or only touch.
+      The number of pierced triangles; 0 if the lips are apart or only touch.
     """
     pairs = ((lips.upper, lips.lower), (lips.lower, lips.upper))
     return sum(int(_pierced(vertices[_edges(a)], vertices[b]).sum()) for a, b in pairs)

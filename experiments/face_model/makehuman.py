@@ -6,8 +6,6 @@ to the subject's left, y up and z forward, which is the project's model frame up
 origin. A *target* is a sparse displacement of these vertices.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import gzip
@@ -27,11 +25,11 @@ class BaseMesh:
     """A quad mesh with separate texture indices.
 
     Attributes:
-        vertices: positions in mm.
-        uv: texture coordinates, origin at the bottom left of the picture.
-        quads: vertex indices, counter-clockwise seen from outside.
-        uv_quads: indices into `uv`, corner by corner as in `quads`.
-        groups: the name of the OBJ group of each quad.
+      vertices: positions in mm.
+      uv: texture coordinates, origin at the bottom left of the picture.
+      quads: vertex indices, counter-clockwise seen from outside.
+      uv_quads: indices into `uv`, corner by corner as in `quads`.
+      groups: the name of the OBJ group of each quad.
     """
 
     vertices: Float[np.ndarray, "N 3"]
@@ -44,13 +42,13 @@ class BaseMesh:
         """Indices of the quads of one OBJ group.
 
         Args:
-            name: a group of the OBJ file, for example "body".
+          name: a group of the OBJ file, for example "body".
 
         Returns:
-            (n,) quad indices, ascending.
+          (n,) quad indices, ascending.
 
         Raises:
-            ValueError: if there is no such group.
+          ValueError: if there is no such group.
         """
         found = np.flatnonzero(self.groups == name)
         if not len(found):
@@ -62,13 +60,13 @@ def parse_obj(text: str) -> BaseMesh:
     """Parses an OBJ file that holds only quads with texture indices.
 
     Args:
-        text: the contents of the file, positions in decimetres.
+      text: the contents of the file, positions in decimetres.
 
     Returns:
-        The mesh, positions in mm.
+      The mesh, positions in mm.
 
     Raises:
-        ValueError: if a face is not a quad.
+      ValueError: if a face is not a quad.
     """
     vertices, uv, corners, groups = [], [], [], []
     group = ""
@@ -99,14 +97,14 @@ def parse_target(text: str, num_vertices: int) -> Float[np.ndarray, "N 3"]:
     """Parses a MakeHuman target, lines of "vertex dx dy dz" in decimetres.
 
     Args:
-        text: the contents of the file; `#` starts a comment.
-        num_vertices: N, the number of vertices of the base mesh.
+      text: the contents of the file; `#` starts a comment.
+      num_vertices: N, the number of vertices of the base mesh.
 
     Returns:
-        The dense displacement in mm.
+      The dense displacement in mm.
 
     Raises:
-        ValueError: if a vertex index is out of range.
+      ValueError: if a vertex index is out of range.
     """
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     index = np.array([row[0] for row in rows], dtype=np.int64)
@@ -121,13 +119,13 @@ def parse_mirror(text: str) -> Int[np.ndarray, " N"]:
     """Parses the mirror map, lines of "vertex mirrored_vertex side".
 
     Args:
-        text: the contents of `hm08.mirror`.
+      text: the contents of `hm08.mirror`.
 
     Returns:
-        For each vertex the index of its mirror image; vertices on the midline map to themselves.
+      For each vertex the index of its mirror image; vertices on the midline map to themselves.
 
     Raises:
-        ValueError: if the map is not an involution.
+      ValueError: if the map is not an involution.
     """
     pairs = np.array([line.split()[:2] for line in text.splitlines() if line], dtype=np.int64)
     mirror = np.arange(len(pairs))

@@ -10,15 +10,13 @@ ICT-FaceKit (MIT licence, built from scans) give to the same spots; 0.15 is the 
 deviation. Only these numbers were taken over, none of that model's data.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 
 import numpy as np
 from jaxtyping import Float
 
-from experiments.face_model.makehuman import MakeHuman
+from .makehuman import MakeHuman
 
 ANCESTRIES = ("african", "asian", "caucasian")
 SEXES = ("female", "male")
@@ -36,11 +34,11 @@ class LocalTarget:
     """A pair of opposite targets.
 
     Attributes:
-        name: group and stem; a stem that starts with "l-" also stands for its right twin.
-        negative: suffix of the target that negative weights apply.
-        positive: suffix of the target that positive weights apply.
-        mean: the population's mean weight.
-        sigma: its standard deviation.
+      name: group and stem; a stem that starts with "l-" also stands for its right twin.
+      negative: suffix of the target that negative weights apply.
+      positive: suffix of the target that positive weights apply.
+      mean: the population's mean weight.
+      sigma: its standard deviation.
     """
 
     name: str
@@ -143,8 +141,8 @@ class Population:
     """Faces as weights of displacement fields.
 
     Attributes:
-        fields: displacements of the base mesh in mm.
-        weights: one row of weights per face.
+      fields: displacements of the base mesh in mm.
+      weights: one row of weights per face.
     """
 
     fields: Float[np.ndarray, "K N 3"]
@@ -161,11 +159,11 @@ def macro_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n 
     """Weights of the macro targets of random adults.
 
     Args:
-        rng: source of randomness.
-        count: n, the number of faces.
+      rng: source of randomness.
+      count: n, the number of faces.
 
     Returns:
-        Columns in the order of `macro_target_names`.
+      Columns in the order of `macro_target_names`.
     """
     ancestry = rng.dirichlet(np.ones(len(ANCESTRIES)), size=count)
     male = rng.uniform(size=count)
@@ -193,11 +191,11 @@ def local_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n 
     """Non-negative weights of the local targets of random faces.
 
     Args:
-        rng: source of randomness.
-        count: n, the number of faces.
+      rng: source of randomness.
+      count: n, the number of faces.
 
     Returns:
-        Two columns per entry of `LOCAL_TARGETS`, for its negative and its positive target.
+      Two columns per entry of `LOCAL_TARGETS`, for its negative and its positive target.
     """
     mean = np.array([target.mean for target in LOCAL_TARGETS])
     sigma = np.array([target.sigma for target in LOCAL_TARGETS])
@@ -219,12 +217,12 @@ def sample_population(source: MakeHuman, rng: np.random.Generator, count: int) -
     """Draws faces from the population.
 
     Args:
-        source: the MakeHuman data.
-        rng: source of randomness.
-        count: the number of faces.
+      source: the MakeHuman data.
+      rng: source of randomness.
+      count: the number of faces.
 
     Returns:
-        The displacement fields of all targets and the faces' weights.
+      The displacement fields of all targets and the faces' weights.
     """
     local_names = [
         f"{target.name}-{suffix}"

@@ -7,8 +7,6 @@ of the face is therefore either a vertex of the base mesh or a point on one of i
 face is a sparse matrix times the base mesh: displacements are carried over by the same matrix.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -17,8 +15,8 @@ import scipy.sparse.csgraph
 import scipy.spatial
 from jaxtyping import Float, Int
 
-from experiments.face_model.clipping import Cut, clip
-from experiments.face_model.makehuman import BaseMesh
+from .clipping import Cut, clip
+from .makehuman import BaseMesh
 
 SKIN, EYE, MOUTH = 0, 1, 2
 
@@ -47,12 +45,12 @@ class Region:
     """A triangle mesh whose vertices are linear in those of the base mesh.
 
     Attributes:
-        matrix: the face's vertices from the base mesh's, rows sum to 1.
-        triangles: counter-clockwise seen from outside.
-        parts: SKIN, EYE or MOUTH for each triangle.
-        uv: texture coordinates.
-        uv_triangles: indices into `uv`, corner by corner as in `triangles`.
-        mirror: for each vertex the index of its mirror image.
+      matrix: the face's vertices from the base mesh's, rows sum to 1.
+      triangles: counter-clockwise seen from outside.
+      parts: SKIN, EYE or MOUTH for each triangle.
+      uv: texture coordinates.
+      uv_triangles: indices into `uv`, corner by corner as in `triangles`.
+      mirror: for each vertex the index of its mirror image.
     """
 
     matrix: scipy.sparse.csr_matrix
@@ -63,14 +61,47 @@ class Region:
     mirror: Int[np.ndarray, " V"]
 
 
+def face_region(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Region:
+    """Cuts the face out of the base mesh.
+
+    Args:
+      mesh: the base mesh, mm.
+      mirror: the mirror map of its vertices.
+
+    Returns:
+      Skin, the front halves of the eyeballs and the lining of the mouth.
+    """
+    skin = _skin(mesh, mirror)
+    eyes, uv_eyes = _eyes(mesh, mirror)
+    cap = mouth_cap(mesh, mirror)
+    triangles = np.concatenate([skin.triangles, eyes, cap])
+    uv_triangles = np.concatenate([skin.uv_triangles, uv_eyes, _texture_of_vertices(mesh)[cap]])
+    dark = np.concatenate([cavity_loop(mesh, k) for k in range(DARK_LOOP, CAP_LOOP + 1)])
+    parts = np.full(len(triangles), SKIN)
+    parts[np.all(np.isin(triangles, dark), axis=1)] = MOUTH
+    parts[len(skin.triangles) : len(skin.triangles) + len(eyes)] = EYE
+
+    used, triangles = np.unique(triangles, return_inverse=True)
+    uv_used, uv_triangles = np.unique(uv_triangles, return_inverse=True)
+    matrix = skin.matrix[used]
+    return Region(
+        matrix=matrix,
+        triangles=triangles.reshape(-1, 3),
+        parts=parts,
+        uv=skin.uv_matrix[uv_used] @ mesh.uv,
+        uv_triangles=uv_triangles.reshape(-1, 3),
+        mirror=mirrored_vertices(matrix @ mesh.vertices),
+    )
+
+
 def rim_field(vertices: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
     """How far inside the rim a point is: positive inside, zero on the rim, negative behind it.
 
     Args:
-        vertices: points of the base mesh in mm.
+      vertices: points of the base mesh in mm.
 
     Returns:
-        A smooth function of y and z, without unit.
+      A smooth function of y and z, without unit.
     """
     up = (vertices[:, 1] - RIM_CENTRE[0]) / RIM_HALF_AXES[0]
     back = np.maximum(RIM_CENTRE[1] - vertices[:, 2], 0.0) / RIM_HALF_AXES[1]
@@ -82,15 +113,15 @@ def edge_loop(quads: Int[np.ndarray, "Q 4"], first: int, second: int) -> Int[np.
     """Walks straight on through a quad mesh until the way is closed.
 
     Args:
-        quads: vertex indices.
-        first: the vertex to start from.
-        second: the neighbour to walk to first.
+      quads: vertex indices.
+      first: the vertex to start from.
+      second: the neighbour to walk to first.
 
     Returns:
-        The vertices of the loop in the order of the walk.
+      The vertices of the loop in the order of the walk.
 
     Raises:
-        ValueError: if the walk meets a vertex without a unique way straight on.
+      ValueError: if the walk meets a vertex without a unique way straight on.
     """
     loop = [first, second]
     while True:
@@ -118,11 +149,11 @@ def triangulate(
     """Splits quads along their shorter diagonal.
 
     Args:
-        vertices: positions.
-        quads: vertex indices.
+      vertices: positions.
+      quads: vertex indices.
 
     Returns:
-        (2 Q, 3) corner numbers 0-3 within the quads; rows 2i and 2i+1 belong to quad i.
+      (2 Q, 3) corner numbers 0-3 within the quads; rows 2i and 2i+1 belong to quad i.
     """
     corners = vertices[quads]
     first = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=-1)
@@ -143,18 +174,16 @@ def _triangle_soup(
     return quads[row, split], uv_quads[row, split]
 
 
-def flood(
-    quads: Int[np.ndarray, "Q 4"], seed: int, allowed: np.ndarray
-) -> Int[np.ndarray, " n"]:
+def flood(quads: Int[np.ndarray, "Q 4"], seed: int, allowed: np.ndarray) -> Int[np.ndarray, " n"]:
     """The vertices that can be reached from a seed along edges between allowed vertices.
 
     Args:
-        quads: vertex indices.
-        seed: the vertex to start from.
-        allowed: (N,) bool.
+      quads: vertex indices.
+      seed: the vertex to start from.
+      allowed: (N,) bool.
 
     Returns:
-        The reached vertices, ascending.
+      The reached vertices, ascending.
     """
     start = quads.ravel()
     end = np.roll(quads, -1, axis=1).ravel()
@@ -182,11 +211,11 @@ def mouth_cap(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, 
     """Triangles that close the mouth's cavity, mirror-symmetric and facing forward.
 
     Args:
-        mesh: the base mesh.
-        mirror: the mirror map of its vertices.
+      mesh: the base mesh.
+      mirror: the mirror map of its vertices.
 
     Returns:
-        Vertex indices.
+      Vertex indices.
     """
     loop = cavity_loop(mesh, CAP_LOOP)
     right = loop[: len(loop) // 2 + 1]  # from the top by the right corner to the bottom
@@ -216,57 +245,29 @@ def _eyes(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> tuple[np.ndarray, np
     front = quads[np.all(depth > depth.mean() - 1.0, axis=1)]
     triangles, uv_triangles = _triangle_soup(mesh, front)
     right = mirror[triangles][:, ::-1]
-    texture_of = np.zeros(len(mesh.vertices), dtype=np.int64)
-    texture_of[mesh.quads] = mesh.uv_quads
-    return np.concatenate([triangles, right]), np.concatenate([uv_triangles, texture_of[right]])
-
-
-def face_region(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Region:
-    """Cuts the face out of the base mesh.
-
-    Args:
-        mesh: the base mesh, mm.
-        mirror: the mirror map of its vertices.
-
-    Returns:
-        Skin, the front halves of the eyeballs and the lining of the mouth.
-    """
-    skin = _skin(mesh, mirror)
-    eyes, uv_eyes = _eyes(mesh, mirror)
-    cap = mouth_cap(mesh, mirror)
-    texture_of = np.zeros(len(mesh.vertices), dtype=np.int64)
-    texture_of[mesh.quads] = mesh.uv_quads
-    triangles = np.concatenate([skin.triangles, eyes, cap])
-    uv_triangles = np.concatenate([skin.uv_triangles, uv_eyes, texture_of[cap]])
-    dark = np.concatenate([cavity_loop(mesh, k) for k in range(DARK_LOOP, CAP_LOOP + 1)])
-    parts = np.full(len(triangles), SKIN)
-    parts[np.all(np.isin(triangles, dark), axis=1)] = MOUTH
-    parts[len(skin.triangles) : len(skin.triangles) + len(eyes)] = EYE
-
-    used, triangles = np.unique(triangles, return_inverse=True)
-    uv_used, uv_triangles = np.unique(uv_triangles, return_inverse=True)
-    matrix = skin.matrix[used]
-    return Region(
-        matrix=matrix,
-        triangles=triangles.reshape(-1, 3),
-        parts=parts,
-        uv=skin.uv_matrix[uv_used] @ mesh.uv,
-        uv_triangles=uv_triangles.reshape(-1, 3),
-        mirror=mirrored_vertices(matrix @ mesh.vertices),
+    return np.concatenate([triangles, right]), np.concatenate(
+        [uv_triangles, _texture_of_vertices(mesh)[right]]
     )
+
+
+def _texture_of_vertices(mesh: BaseMesh) -> Int[np.ndarray, " N"]:
+    """One texture index for each vertex; on a seam, that of one side."""
+    texture = np.zeros(len(mesh.vertices), dtype=np.int64)
+    texture[mesh.quads] = mesh.uv_quads
+    return texture
 
 
 def mirrored_vertices(vertices: Float[np.ndarray, "V 3"]) -> Int[np.ndarray, " V"]:
     """The mirror map of a symmetric set of points.
 
     Args:
-        vertices: points in mm, symmetric in x to 0.01 mm.
+      vertices: points in mm, symmetric in x to 0.01 mm.
 
     Returns:
-        For each point the index of its mirror image.
+      For each point the index of its mirror image.
 
     Raises:
-        ValueError: if a point has no mirror image, or two share one.
+      ValueError: if a point has no mirror image, or two share one.
     """
     distance, mirror = scipy.spatial.cKDTree(vertices).query(vertices * [-1.0, 1.0, 1.0])
     if distance.max() > 0.01:

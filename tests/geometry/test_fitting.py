@@ -20,7 +20,7 @@ LEAST_SQUARES = np.array(np.inf, np.float32)
 EVERY_POINT = np.ones(68, np.float32)
 
 compiled = jax.jit(fitting.fit_landmarks, static_argnames="iterations")
-fit_many = jax.jit(jax.vmap(fitting.fit_landmarks, in_axes=(None, 0, None, None)))
+fit_many = jax.jit(jax.vmap(fitting.fit_landmarks, in_axes=(None, 0, None, None, None)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def faces(small_landmark_space):
 
 @pytest.fixture(scope="module")
 def fits(small_landmark_space, faces):
-    return fit_many(small_landmark_space, faces.landmarks, EVERY_POINT, SIGMA)
+    return fit_many(small_landmark_space, faces.landmarks, EVERY_POINT, SIGMA, LEAST_SQUARES)
 
 
 def fit_landmarks(
@@ -121,6 +121,23 @@ def test_the_nose_is_in_front_of_the_ears(small_landmark_space, fits, index):
     assert np.sign(fit.camera.rotation[0, 2]) == -np.sign(YAW_PITCH_ROLL[index][0]) or index == 0
 
 
+def test_a_flat_face_is_not_left_on_the_wrong_side_of_its_reflection(small_landmark_space):
+    """Outliers spoil the affine start, and turn it the wrong way in a quarter of these cases."""
+    nothing = dict.fromkeys(("shape_basis", "expression_basis"), np.zeros((68, 3, 0), "f"))
+    nothing |= dict.fromkeys(("shape_std", "expression_std"), np.zeros(0, "f"))
+    mean = small_landmark_space.mean * np.array([1, 1, 0.3], "f")
+    turn = Rotation.from_euler("y", -30, degrees=True).as_matrix()
+    landmarks = 0.5 * (mean @ turn.T)[:, :2] * np.array([1, -1])
+    random = np.random.default_rng(0)
+    noise = 0.5 * random.normal(size=(20, 68, 2))
+    noise[:, ::8] += 40 * random.normal(size=(20, 9, 2))
+    sigma, limit = np.array(0.5, "f"), np.array(3, "f")
+    flat = ShapeSpace(mean=mean, **nothing)
+    fits = fit_many(flat, (landmarks + noise).astype("f"), EVERY_POINT, sigma, limit)
+    cost_of_truth = limit**2 * np.log1p(np.sum((noise / sigma / limit) ** 2, axis=-1)).sum(axis=-1)
+    assert (np.asarray(fits.cost) < cost_of_truth).all()
+
+
 def test_missing_points_have_no_say(small_landmark_space, faces):
     missing = [3, 20, 40, 66]
     with_gaps, elsewhere = faces.landmarks[1].copy(), faces.landmarks[1].copy()
@@ -166,14 +183,14 @@ def test_the_cost_is_the_documented_sum_and_below_the_start(
 def test_scipy_finds_nothing_better(small_landmark_space, faces):
     space = small_landmark_space
     landmarks = faces.landmarks[3] + np.random.default_rng(2).normal(size=(68, 2)).astype("f")
-    fit = fit_landmarks(space, landmarks, sigma=np.array(1, "f"))
+    fit = fit_landmarks(space, landmarks, sigma=np.array(5, "f"))
 
     def residuals(numbers):
         points = space.mean + space.shape_basis @ (space.shape_std * numbers[6:12])
         points = points + space.expression_basis @ (space.expression_std * numbers[12:])
         turned = Rotation.from_rotvec(numbers[:3]).apply(points) * numbers[3]
         predicted = turned[:, :2] * [1, -1] + numbers[4:6]
-        return np.concatenate([np.ravel(predicted - landmarks), numbers[6:]])
+        return np.concatenate([np.ravel(predicted - landmarks) / 5, numbers[6:]])
 
     truth = (one(faces.camera, 3), faces.shape[3], faces.expression[3])
     for camera, shape, expression in (truth, (fit.camera, fit.shape, fit.expression)):
@@ -181,7 +198,7 @@ def test_scipy_finds_nothing_better(small_landmark_space, faces):
         start = np.array([*turn, camera.scale, *camera.translation[:2], *shape, *expression])
         scale = np.maximum(np.abs(start), 0.1)
         best = scipy.optimize.least_squares(residuals, start, x_scale=scale)
-        assert fit.cost <= 2 * best.cost * (1 + 1e-3)
+        assert fit.cost <= 2 * best.cost * (1 + 1e-4)
 
 
 def test_the_gradient_is_finite_beside_missing_points(small_landmark_space, faces):

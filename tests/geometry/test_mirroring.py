@@ -1,11 +1,13 @@
 """A mirrored face: by hand, twice is the face again, and projected it is the picture flipped."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
 from twodasl_jax.geometry import mirroring
 from twodasl_jax.geometry.coefficients import Coefficients
-from twodasl_jax.geometry.morphable_model import synthesize
+from twodasl_jax.geometry.morphable_model import synthesize, truncate
 from twodasl_jax.geometry.projection import picture_from_model_affine
 
 
@@ -39,11 +41,27 @@ def test_symmetric_and_antisymmetric_components_keep_or_change_their_sign(face_m
     np.testing.assert_allclose(mirror.expression, np.diag((-1.0) ** np.arange(10)), atol=1e-3)
 
 
+def with_mixed_components(model, random):
+    """The same faces in other coordinates, whose mirror is neither diagonal nor symmetric."""
+
+    def mixed(basis, std):
+        return basis * std @ (random.normal(size=(len(std), len(std))) + 3 * np.eye(len(std)))
+
+    return dataclasses.replace(
+        model,
+        mean=model.mean.astype(float),
+        shape_basis=mixed(model.shape_basis, model.shape_std),
+        shape_std=np.ones(6),
+        expression_basis=mixed(model.expression_basis, model.expression_std),
+        expression_std=np.ones(3),
+    )
+
+
 @jax.enable_x64(True)
 def test_a_mirrored_face_projects_to_the_flipped_picture(face_model):
-    model = jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == "f" else leaf, face_model)
     random = np.random.default_rng(0)
-    face = Coefficients(random.normal(size=(3, 4)), random.normal(size=40), random.normal(size=10))
+    model = with_mixed_components(truncate(face_model, 6, 3), random)
+    face = Coefficients(random.normal(size=(3, 4)), random.normal(size=6), random.normal(size=3))
     mirror = mirroring.coefficient_mirror(model)
     mirrored = mirroring.mirror_coefficients(face, mirror)
 

@@ -41,9 +41,9 @@ def training_batches(
     )
 
 
-def stacked(source: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Returns a whole (small) data set as arrays."""
-    records = [_arrays(source[row]) for row in range(len(source))]
+def stacked(source: Sequence[dict[str, Any]], rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """Returns some records of a (small) data set as arrays."""
+    records = [_arrays(source[row]) for row in rows]
     return {name: np.stack([record[name] for record in records]) for name in _ARRAYS}
 
 

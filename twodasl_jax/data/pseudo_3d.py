@@ -28,6 +28,8 @@ _OUTLINE_YAW = np.radians(12.0)
 # Labels are noisy at about this share of the face's size; wild ones are bent less than they ask for.
 _RELATIVE_SIGMA = 0.02
 _OUTLIER_SIGMAS = 3.0
+# A weak-perspective camera has six numbers; with fewer points than this the prior decides everything.
+_FEWEST_POINTS = 6
 _CHUNK = 512
 
 
@@ -38,7 +40,8 @@ class Pseudo3D:
     Attributes:
       vectors: (N, 12 + S + E) coefficients in the official layout, not whitened.
       yaw: (N,) radians.
-      error: (N,) root mean square distance of the fit to the visible inner points, over the face's size.
+      error: (N,) root mean square distance of the fit to the points it was fitted to, over the face's size;
+        inf where too few points are visible for a fit, whose vector is then zero.
     """
 
     vectors: Float[np.ndarray, "N C"]
@@ -116,8 +119,9 @@ def _fit_one(space, landmarks, weights) -> _Fitted:
     squared = jnp.sum((points[:, :2] - landmarks) ** 2, axis=-1)
     counted = (weights > 0) & ~jnp.isnan(squared)
     mean = jnp.sum(jnp.where(counted, squared, 0.0)) / jnp.maximum(counted.sum(), 1)
+    enough = counted.sum() >= _FEWEST_POINTS
     return _Fitted(
-        vectors=official_from_coefficients(coefficients),
-        yaw=euler_from_rotation(fit.camera.rotation)[0],
-        error=jnp.sqrt(mean) / size,
+        vectors=jnp.where(enough, official_from_coefficients(coefficients), 0.0),
+        yaw=jnp.where(enough, euler_from_rotation(fit.camera.rotation)[0], 0.0),
+        error=jnp.where(enough, jnp.sqrt(mean) / size, jnp.inf),
     )

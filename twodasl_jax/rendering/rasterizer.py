@@ -138,7 +138,7 @@ def visible_vertices(
     if not finite.any():
         return finite
     low, high = vertices[finite].min(axis=0), vertices[finite].max(axis=0)
-    side = max(float((high - low)[:2].max()), np.finfo(np.float32).tiny)
+    side = max(float((high - low)[:2].max()), float(np.finfo(np.float32).tiny))
     on_grid = (vertices - low) * (resolution / side)
     depth = rasterize(on_grid, triangles, resolution, resolution).depth
     column, row, z = np.where(finite, on_grid.T, 0)

@@ -72,7 +72,14 @@ def build_space(model: MorphableModel, vectors: np.ndarray) -> FaceSpace:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """A prepared data set: its records, the (N,) yaw of those to draw from, and what is held out."""
+    """A prepared data set.
+
+    Attributes:
+      records: random access to the training split.
+      yaw: (N,) radians; nan for records that are not drawn.
+      vectors: (M, C) coefficient vectors of those that are.
+      held_out: the validation split.
+    """
 
     records: Any
     yaw: np.ndarray
@@ -81,18 +88,26 @@ class TrainingData:
 
 
 def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingData:
-    """Opens the data set of a run; faces with a bad fit are marked by a nan yaw."""
+    """Opens the data set of a run, without the faces that the model could not be fitted to."""
     builder = open_faces_2d(pathlib.Path(config.data_dir), model_digest)
-    records = builder.as_data_source("train")
-    summary = [(record["yaw"], record["error"], record["vector"]) for record in records]
-    yaw, error, vectors = (np.array(column) for column in zip(*summary, strict=True))
+    records, validation = (builder.as_data_source(split) for split in ("train", "validation"))
+    yaw, error, vectors = (
+        np.array([record[name] for record in records]) for name in ("yaw", "error", "vector")
+    )
     usable = error <= config.largest_fit_error
+    held_out = [
+        row for row, record in enumerate(validation) if record["error"] <= config.largest_fit_error
+    ]
     return TrainingData(
         records=records,
         yaw=np.where(usable, yaw, np.nan),
         vectors=vectors[usable],
-        held_out=_batch(pipeline.stacked(builder.as_data_source("validation"))),
+        held_out=_batch(pipeline.stacked(validation, held_out)),
     )
+
+
+def _batch(arrays: dict[str, Any]) -> TrainBatch:
+    return TrainBatch(**arrays)
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: MorphableModel) -> None:

@@ -1,0 +1,123 @@
+"""Measures how well a face model can represent annotated faces, however good a network may be.
+
+  python experiments/measure_face_model.py --data_dir=FOLDER [--model=FILE.npz]
+
+FOLDER/annotations.npz holds `pts68` (N, 3, 68): x right, y down, z toward the camera up to an offset,
+in pixels; and `yaw` (N,) in degrees, as AFLW2000-3D has them. The model is fitted to x and y only:
+weak perspective, coefficients with a standard normal prior, residuals of 1 % of the face's size,
+which is sqrt(width * height) of the box around its points. Depth (mean |z| error, means aligned) and
+yaw say whether the fit is a face or only a drawing that covers the points.
+"""
+
+import pathlib
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+from jaxtyping import Float
+
+from twodasl_jax.array_types import Array
+from twodasl_jax.face_model import embedded_face_model, load_face_model
+from twodasl_jax.geometry.fitting import fit_landmarks
+from twodasl_jax.geometry.morphable_model import (
+    MorphableModel,
+    ShapeSpace,
+    landmark_space,
+    synthesize,
+    truncate,
+)
+from twodasl_jax.geometry.projection import picture_from_model
+from twodasl_jax.geometry.rotation import euler_from_rotation
+
+RESIDUAL_SIGMA = 0.01
+REGIONS = {
+    "all": slice(0, 68),
+    "jaw": slice(0, 17),
+    "brow": slice(17, 27),
+    "nose": slice(27, 36),
+    "eyes": slice(36, 48),
+    "mouth": slice(48, 68),
+}
+
+_MODEL = flags.DEFINE_string("model", None, "A face model's .npz instead of the embedded one.")
+_DATA = flags.DEFINE_string("data_dir", None, "Folder of annotations.npz.", required=True)
+_SHAPE_COUNT = flags.DEFINE_integer("shape_count", 40, "How many shape components to fit.")
+_EXPRESSION_COUNT = flags.DEFINE_integer(
+    "expression_count", 10, "How many expression components to fit."
+)
+
+
+class FittedFaces(NamedTuple):
+    """A face model's landmarks after the fit, in units of the face's size, and its yaw."""
+
+    landmarks: Float[Array, "N 68 3"]
+    yaw: Float[Array, " N"]
+
+
+def normalized(points: Float[np.ndarray, "N 68 3"]) -> Float[np.ndarray, "N 68 3"]:
+    """Returns faces with the mean of their points at the origin and of size one."""
+    extent = np.ptp(points[..., :2], axis=1)
+    size = np.sqrt(extent[:, 0] * extent[:, 1])
+    return (points - points.mean(axis=1, keepdims=True)) / size[:, None, None]
+
+
+@jax.jit
+def fit_faces(space: ShapeSpace, landmarks: Float[Array, "N 68 2"]) -> FittedFaces:
+    """Fits a face model to faces of size one; the yaw is in degrees."""
+    weights = np.ones(landmarks.shape[1], np.float32)
+    fits = jax.vmap(lambda face: fit_landmarks(space, face, weights, RESIDUAL_SIGMA))(landmarks)
+    points = picture_from_model(fits.camera, synthesize(space, fits.shape, fits.expression))
+    return FittedFaces(points, jnp.degrees(euler_from_rotation(fits.camera.rotation)[:, 0]))
+
+
+def face_errors(
+    fitted: FittedFaces, truth: Float[np.ndarray, "N 68 3"], yaw: Float[np.ndarray, " N"]
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Returns each face's errors by name: in percent of the face's size, the yaw in degrees."""
+    difference = np.asarray(fitted.landmarks) - truth
+    distance = 100 * np.linalg.norm(difference[..., :2], axis=-1)
+    depth = difference[..., 2] - difference[..., 2].mean(axis=1, keepdims=True)
+    errors = {f"2D NME, {name}": distance[:, rows].mean(axis=1) for name, rows in REGIONS.items()}
+    errors["depth"] = 100 * np.abs(depth).mean(axis=1)
+    errors["yaw, degrees"] = np.abs(np.asarray(fitted.yaw) - yaw)
+    return errors
+
+
+def bootstrap_interval(
+    values: Float[np.ndarray, " N"], draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95 % interval of the mean by bootstrap over the faces."""
+    chosen = np.random.default_rng(seed).choice(values, (draws, len(values)))
+    low, high = np.percentile(chosen.mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def read_model() -> MorphableModel:
+    """Returns the model that the flags name, with as many components as they say."""
+    counts = _SHAPE_COUNT.value, _EXPRESSION_COUNT.value
+    if _MODEL.value:
+        return truncate(load_face_model(_MODEL.value), *counts)
+    return embedded_face_model(*counts)
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    with np.load(pathlib.Path(_DATA.value) / "annotations.npz", allow_pickle=False) as archive:
+        truth = normalized(archive["pts68"].swapaxes(1, 2).astype(np.float32))
+        yaw = archive["yaw"]
+    fitted = fit_faces(landmark_space(read_model()), truth[..., :2])
+    print(
+        f"{len(truth)} faces, {_SHAPE_COUNT.value} shape and {_EXPRESSION_COUNT.value} expression "
+        "components; % of sqrt(width * height)\n"
+        "error            mean  95 % interval"
+    )
+    for name, values in face_errors(fitted, truth, yaw).items():
+        low, high = bootstrap_interval(values)
+        print(f"{name:15}{values.mean():6.2f}   {low:5.2f} .. {high:.2f}")
+
+
+if __name__ == "__main__":
+    app.run(main)

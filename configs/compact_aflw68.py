@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
             "data_dir": "data/aflw68",
             "seed": 0,
             "architecture": "compact",
-            "steps": 7000,
+            "steps": 10000,
             "batch_size": 64,
             "learning_rate": 2e-3,
             "warmup_steps": 300,

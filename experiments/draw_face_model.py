@@ -109,12 +109,14 @@ def draw_random(arrays: dict[str, np.ndarray], count: int) -> UInt8[np.ndarray, 
     """Draws random faces, identities from the prior and three active expression units each."""
     random = np.random.default_rng(SEED)
     basis = arrays["shape_basis"][..., :40] * arrays["shape_std"][:40]
+    # "mouthClose" only takes back what "jawOpen" does.
+    usable = np.flatnonzero(arrays["expression_unit_names"] != "mouthClose")
     pictures = []
     for index in range(count):
         vertices = arrays["mean"] + basis @ random.standard_normal(basis.shape[-1])
-        active = random.choice(arrays["expression_units"].shape[-1], 3, replace=False)
+        active = random.choice(usable, 3, replace=False)
         units = arrays["expression_units"][..., active]
-        vertices = vertices + units @ random.uniform(0.0, 0.8, len(active))
+        vertices = vertices + units @ random.uniform(0.0, 0.6, len(active))
         pictures.append(draw(arrays, vertices, (0.0, 35.0, -60.0)[index % 3], 200))
     return tile(pictures, columns=6)
 

@@ -9,6 +9,7 @@ OPAQUE = round(255 * 0.76)
 # A square that faces the camera, from (10, 5) to (20.5, 15).
 SQUARE = np.array([[10, 5, 0], [20.5, 5, 0], [20.5, 15, 0], [10, 15, 0]], np.float32)
 SQUARE_TRIANGLES = np.array([[0, 3, 2], [0, 2, 1]], np.int32)
+SHOWN = np.ones(4, np.float32)
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_last_patch_is_on_top():
 
 
 def test_a_mesh_covers_its_pixels_with_smooth_edges():
-    row, column, rgba = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, 30, 40)
+    row, column, rgba = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, SHOWN, 30, 40)
     assert (row, column) == (5, 10)
     assert rgba.shape == (10, 11, 4)
     np.testing.assert_array_equal(rgba[:, :10, 3], OPAQUE)
@@ -64,10 +65,24 @@ def test_a_mesh_covers_its_pixels_with_smooth_edges():
     assert len(np.unique(rgba[..., :3].reshape(-1, 3), axis=0)) == 1
 
 
+def test_a_mesh_fades_between_its_vertices():
+    fading = np.array([1, 0, 0, 1], np.float32)
+    _, _, rgba = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, fading, 30, 40)
+    # The pixel centres lie 0.5, 1.5, ... of 10.5 pixels behind the opaque edge.
+    expected = OPAQUE * (1 - (np.arange(10) + 0.5) / 10.5)
+    np.testing.assert_allclose(rgba[5, :10, 3], expected, atol=2)
+
+
+def test_the_face_is_opaque_and_what_is_far_from_it_is_not(landmarks):
+    far = np.array([[100, 90, -500]], np.float32)
+    opacity = overlay.opacity_around(np.concatenate([landmarks, far]), landmarks)
+    np.testing.assert_array_equal(opacity, [1] * 68 + [0])
+
+
 def test_strips_do_not_show(monkeypatch):
-    whole = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, 30, 40)
+    whole = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, SHOWN, 30, 40)
     monkeypatch.setattr(overlay, "_STRIP_SAMPLES", 100)
-    cut = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, 30, 40)
+    cut = overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, SHOWN, 30, 40)
     np.testing.assert_array_equal(whole.rgba, cut.rgba)
 
 
@@ -83,7 +98,7 @@ def test_light_comes_from_the_upper_left():
 
 
 def test_a_mesh_that_leaves_the_photo_is_cut_off():
-    row, column, rgba = overlay.mesh_layer(SQUARE - [15, 0, 0], SQUARE_TRIANGLES, 9, 40)
+    row, column, rgba = overlay.mesh_layer(SQUARE - [15, 0, 0], SQUARE_TRIANGLES, SHOWN, 9, 40)
     assert (row, column) == (5, 0)
     assert rgba.shape == (4, 6, 4)
     np.testing.assert_array_equal(rgba[:, :5, 3], OPAQUE)
@@ -93,14 +108,14 @@ def test_a_mesh_that_leaves_the_photo_is_cut_off():
 def test_a_mesh_outside_the_photo_changes_nothing(shift):
     vertices = (SQUARE + shift).astype(np.float32)
     image = photo(30, 40)
-    result = overlay.composite(image, [overlay.mesh_layer(vertices, SQUARE_TRIANGLES, 30, 40)])
+    result = overlay.composite(image, [overlay.mesh_layer(vertices, SQUARE_TRIANGLES, SHOWN, 30, 40)])
     np.testing.assert_array_equal(result, image)
 
 
 def test_a_vertex_that_is_not_finite_takes_only_its_triangles_with_it():
     vertices = SQUARE.copy()
     vertices[1] = np.nan
-    _, _, rgba = overlay.mesh_layer(vertices, SQUARE_TRIANGLES, 30, 40)
+    _, _, rgba = overlay.mesh_layer(vertices, SQUARE_TRIANGLES, SHOWN, 30, 40)
     share = (rgba[..., 3] == OPAQUE).mean()
     assert 0.4 < share < 0.6
 
@@ -158,9 +173,9 @@ def test_the_blue_arrow_points_where_the_nose_points(landmarks, yaw):
 
 
 def test_a_face_is_mesh_then_axes_then_points(landmarks):
-    layers = overlay.face_layers(SQUARE, SQUARE_TRIANGLES, landmarks, turn(20), 200, 220)
+    layers = overlay.face_layers(SQUARE, SQUARE_TRIANGLES, SHOWN, landmarks, turn(20), 200, 220)
     expected = (
-        overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, 200, 220),
+        overlay.mesh_layer(SQUARE, SQUARE_TRIANGLES, SHOWN, 200, 220),
         overlay.pose_layer(landmarks, turn(20), 200, 220),
         overlay.landmark_layer(landmarks, 200, 220),
     )
@@ -170,5 +185,5 @@ def test_a_face_is_mesh_then_axes_then_points(landmarks):
 
 
 def test_a_photo_of_one_pixel(landmarks):
-    layers = overlay.face_layers(SQUARE, SQUARE_TRIANGLES, landmarks, turn(0), 1, 1)
+    layers = overlay.face_layers(SQUARE, SQUARE_TRIANGLES, SHOWN, landmarks, turn(0), 1, 1)
     assert overlay.composite(photo(1, 1), layers).shape == (1, 1, 3)

@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import imageio.v3 as imageio
 import numpy as np
-from jaxtyping import Int, UInt8
-from PIL import Image
+from jaxtyping import UInt8
 
 from twodasl_jax import atomic_files, mesh_files
-from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.reconstruction import Face
 from twodasl_jax.rendering import overlay
@@ -54,7 +54,7 @@ def write_photo(
     record: dict[str, Any] = {"width": image.shape[1], "height": image.shape[0]}
     if "overlay" in kinds:
         picture = target.with_name(f"{target.name}_overlay.png")
-        _write_png(picture, _draw_faces(image, faces, np.asarray(model.triangles)))
+        _write_png(picture, _draw_faces(image, faces, model))
         record["overlay"] = picture.name
     suffixes = [kind for kind in _MESH_KINDS if kind in kinds]
     record["faces"] = []
@@ -78,15 +78,17 @@ def write_faces_json(path: Path, photos: Sequence[dict[str, Any]]) -> None:
 
 
 def _draw_faces(
-    image: UInt8[np.ndarray, "H W 3"], faces: Sequence[Face], triangles: Int[np.ndarray, "F 3"]
+    image: UInt8[np.ndarray, "H W 3"], faces: Sequence[Face], model: MorphableModel
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Draws larger faces over smaller ones: they are nearer."""
     height, width, _ = image.shape
+    mean, triangles = np.asarray(model.mean), np.asarray(model.triangles)
+    opacity = overlay.opacity_around(mean, np.asarray(landmark_space(model).mean))
     layers: list[overlay.Layer] = []
     for face in sorted(faces, key=lambda face: np.ptp(face.vertices[:, 1])):
         rotation = np.asarray(rotation_from_euler(np.radians(face.euler_angles)))
         layers += overlay.face_layers(
-            face.vertices, triangles, face.landmarks, rotation, height, width
+            face.vertices, triangles, opacity, face.landmarks, rotation, height, width
         )
     return overlay.composite(image, layers)
 
@@ -94,7 +96,7 @@ def _draw_faces(
 def _write_png(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
     with atomic_files.replacing(path) as beside:
         # Large photos take five times as long at the default level, to save a tenth of the size.
-        Image.fromarray(image).save(beside, format="PNG", compress_level=2)
+        imageio.imwrite(beside, image, compress_level=2)
 
 
 def _write_meshes(

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+import scipy.spatial
+from jaxtyping import Float, Float32, Int, UInt8
 from PIL import Image, ImageDraw
 
 from twodasl_jax.array_types import typed
@@ -30,6 +31,9 @@ _STROKES = (
 
 _MESH_COLOUR = np.array([212, 226, 244], np.float32)
 _MESH_OPACITY = 0.76
+# Distance from the nearest landmark, over the size of the face, where the mesh begins to fade and
+# where it is gone: skull and throat would hide more of the photo than they tell.
+_FADE = (0.22, 0.46)
 _AMBIENT_LIGHT = 0.24
 # Unit vectors toward the lights in the image frame (y down) and their strengths: a key light from
 # the upper left of the camera, and a weak one from the other side that opens the shadows.
@@ -91,6 +95,7 @@ def composite(
 def face_layers(
     vertices: Float[np.ndarray, "V 3"],
     triangles: Int[np.ndarray, "F 3"],
+    opacity: Float[np.ndarray, " V"],
     landmarks: Float[np.ndarray, "68 3"],
     rotation: Float[np.ndarray, "3 3"],
     height: int,
@@ -101,6 +106,7 @@ def face_layers(
     Args:
       vertices: dense mesh in the image frame, pixels.
       triangles: vertex indices, counter-clockwise from outside in the model frame.
+      opacity: of each vertex, from 0 to 1 (`opacity_around`).
       landmarks: the 68 iBUG points in the image frame.
       rotation: from the model frame to the camera (x right, y up, z toward the camera).
       height: of the photo, pixels.
@@ -110,26 +116,48 @@ def face_layers(
       The layers for `composite`, lowest first.
     """
     return (
-        mesh_layer(vertices, triangles, height, width),
+        mesh_layer(vertices, triangles, opacity, height, width),
         pose_layer(landmarks, rotation, height, width),
         landmark_layer(landmarks, height, width),
     )
 
 
 @typed
+def opacity_around(
+    vertices: Float[np.ndarray, "V 3"], landmarks: Float[np.ndarray, "68 3"]
+) -> Float[np.ndarray, " V"]:
+    """Returns how opaque each vertex is drawn: the face wholly, and what is far from it not at all.
+
+    Args:
+      vertices: of the mean face, model frame.
+      landmarks: of the mean face, model frame.
+    """
+    distance, _ = scipy.spatial.KDTree(landmarks).query(vertices)
+    start, end = _FADE
+    remaining = np.clip((end - distance / _face_size(landmarks)) / (end - start), 0, 1)
+    return (remaining**2 * (3 - 2 * remaining)).astype(np.float32)
+
+
+@typed
 def mesh_layer(
-    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], height: int, width: int
+    vertices: Float[np.ndarray, "V 3"],
+    triangles: Int[np.ndarray, "F 3"],
+    opacity: Float[np.ndarray, " V"],
+    height: int,
+    width: int,
 ) -> Layer:
     """Draws a mesh as a smooth, lit surface with smooth edges.
 
     Args:
       vertices: mesh in the image frame, pixels.
       triangles: vertex indices, counter-clockwise from outside in the model frame.
+      opacity: of each vertex, from 0 to 1.
       height: of the photo, pixels.
       width: of the photo, pixels.
     """
     window = _window_around(vertices, 0.0, height, width)
     normals = rasterizer.vertex_normals(vertices, triangles)
+    attributes = np.concatenate([normals, opacity[:, None]], axis=1).astype(np.float32)
     rgba = np.zeros((window.height, window.width, 4), np.uint8)
     for start, stop in _strips(window):
         corner = np.array([window.column, window.row + start, 0], vertices.dtype)
@@ -139,8 +167,8 @@ def mesh_layer(
             (stop - start) * _SAMPLES,
             window.width * _SAMPLES,
         )
-        light = _lambert(rasterizer.interpolate(raster, triangles, normals))
-        rgba[start:stop] = _resolve(light, raster.triangle != rasterizer.NO_TRIANGLE)
+        samples = rasterizer.interpolate(raster, triangles, attributes)
+        rgba[start:stop] = _resolve(_lambert(samples[..., :3]), samples[..., 3])
     return Layer(window.row, window.column, rgba)
 
 
@@ -241,13 +269,13 @@ def _lambert(normals: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"
 
 
 def _resolve(
-    light: Float32[np.ndarray, "h w"], covered: Bool[np.ndarray, "h w"]
+    light: Float32[np.ndarray, "h w"], opacity: Float32[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h/2 w/2 4"]:
     """Turns the samples of each pixel into its mean colour and its opacity."""
-    count = _sum_blocks(covered.astype(np.float32))
-    brightness = _sum_blocks(light * covered) / np.maximum(count, 1)
+    total = _sum_blocks(opacity)
+    brightness = _sum_blocks(light * opacity) / np.maximum(total, np.finfo(np.float32).tiny)
     colour = np.minimum(brightness[..., None] * _MESH_COLOUR, 255)
-    opacity = count * (255 * _MESH_OPACITY / _SAMPLES**2)
+    opacity = total * (255 * _MESH_OPACITY / _SAMPLES**2)
     return np.rint(np.concatenate([colour, opacity[..., None]], axis=-1)).astype(np.uint8)
 
 

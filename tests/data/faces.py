@@ -1,0 +1,60 @@
+"""Face crops with annotations from the formula face model, in the files that users bring."""
+
+import io
+import zipfile
+
+import jax
+import numpy as np
+from PIL import Image
+
+from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.rotation import rotation_from_euler
+
+COUNT = 60
+
+
+def random_faces(model, count=COUNT, seed=0):
+    """Returns cameras to the crop frame, shape and expression coefficients, and (count, 68, 3) landmarks."""
+    random = np.random.default_rng(seed)
+    angles = np.radians(random.uniform((-75, -15, -15), (75, 15, 15), (count, 3)))
+    camera = WeakPerspective(
+        scale=random.uniform(0.42, 0.5, count).astype(np.float32),
+        rotation=np.asarray(rotation_from_euler(angles.astype(np.float32))),
+        translation=np.stack([*random.uniform(57, 63, (2, count)), np.zeros(count)], -1).astype(np.float32),
+    )
+    shape = random.normal(size=(count, model.shape_std.shape[0])).astype(np.float32) * 0.5
+    expression = random.normal(size=(count, model.expression_std.shape[0])).astype(np.float32) * 0.5
+    space = landmark_space(model)
+    points = jax.vmap(lambda c, s, e: picture_from_model(c, synthesize(space, s, e)))(
+        camera, shape, expression
+    )
+    return camera, shape, expression, np.asarray(points)
+
+
+def draw(points):
+    """Returns a 120x120 picture of (68, 3) landmarks: a smooth bright blob at each, coloured by its part."""
+    centres = np.arange(120) + 0.5
+    picture = np.zeros((120, 120, 3))
+    for index, (x, y, _) in enumerate(points):
+        blob = np.exp(-((centres - x) ** 2) / 4)[None, :] * np.exp(-((centres - y) ** 2) / 4)[:, None]
+        picture[..., 0 if index < 17 else 1 + index % 2] += blob
+    return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
+
+
+def write_folder(folder, points):
+    """Writes `images.zip` and `annotations.npz` of (N, 68, 3) landmarks; every fifth brow is hidden."""
+    names = [f"face{row:03}.png" for row in range(len(points))]
+    visibility = np.full((len(points), 68), 2, np.int8)
+    visibility[::5, 17:22] = 1
+    np.savez(
+        folder / "annotations.npz",
+        names=np.array(names),
+        pts68=points[..., :2].astype(np.float32),
+        visibility=visibility,
+    )
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for name, landmarks in zip(names, points, strict=True):
+            buffer = io.BytesIO()
+            Image.fromarray(draw(landmarks)).save(buffer, "PNG")
+            archive.writestr(name, buffer.getvalue())

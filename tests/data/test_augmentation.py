@@ -1,0 +1,145 @@
+"""Augmentation: picture, labels and coefficients must move together."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.data import faces
+from twodasl_jax.data.augmentation import (
+    Augmentation,
+    Faces,
+    LandmarkInput,
+    augment,
+    mirror_face,
+    move_face,
+    random_landmark_map,
+)
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.mirroring import coefficient_mirror
+from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.geometry.projection import affine_from_camera, picture_from_model_affine
+
+STRONG = Augmentation(
+    rotation=20, log_scale=0.15, shift=6, mirror=0.5, colour=0.2, grey=0.3, erase=0.5
+)
+
+
+@pytest.fixture(scope="module")
+def some_faces(face_model):
+    camera, shape, expression, points = faces.random_faces(face_model, 6)
+    return Faces(
+        image=jnp.stack([faces.draw(p) for p in points]).astype(jnp.float32),
+        landmarks=jnp.asarray(points[..., :2]),
+        visible=jnp.ones((6, 68), bool),
+        coefficients=Coefficients(affine_from_camera(camera), shape, expression),
+    )
+
+
+@pytest.fixture(scope="module")
+def mirror(face_model):
+    return coefficient_mirror(face_model)
+
+
+def one(batch, row=0):
+    return jax.tree.map(lambda leaf: leaf[row], batch)
+
+
+def projected(face, face_model):
+    space = landmark_space(face_model)
+    coefficients = face.coefficients
+    points = synthesize(space, coefficients.shape, coefficients.expression)
+    return picture_from_model_affine(coefficients.affine, points)
+
+
+def brightest(image, channel):
+    y, x = np.unravel_index(np.argmax(np.asarray(image)[..., channel]), (120, 120))
+    return np.array([x + 0.5, y + 0.5])
+
+
+def test_no_augmentation_changes_nothing(some_faces, mirror):
+    same = augment(jax.random.key(0), some_faces, mirror, Augmentation())
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), same, some_faces)
+
+
+def test_labels_and_coefficients_stay_together(some_faces, mirror, face_model):
+    moved = jax.jit(augment, static_argnums=3)(jax.random.key(1), some_faces, mirror, STRONG)
+    assert np.abs(moved.landmarks - some_faces.landmarks).max() > 5
+    np.testing.assert_allclose(
+        projected(moved, face_model)[..., :2], moved.landmarks, atol=0.02
+    )
+
+
+def test_the_picture_moves_with_the_labels(some_faces):
+    points = np.full((68, 3), -50.0)
+    points[30] = 40.5, 70.5, 0
+    face = one(some_faces)
+    face = Faces(
+        jnp.asarray(faces.draw(points), jnp.float32),
+        jnp.asarray(points[:, :2], jnp.float32),
+        face.visible,
+        face.coefficients,
+    )
+    angle = np.radians(25)
+    linear = 1.2 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = move_face(face, jnp.asarray(np.column_stack([linear, [12.0, -30.0]]), jnp.float32))
+    np.testing.assert_allclose(brightest(moved.image, 1), moved.landmarks[30], atol=0.75)
+    assert np.abs(np.asarray(moved.landmarks[30]) - points[30, :2]).max() > 5
+
+
+def test_depth_scales_with_the_picture(some_faces, face_model):
+    face = one(some_faces)
+    doubled = move_face(face, jnp.array([[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]]))
+    np.testing.assert_allclose(
+        projected(doubled, face_model)[:, 2], 2 * projected(face, face_model)[:, 2], rtol=1e-4
+    )
+
+
+def test_mirrored_twice_is_the_face(some_faces, mirror):
+    face = one(some_faces, 2)
+    back = mirror_face(mirror_face(face, mirror), mirror)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), back, face)
+
+
+def test_the_mirror_image_shows_its_labels(some_faces, mirror, face_model):
+    mirrored = mirror_face(one(some_faces, 3), mirror)
+    np.testing.assert_allclose(projected(mirrored, face_model)[:, :2], mirrored.landmarks, atol=0.02)
+    chin = np.asarray(mirrored.landmarks[8])
+    x, y = np.floor(chin).astype(int)
+    assert mirrored.image[y, x, 0] > 100
+
+
+def test_colours_stay_in_range_and_change(some_faces, mirror):
+    changed = augment(jax.random.key(2), some_faces, mirror, Augmentation(colour=0.5, grey=0.5))
+    assert changed.image.min() >= 0
+    assert changed.image.max() <= 255
+    assert np.abs(changed.image - some_faces.image).mean() > 1
+
+
+def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
+    erased = augment(jax.random.key(3), some_faces, mirror, Augmentation(erase=1.0))
+    for before, after in zip(some_faces.image, erased.image, strict=True):
+        changed = (np.abs(np.asarray(after - before)) > 0.5).any(axis=-1)
+        assert changed.mean() < 1 / 9 + 0.01
+        if changed.any():
+            assert len(np.unique(np.asarray(after)[changed].round(2), axis=0)) == 1
+
+
+def test_landmark_map_of_no_share_is_empty(some_faces):
+    empty = random_landmark_map(jax.random.key(0), some_faces.landmarks, LandmarkInput(share=0.0))
+    np.testing.assert_array_equal(empty, -1)
+
+
+def test_landmark_map_shows_the_inner_points_only(some_faces):
+    shown = random_landmark_map(
+        jax.random.key(0), some_faces.landmarks, LandmarkInput(share=1.0, noise=0.0, dropped=0.0)
+    )
+    for landmarks, drawn in zip(np.asarray(some_faces.landmarks), np.asarray(shown), strict=True):
+        inner = {tuple(p) for p in np.floor(landmarks[17:]).astype(int) if (p >= 0).all() and (p < 120).all()}
+        assert {(x, y) for y, x in np.argwhere(drawn == 1)} == inner
+
+
+def test_landmark_maps_are_empty_as_often_as_asked(some_faces):
+    landmarks = jnp.tile(some_faces.landmarks, (50, 1, 1))
+    shown = random_landmark_map(jax.random.key(4), landmarks, LandmarkInput(share=0.5))
+    assert (np.asarray(shown).max(axis=(1, 2)) > 0).mean() == pytest.approx(0.5, abs=0.1)

@@ -1,0 +1,44 @@
+"""The TFDS data set: written, read back, and refused where it does not belong."""
+
+import numpy as np
+import pytest
+
+from tests.data import faces
+from twodasl_jax import face_model as face_model_files
+from twodasl_jax.data.faces_2d import open_faces_2d
+from twodasl_jax.errors import DatasetError
+
+
+@pytest.fixture
+def builder(data_dir, face_model):
+    return open_faces_2d(data_dir, face_model_files.digest(face_model))
+
+
+def test_every_face_is_in_one_split(builder):
+    names = [
+        record["name"].decode()
+        for split in ("train", "validation")
+        for record in builder.as_data_source(split)
+    ]
+    assert sorted(names) == [f"face{row:03}.png" for row in range(faces.COUNT)]
+
+
+def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
+    points = faces.random_faces(face_model)[-1]
+    for record in (builder.as_data_source("train")[5], builder.as_data_source("validation")[1]):
+        row = int(record["name"][4:7])
+        np.testing.assert_array_equal(record["image"], faces.draw(points[row]))
+        np.testing.assert_allclose(record["landmarks"], points[row, :, :2], rtol=1e-6)
+        np.testing.assert_array_equal(record["vector"], pseudo_3d.vectors[row])
+        assert record["yaw"] == pseudo_3d.yaw[row]
+        assert (record["visibility"][17:22] == (1 if row % 5 == 0 else 2)).all()
+
+
+def test_another_face_model_is_refused(data_dir):
+    with pytest.raises(DatasetError, match="prepare it again"):
+        open_faces_2d(data_dir, "another")
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"prepare_data\.py"):
+        open_faces_2d(tmp_path, "any")

@@ -1,0 +1,75 @@
+"""Batches: fixed shares of yaw, the same again from the same seed, and exact resumption."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from twodasl_jax.data.pipeline import stacked, training_batches
+
+YAW = np.radians(np.concatenate([np.full(80, 5.0), np.full(15, -45.0), np.full(5, 80.0)]))
+
+
+def records():
+    return [
+        {
+            "image": np.full((120, 120, 3), row, np.uint8),
+            "landmarks": np.full((68, 2), row, np.float32),
+            "visibility": np.full(68, 2, np.uint8),
+            "vector": np.full(62, row, np.float32),
+            "name": b"left out",
+        }
+        for row in range(len(YAW))
+    ]
+
+
+def batches(seed=0, yaw=YAW, shares=(0.5, 0.25, 0.25)):
+    return iter(training_batches(records(), yaw, 8, shares, seed))
+
+
+def rows(iterator, count):
+    return [batch["vector"][:, 0].astype(int).tolist() for batch in itertools.islice(iterator, count)]
+
+
+def test_shares_of_yaw_are_kept():
+    drawn = np.concatenate(rows(batches(), 50))
+    frontal, half, profile = (drawn < 80).mean(), ((drawn >= 80) & (drawn < 95)).mean(), (drawn >= 95).mean()
+    assert (frontal, half, profile) == pytest.approx((0.5, 0.25, 0.25), abs=0.01)
+
+
+def test_every_face_comes_equally_often_within_its_bin():
+    drawn = np.concatenate(rows(batches(), 40))
+    assert set(np.bincount(drawn, minlength=100)[:80]) == {2}
+
+
+def test_faces_with_nan_yaw_are_left_out():
+    yaw = YAW.copy()
+    yaw[:40] = np.nan
+    assert np.concatenate(rows(batches(yaw=yaw), 40)).min() == 40
+
+
+def test_a_seed_fixes_the_order():
+    assert rows(batches(1), 5) == rows(batches(1), 5)
+    assert rows(batches(1), 5) != rows(batches(2), 5)
+
+
+def test_resumes_exactly():
+    iterator = batches()
+    rows(iterator, 7)
+    state = iterator.get_state()
+    rest = rows(iterator, 5)
+    resumed = batches()
+    resumed.set_state(state)
+    assert rows(resumed, 5) == rest
+
+
+def test_fields_of_a_record_stay_together():
+    batch = next(batches())
+    np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["vector"][:, 0])
+    assert set(batch) == {"image", "landmarks", "visibility", "vector"}
+
+
+def test_stacked_keeps_the_order():
+    some = stacked(records(), [3, 1, 4])
+    np.testing.assert_array_equal(some["vector"][:, 0], [3, 1, 4])
+    assert some["image"].shape == (3, 120, 120, 3)

@@ -7,23 +7,21 @@ Hopper (matplotlib).
 
 import importlib.resources
 import pathlib
-import sys
 
-from absl import app, flags
+from absl import flags
 
-from twodasl_jax import cli
+from twodasl_jax import cli, programs
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
 
 
-def main(arguments: list[str]) -> None:
-    del arguments
+def main() -> int:
     photos = [
         _packaged_file("skimage", "data/astronaut.png"),
         _packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
     ]
-    if cli.reconstruct_photos(photos, pathlib.Path(_OUTPUT_DIR.value)):
-        sys.exit("The demo is broken: each of its photos shows a face.")
+    without_result = cli.reconstruct_photos(photos, pathlib.Path(_OUTPUT_DIR.value))
+    return programs.FAILURE if without_result else 0
 
 
 def _packaged_file(package: str, name: str) -> pathlib.Path:
@@ -31,4 +29,4 @@ def _packaged_file(package: str, name: str) -> pathlib.Path:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

@@ -11,10 +11,11 @@ activations of the expression units). Skin, eyes and the inside of the mouth hav
 import pathlib
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 from jaxtyping import Float, UInt8
 from PIL import Image
 
+from twodasl_jax import programs
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.rendering import overlay, rasterizer
 
@@ -121,9 +122,7 @@ def draw_random(arrays: dict[str, np.ndarray], count: int) -> UInt8[np.ndarray, 
     return tile(pictures, columns=6)
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+def main() -> None:
     with np.load(_MODEL.value, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     for name in ("mean", "shape_basis", "shape_std", "expression_basis", "expression_std"):
@@ -143,4 +142,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

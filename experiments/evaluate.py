@@ -11,14 +11,25 @@ import pathlib
 
 import numpy as np
 import tqdm
-from absl import app, flags
+from absl import flags
 
+from twodasl_jax import programs
+from twodasl_jax.array_files import read_rows
 from twodasl_jax.evaluation.metrics import balanced_interval, normalized_mean_error, yaw_binned
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.photos import read_photo
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.weights import embedded_weights, load_weights
+
+ROW_SHAPES = {
+    "names": (),
+    "yaw": (),
+    "pts68": (3, 68),
+    "pts68_reannotated": (2, 68),
+    "roi_box": (4,),
+    "fan68_crop": (68, 2),
+}
 
 _DATA = flags.DEFINE_string(
     "data_dir", None, "Folder of images/ and annotations.npz.", required=True
@@ -70,16 +81,13 @@ def print_table(predicted: np.ndarray, annotations: dict[str, np.ndarray]) -> No
         )
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+def main() -> None:
     folder = pathlib.Path(_DATA.value)
-    with np.load(folder / "annotations.npz", allow_pickle=False) as archive:
-        annotations = {name: archive[name] for name in archive.files}
+    annotations = read_rows(folder / "annotations.npz", ROW_SHAPES)
     weights = load_weights(_WEIGHTS.value) if _WEIGHTS.value else embedded_weights()
     reconstructor = Reconstructor(embedded_face_model(), weights)
     print_table(predict_landmarks(reconstructor, folder, annotations), annotations)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

@@ -15,10 +15,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import app, flags
+from absl import flags
 from jaxtyping import Float
 
+from twodasl_jax import programs
+from twodasl_jax.array_files import read_rows
 from twodasl_jax.array_types import Array
+from twodasl_jax.errors import InputError
 from twodasl_jax.face_model import embedded_face_model, load_face_model
 from twodasl_jax.geometry.fitting import fit_landmarks
 from twodasl_jax.geometry.morphable_model import (
@@ -97,27 +100,28 @@ def bootstrap_interval(
 def read_model() -> MorphableModel:
     """Returns the model that the flags name, with as many components as they say."""
     counts = _SHAPE_COUNT.value, _EXPRESSION_COUNT.value
-    if _MODEL.value:
-        return truncate(load_face_model(_MODEL.value), *counts)
-    return embedded_face_model(*counts)
+    try:
+        if _MODEL.value:
+            return truncate(load_face_model(_MODEL.value), *counts)
+        return embedded_face_model(*counts)
+    except ValueError as error:
+        raise InputError(f"Cannot use the face model: {error}.") from error
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    with np.load(pathlib.Path(_DATA.value) / "annotations.npz", allow_pickle=False) as archive:
-        truth = normalized(archive["pts68"].swapaxes(1, 2).astype(np.float32))
-        yaw = archive["yaw"]
+def main() -> None:
+    path = pathlib.Path(_DATA.value) / "annotations.npz"
+    annotations = read_rows(path, {"pts68": (3, 68), "yaw": ()})
+    truth = normalized(annotations["pts68"].swapaxes(1, 2).astype(np.float32))
     fitted = fit_faces(landmark_space(read_model()), truth[..., :2])
     print(
         f"{len(truth)} faces, {_SHAPE_COUNT.value} shape and {_EXPRESSION_COUNT.value} expression "
         "components; % of sqrt(width * height)\n"
         "error            mean  95 % interval"
     )
-    for name, values in face_errors(fitted, truth, yaw).items():
+    for name, values in face_errors(fitted, truth, annotations["yaw"]).items():
         low, high = bootstrap_interval(values)
         print(f"{name:15}{values.mean():6.2f}   {low:5.2f} .. {high:.2f}")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

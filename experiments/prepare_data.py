@@ -8,17 +8,17 @@ TFDS data set (array_record, readable without TensorFlow) under DATA, for `exper
 """
 
 import pathlib
-import sys
+import zipfile
 
 import numpy as np
 import tqdm
-from absl import app, flags
+from absl import flags
 
-from twodasl_jax import face_model
+from twodasl_jax import face_model, programs
 from twodasl_jax.data.annotations import read_annotations
 from twodasl_jax.data.faces_2d import Faces2D, Faces2DSource
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
-from twodasl_jax.errors import InputError
+from twodasl_jax.errors import DatasetError
 
 _SOURCE = flags.DEFINE_string(
     "source_dir", None, "Folder of images.zip and annotations.npz.", required=True
@@ -29,16 +29,20 @@ _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.
 def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     """Reads, fits and stores one data set; says what came out."""
     model = face_model.embedded_face_model()
-    crops = read_annotations(source_dir)
+    crops, archive = read_annotations(source_dir), source_dir / "images.zip"
+    if not zipfile.is_zipfile(archive):
+        raise DatasetError(f"{archive} is missing, or no zip file: it must hold the face crops.")
+    data_dir.mkdir(parents=True, exist_ok=True)
     progress = lambda chunks: tqdm.tqdm(chunks, desc="Fitting the face model", unit="chunk")  # noqa: E731
     fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
-    source = Faces2DSource(source_dir / "images.zip", crops, fits, face_model.digest(model))
-    data_dir.mkdir(parents=True, exist_ok=True)
+    source = Faces2DSource(archive, crops, fits, face_model.digest(model))
     Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
     fitted = np.isfinite(fits.error)
     quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
     turned = np.degrees(np.abs(fits.yaw))
-    print(f"{len(crops.names)} faces in {data_dir}; {(~fitted).sum()} show too few points for a fit")
+    print(
+        f"{len(crops.names)} faces in {data_dir}; {(~fitted).sum()} show too few points for a fit"
+    )
     print(
         "misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(
             *quartiles
@@ -51,16 +55,9 @@ def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     )
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    try:
-        prepare(pathlib.Path(_SOURCE.value), pathlib.Path(_DATA.value))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+def main() -> None:
+    prepare(pathlib.Path(_SOURCE.value), pathlib.Path(_DATA.value))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

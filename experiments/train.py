@@ -7,12 +7,11 @@ checkpoints (Orbax), `metrics.jsonl` and the config. Prepare the data first with
 """
 
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import flags
 from ml_collections import config_flags
 
-from twodasl_jax.errors import InputError
+from twodasl_jax import programs
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.training.loop import train
 
@@ -23,18 +22,9 @@ _WORKDIR = flags.DEFINE_string(
 flags.mark_flag_as_required("config")
 
 
-def main(argv: list[str]) -> int:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    # Orbax tells of every file it writes.
-    logging.set_verbosity(logging.WARNING)
-    try:
-        train(_CONFIG.value, pathlib.Path(_WORKDIR.value), embedded_face_model())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+def main() -> None:
+    train(_CONFIG.value, pathlib.Path(_WORKDIR.value), embedded_face_model())
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

@@ -13,11 +13,12 @@ import pytest
 PACKAGE = "twodasl_jax"
 ROOT = pathlib.Path(__file__).parents[1]
 
-FOUNDATION = {"array_types", "atomic_files", "errors"}
+FOUNDATION = {"array_files", "array_types", "atomic_files", "errors"}
 MAY_IMPORT = {
     "geometry": set(),
     "losses": {"geometry"},
     "networks": {"geometry"},
+    "programs": set(),
     "photos": set(),
     "detection": set(),
     "crops": {"geometry"},
@@ -46,7 +47,15 @@ MAY_IMPORT = {
         "weights",
     },
     "outputs": {"geometry", "photos", "rendering", "mesh_files", "reconstruction"},
-    "cli": {"geometry", "photos", "rendering", "mesh_files", "reconstruction", "outputs"},
+    "cli": {
+        "geometry",
+        "photos",
+        "rendering",
+        "mesh_files",
+        "reconstruction",
+        "outputs",
+        "programs",
+    },
 }
 
 MATH_ROOMS = {"geometry", "losses", "array_types"}

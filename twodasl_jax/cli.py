@@ -1,6 +1,8 @@
 """The program `twodasl-reconstruct`: photos in, 3D faces out."""
 
 import argparse
+import errno
+import functools
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,8 +12,8 @@ import tqdm
 from absl import app
 from absl.flags import argparse_flags
 
-from twodasl_jax import outputs
-from twodasl_jax.errors import InputError, OutputError, PhotoError
+from twodasl_jax import outputs, programs
+from twodasl_jax.errors import OutputError, PhotoError
 from twodasl_jax.photos import find_photos, read_photo
 from twodasl_jax.reconstruction import Reconstructor
 
@@ -33,12 +35,14 @@ examples:
 The exit status is 0 if every photo showed at least one face. It is 2 if a photo could not be read
 or showed no face, or if the results could not be written; the other photos are not affected.
 """
-_FAILURE = 2
 
 
 def main() -> None:
     """Runs the program with the arguments of the command line and leaves with its exit status."""
-    app.run(_run, flags_parser=_parse)
+    app.run(
+        lambda arguments: programs.exit_status(functools.partial(_run, arguments)),
+        flags_parser=_parse,
+    )
 
 
 def reconstruct_photos(
@@ -55,11 +59,19 @@ def reconstruct_photos(
       The number of photos without a result; each is named on the standard error stream.
 
     Raises:
-      OutputError: `output_dir` is not a folder.
-      OSError: the results cannot be written.
+      OutputError: `output_dir` is not a folder, or the results cannot be written.
     """
-    if output_dir.exists() and not output_dir.is_dir():
-        raise OutputError(f"Cannot write to {output_dir}: it is not a folder; choose another one.")
+    try:
+        if output_dir.exists() and not output_dir.is_dir():
+            raise OutputError(
+                f"Cannot write to {output_dir}: it is not a folder; choose another one."
+            )
+        return _reconstruct_each(photos, output_dir, kinds)
+    except OSError as error:
+        raise OutputError(f"Cannot write to {output_dir}: {error.strerror}.") from error
+
+
+def _reconstruct_each(photos: Sequence[Path], output_dir: Path, kinds: Collection[str]) -> int:
     targets = [output_dir / name for name in _distinct_names(photos)]
     records: list[dict[str, Any]] = []
     reconstructor = Reconstructor.pretrained()
@@ -73,6 +85,7 @@ def reconstruct_photos(
                 progress.write(str(error), file=sys.stderr)
     finally:
         # After an interruption too: what is finished stays of use.
+        progress.close()
         if records and "json" in kinds:
             outputs.write_faces_json(output_dir / "faces.json", records)
     return len(photos) - len(records)
@@ -86,7 +99,12 @@ def _reconstruct_photo(
     if not faces:
         raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    record = outputs.write_photo(target, image, faces, reconstructor.model, kinds)
+    try:
+        record = outputs.write_photo(target, image, faces, reconstructor.model, kinds)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise PhotoError(f"The name of {photo} is too long for its results: shorten it.") from error
     return {"photo": photo.name, **record}
 
 
@@ -105,7 +123,7 @@ def _count(things: Sequence[object], name: str) -> str:
 def _find_photos(source: Path, output_dir: Path) -> list[Path]:
     if not source.is_dir():
         return [source]
-    if source.resolve() == output_dir.resolve():
+    if output_dir.exists() and output_dir.samefile(source):
         raise OutputError(
             f"The results would lie among the photos of {source}: choose another --output_dir."
         )
@@ -152,15 +170,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    try:
-        photos = _find_photos(arguments.source, arguments.output_dir)
-        without_result = reconstruct_photos(photos, arguments.output_dir, arguments.outputs)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return _FAILURE
-    except OSError as error:
-        print(f"Cannot write to {arguments.output_dir}: {error.strerror}.", file=sys.stderr)
-        return _FAILURE
+    photos = _find_photos(arguments.source, arguments.output_dir)
+    without_result = reconstruct_photos(photos, arguments.output_dir, arguments.outputs)
     if without_result and len(photos) > 1:
         print(f"{without_result} of {len(photos)} photos gave no result.", file=sys.stderr)
-    return _FAILURE if without_result else 0
+    return programs.FAILURE if without_result else 0

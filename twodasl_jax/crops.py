@@ -13,6 +13,10 @@ from twodasl_jax.geometry.frames import CROP_SIZE
 # A face box that is many times larger than its photo is a mistake, and would need as much memory.
 _LARGEST_RELATIVE_SIDE = 4.0
 
+# Pixels of the photo for one of the crop, beyond which it is averaged over whole pixels beforehand: a face that
+# fills a photo of 100 megapixels would otherwise be copied at that size.
+_LARGEST_REDUCTION = 4
+
 
 @typed
 def crop_photo(
@@ -28,10 +32,14 @@ def crop_photo(
       BoxError: see `check_box`.
     """
     check_box(box, photo.shape[1], photo.shape[0])
-    left, top = (math.floor(edge) for edge in box[:2])
-    right, bottom = (math.ceil(edge) for edge in box[2:])
-    region = Image.fromarray(photo).crop((left, top, right, bottom))
     x0, y0, x1, y1 = map(float, box)
+    across, down = (
+        max(1, int(side / (CROP_SIZE * _LARGEST_REDUCTION))) for side in (x1 - x0, y1 - y0)
+    )
+    x0, y0, x1, y1 = x0 / across, y0 / down, x1 / across, y1 / down
+    left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    reduced = Image.fromarray(photo).reduce((across, down))
+    region = reduced.crop((left, top, right, bottom))
     inside = (x0 - left, y0 - top, x1 - left, y1 - top)
     resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=inside)
     return np.asarray(resized)
@@ -47,7 +55,7 @@ def check_box(box: Float[np.ndarray, "4"], width: int, height: int) -> None:
     shown = "(" + ", ".join(f"{edge:g}" for edge in box) + ")"
     if not np.isfinite(box).all():
         raise BoxError(f"box {shown} has edges that are not finite")
-    x0, y0, x1, y1 = box
+    x0, y0, x1, y1 = map(float, box)
     if x1 <= x0 or y1 <= y0:
         raise BoxError(f"box {shown} has no area: pass x0, y0, x1, y1 with x0 < x1 and y0 < y1")
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:

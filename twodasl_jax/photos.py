@@ -21,6 +21,10 @@ _SUFFIXES = frozenset(
 _REMEDY = "give a JPEG, PNG, WebP or TIFF picture"
 
 
+class _UnsupportedPixels(Exception):
+    """A sound picture holds values that cannot be read as colours."""
+
+
 def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
     """Lists the files of a folder whose names end like a picture's, sorted by name.
 
@@ -62,6 +66,8 @@ def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
         return _decode(path)
     except PhotoError:
         raise
+    except _UnsupportedPixels as error:
+        raise PhotoError(f"Cannot read {path}: {error}; {_REMEDY} of 8 or 16 bits.") from error
     except Image.DecompressionBombError as error:
         limit = f"more than {MAX_PIXELS // 10**6} million pixels; scale it down"
         raise PhotoError(f"Cannot read {path}: it has {limit}.") from error
@@ -83,7 +89,14 @@ def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
       PhotoError: it is something else; the message says what and how to convert it.
     """
-    array = np.asarray(image)
+    if isinstance(image, str | os.PathLike):
+        raise PhotoError(
+            f"The image is the name {str(image)!r}; give what read_photo returns for it."
+        )
+    try:
+        array = np.asarray(image)
+    except ValueError as error:
+        raise PhotoError(f"The image is not an array: {error}") from error
     given = f"The image is an array of {array.dtype} with shape {array.shape}"
     wanted = "give uint8 RGB of shape (H, W, 3)"
     if array.ndim == 2:
@@ -122,6 +135,8 @@ def _decode(path: Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F":
+        raise _UnsupportedPixels("its pixels are floating-point numbers")
     if picture.mode.startswith("I"):
         return _as_rgb(_from_16_bit(picture))
     if picture.has_transparency_data:
@@ -133,5 +148,5 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
 def _from_16_bit(picture: Image.Image) -> Image.Image:
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
-        raise ValueError("its pixels need more than 16 bits")
+        raise _UnsupportedPixels("its pixels need more than 16 bits")
     return Image.fromarray((values >> 8).astype(np.uint8))

@@ -30,7 +30,7 @@ _RELATIVE_SIGMA = 0.02
 _OUTLIER_SIGMAS = 3.0
 # A weak-perspective camera has six numbers; with fewer points than this the prior decides everything.
 _FEWEST_POINTS = 6
-_CHUNK = 512
+_LARGEST_CHUNK = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +93,10 @@ def fit_pseudo_3d(
     inner_weights = weights.copy()
     inner_weights[:, _JAW] = 0.0
     chunks = []
-    for start in progress(range(0, len(landmarks), _CHUNK)):
+    size = min(_LARGEST_CHUNK, len(landmarks))
+    for start in progress(range(0, len(landmarks), size)):
         # The last chunk is filled up with copies of its last face, so that one program serves all chunks.
-        rows = np.minimum(np.arange(start, start + _CHUNK), len(landmarks) - 1)
+        rows = np.minimum(np.arange(start, start + size), len(landmarks) - 1)
         yaw = fit_batch(space, landmarks[rows], inner_weights[rows]).yaw
         trusted = drop_far_jaw(landmarks[rows], np.asarray(yaw))
         chunks.append(jax.device_get(fit_batch(space, trusted, weights[rows])))

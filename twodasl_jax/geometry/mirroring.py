@@ -58,8 +58,8 @@ def mirror_landmarks(
     landmarks: Float[Array, "*batch 68 D"], width: int = CROP_SIZE
 ) -> Float[Array, "*batch 68 D"]:
     """Returns the landmarks of the flipped picture, in iBUG order again."""
-    x = width - landmarks[..., LANDMARK_MIRROR, :1]
-    return jnp.concatenate([x, landmarks[..., LANDMARK_MIRROR, 1:]], axis=-1)
+    reordered = jnp.take(landmarks, LANDMARK_MIRROR, axis=-2)
+    return jnp.concatenate([width - reordered[..., :1], reordered[..., 1:]], axis=-1)
 
 
 @typed

@@ -1,6 +1,6 @@
-# Every target sets up what it needs: a virtual environment in .venv with pinned packages.
+# Every target sets up what it needs: a virtual environment with pinned packages, one for each Python.
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/
 INSTALLED = $(VENV)/.installed
 
@@ -36,4 +36,4 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv-* demo_output build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,6 +17,8 @@ def get_config() -> ml_collections.ConfigDict:
             "data_dir": "data/aflw68",
             "seed": 0,
             "architecture": "compact",
+            # Of the network's computation; parameters, losses and geometry stay float32.
+            "dtype": "float32",
             "steps": 10000,
             "batch_size": 64,
             "learning_rate": 2e-3,

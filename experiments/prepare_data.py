@@ -35,9 +35,11 @@ def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
     progress = lambda chunks: tqdm.tqdm(chunks, desc="Fitting the face model", unit="chunk")  # noqa: E731
     fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
+    fitted = np.isfinite(fits.error)
+    if not fitted.any():
+        raise DatasetError(f"No face in {source_dir} shows enough points to fit the face model to.")
     source = Faces2DSource(archive, crops, fits, face_model.digest(model))
     Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
-    fitted = np.isfinite(fits.error)
     quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
     turned = np.degrees(np.abs(fits.yaw))
     print(

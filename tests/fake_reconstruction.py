@@ -11,7 +11,7 @@ def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75):
     """The mean face of a model, projected to a place in a photo."""
     angles = np.array([yaw, 0, 0], np.float32)
     camera = projection.WeakPerspective(
-        scale=np.float32(scale),
+        scale=np.array(scale, np.float32),
         rotation=rotation.rotation_from_euler(np.radians(angles)),
         translation=np.array([*centre, 0], np.float32),
     )

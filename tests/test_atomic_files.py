@@ -47,3 +47,10 @@ def test_the_permissions_are_those_of_an_ordinary_new_file(tmp_path):
     (tmp_path / "ordinary").write_bytes(b"1")
     atomic_files.write_bytes(tmp_path / "atomic", b"1")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    target = tmp_path / "missing" / "a.bin"
+    with pytest.raises(FileNotFoundError) as raised:
+        atomic_files.write_bytes(target, b"1")
+    assert raised.value.filename == str(target)

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -147,6 +148,34 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(
     )
     document = json.loads((tmp_path / "out" / "faces.json").read_text())
     assert [photo["photo"] for photo in document["photos"]] == ["one.png"]
+
+
+def test_a_name_too_long_for_its_results_does_not_end_a_folder(program, photos, tmp_path):
+    long_name = "n" * 245 + ".png"
+    Image.fromarray(photo_with_faces(1)).save(photos / long_name)
+    status, output, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
+    assert status == 2
+    assert f"The name of {photos / long_name} is too long for its results" in errors
+    assert "two.png: 2 faces," in output
+    assert not [name for name in names(tmp_path / "out") if "nnn" in name]
+
+
+def test_an_interruption_is_one_word_and_keeps_what_is_finished(
+    program, photos, tmp_path, monkeypatch
+):
+    def stop_at_the_second(target, *arguments):
+        if target.name == "two":
+            signal.raise_signal(signal.SIGTERM)
+        return real(target, *arguments)
+
+    real = cli.outputs.write_photo
+    monkeypatch.setattr(cli.outputs, "write_photo", stop_at_the_second)
+    status, _, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
+    assert status == 130
+    assert errors.splitlines()[-1] == "Interrupted."
+    document = json.loads((tmp_path / "out" / "faces.json").read_text())
+    assert [photo["photo"] for photo in document["photos"]] == ["one.png"]
+    assert not [name for name in names(tmp_path / "out") if name.startswith((".", "two"))]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import BoxError
@@ -25,6 +26,25 @@ def test_a_larger_box_is_averaged():
     # Pixel j of the crop covers columns 2j and 2j + 1, both of value j.
     np.testing.assert_allclose(crop[60, 1:-1, 0], np.arange(120)[1:-1], atol=1)
     np.testing.assert_allclose(crop[1:-1, 60, 1], np.arange(120)[1:-1], atol=1)
+
+
+@pytest.mark.parametrize("box", [(100.3, 50.8, 1500.3, 1650.8), (-300.0, 900.0, 1700.0, 2900.0)])
+def test_a_face_that_fills_a_large_photo_is_averaged_like_a_smaller_one(box):
+    y, x = np.mgrid[:1800, :2000] / 150
+    waves = 127 + 120 * np.stack([np.sin(x), np.cos(y), np.sin(x + y)], axis=-1)
+    photo = Image.fromarray(waves.astype(np.uint8))
+    expected = photo.transform((120, 120), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR)
+    crop = crop_photo(np.asarray(photo), np.array(box))
+    inner = np.s_[1:-1, 1:-1]
+    differences = np.abs(crop.astype(int) - np.asarray(expected))[inner]
+    assert np.percentile(differences, 95) <= 6
+
+
+def test_a_box_larger_than_a_photo_of_108_megapixels():
+    photo = np.broadcast_to(np.uint8(200), (9000, 12000, 3))
+    crop = crop_photo(photo, np.array([-12000.0, -12000.0, 24000.0, 24000.0]))
+    np.testing.assert_array_equal(crop[42:68, 42:78], 200)
+    np.testing.assert_array_equal(crop[:, :39], 0)
 
 
 def test_what_lies_outside_is_black():
@@ -52,8 +72,9 @@ def test_a_box_between_pixels_is_not_rounded():
         ((np.nan, 0, 1, 1), "not finite"),
         ((0, 0, np.inf, 1), "not finite"),
         ((-5000, -5000, 5000, 5000), "4 times as large"),
+        ((-3e38, -3e38, 3e38, 3e38), "4 times as large"),
     ],
 )
 def test_impossible_boxes_are_named(box, reason):
     with pytest.raises(BoxError, match=reason):
-        crop_photo(gradient_photo(), np.array(box, float))
+        crop_photo(gradient_photo(), np.array(box, np.float32))

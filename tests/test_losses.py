@@ -94,3 +94,6 @@ def test_mismatched_shapes_raise(points):
         losses.landmark_distance(predicted[:, :1], target, weights)
     with pytest.raises(TypeCheckError):
         losses.landmark_distance(predicted, target, weights[:, :1])
+    random = np.random.default_rng(3)
+    with pytest.raises(TypeCheckError):
+        losses.coefficient_distance(coefficients_of(random), coefficients_of(random, batch=1))

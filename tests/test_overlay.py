@@ -108,7 +108,9 @@ def test_a_mesh_that_leaves_the_photo_is_cut_off():
 def test_a_mesh_outside_the_photo_changes_nothing(shift):
     vertices = (SQUARE + shift).astype(np.float32)
     image = photo(30, 40)
-    result = overlay.composite(image, [overlay.mesh_layer(vertices, SQUARE_TRIANGLES, SHOWN, 30, 40)])
+    result = overlay.composite(
+        image, [overlay.mesh_layer(vertices, SQUARE_TRIANGLES, SHOWN, 30, 40)]
+    )
     np.testing.assert_array_equal(result, image)
 
 

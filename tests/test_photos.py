@@ -1,6 +1,7 @@
 """Every kind of picture file and array that is not a plain RGB photo."""
 
 import os
+import pathlib
 import struct
 import zlib
 
@@ -110,6 +111,12 @@ def test_16_bit_rgb(tmp_path):
 def test_32_bit_values_are_refused(tmp_path):
     path = save(tmp_path / "deep.tif", RAMP[..., 0].astype(np.int32) * 1000)
     with pytest.raises(errors.PhotoError, match=r"deep\.tif.*more than 16 bits"):
+        photos.read_photo(path)
+
+
+def test_floating_point_values_are_refused(tmp_path):
+    path = save(tmp_path / "depth.tif", (RAMP[..., 0] / RAMP.max()).astype(np.float32))
+    with pytest.raises(errors.PhotoError, match=r"depth\.tif: its pixels are floating-point"):
         photos.read_photo(path)
 
 
@@ -240,7 +247,9 @@ def test_a_photo_given_as_an_array_is_not_copied():
         (RGB.astype(np.uint16), "uint16.*values from 0 to 255"),
         (RGB[:0], r"shape \(0, 32, 3\).*at least one pixel"),
         (None, r"object with shape \(\)"),
-        ("photo.jpg", r"shape \(\)"),
+        ([[1], [1, 2]], "not an array"),
+        ("photo.jpg", r"name 'photo\.jpg'; give what read_photo returns"),
+        (pathlib.Path("photo.jpg"), r"name 'photo\.jpg'; give what read_photo returns"),
     ],
 )
 def test_other_arrays_are_refused_with_a_remedy(array, message):

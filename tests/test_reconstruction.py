@@ -132,6 +132,7 @@ def test_a_photo_without_a_face_gives_none(reconstructor):
 
 def test_no_boxes_give_no_faces(reconstructor, photo):
     assert reconstructor(photo, boxes=np.zeros((0, 4))) == []
+    assert reconstructor(photo, boxes=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,16 @@ def test_no_boxes_give_no_faces(reconstructor, photo):
             LandmarksError,
             "infinite",
         ),
-        ({"landmarks": np.full((1, 68, 2), np.nan)}, LandmarksError, "no landmark"),
+        ({"landmarks": np.full((1, 68, 2), np.nan)}, LandmarksError, "too few landmarks"),
+        (
+            {
+                "landmarks": np.pad(
+                    np.ones((1, 1, 2)), ((0, 0), (0, 67), (0, 0)), constant_values=np.nan
+                )
+            },
+            LandmarksError,
+            "too few",
+        ),
     ],
 )
 def test_bad_input_is_named(reconstructor, photo, arguments, error, reason):

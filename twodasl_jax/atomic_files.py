@@ -20,13 +20,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
       The file to write. It has the same suffix, and its name starts with a dot.
 
     Raises:
-      OSError: the file cannot be renamed, for example because `path` is a folder.
+      OSError: the file cannot be written, or not be renamed, for example because `path` is a folder; the error
+        names `path`, not the file beside it.
     """
     target = Path(path)
     beside = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
     try:
         yield beside
         beside.replace(target)
+    except OSError as error:
+        if error.filename == os.fspath(beside):
+            error.filename = os.fspath(target)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

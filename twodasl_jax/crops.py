@@ -22,7 +22,7 @@ _LARGEST_REDUCTION = 4
 def crop_photo(
     photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
 ) -> UInt8[np.ndarray, "120 120 3"]:
-    """Returns the box of a photo as a 120x120 crop, area-averaged where it shrinks; outside is black.
+    """Returns the box of a photo as a 120x120 crop, smoothed where it shrinks; outside is black.
 
     Args:
       photo: (H, W, 3) RGB.
@@ -38,8 +38,13 @@ def crop_photo(
     )
     x0, y0, x1, y1 = x0 / across, y0 / down, x1 / across, y1 / down
     left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
-    reduced = Image.fromarray(photo).reduce((across, down))
-    region = reduced.crop((left, top, right, bottom))
+    first_row, first_column = max(top, 0), max(left, 0)
+    visible = photo[first_row * down : bottom * down, first_column * across : right * across]
+    region = (
+        Image.fromarray(visible)
+        .reduce((across, down))
+        .crop((left - first_column, top - first_row, right - first_column, bottom - first_row))
+    )
     inside = (x0 - left, y0 - top, x1 - left, y1 - top)
     resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=inside)
     return np.asarray(resized)

@@ -1,22 +1,39 @@
 """Reads and writes face models: one `.npz` without pickle, keyed by the fields of `MorphableModel`."""
 
-import dataclasses
 import hashlib
 import importlib.resources
 import pathlib
 import zipfile
 from typing import Any
 
-import jax
 import numpy as np
 
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import FaceModelError
 from twodasl_jax.geometry import coefficients
-from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
+from twodasl_jax.geometry.morphable_model import MorphableModel, truncate
 
-_INTEGER_FIELDS = frozenset({"triangles", "landmark_vertices", "uv_triangles", "mirror"})
-_FIELDS = tuple(field.name for field in dataclasses.fields(MorphableModel))
+# Axes of every field; equal letters must have equal sizes.
+_AXES = {
+    "mean": "V 3",
+    "shape_basis": "V 3 S",
+    "shape_std": "S",
+    "expression_basis": "V 3 E",
+    "expression_std": "E",
+    "triangles": "F 3",
+    "landmark_vertices": "68 3",
+    "landmark_weights": "68 3",
+    "uv": "U 2",
+    "uv_triangles": "F 3",
+    "mirror": "V",
+}
+# What the integer fields are indices into.
+_INDEX_OF = {
+    "triangles": "mean",
+    "landmark_vertices": "mean",
+    "mirror": "mean",
+    "uv_triangles": "uv",
+}
 
 
 def embedded_face_model(
@@ -37,25 +54,19 @@ def load_face_model(path: str | pathlib.Path) -> MorphableModel:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in _FIELDS if name not in archive]
-            if missing:
-                raise FaceModelError(f"{path} is no face model: it lacks {', '.join(missing)}")
-            arrays = {name: archive[name] for name in _FIELDS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, FaceModelError):
-            raise
+            arrays = {name: _as_stored(name, archive[name]) for name in _AXES}
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise FaceModelError(f"{path} cannot be read as a face model: {error}") from error
-    model = MorphableModel(**{name: _as_stored(name, array) for name, array in arrays.items()})
-    _check(model, path)
-    return model
+    _check(arrays, path)
+    return MorphableModel(**arrays)
 
 
 def save_face_model(path: str | pathlib.Path, model: MorphableModel) -> None:
     """Writes a face model to a `.npz` file, in one piece or not at all."""
     arrays: dict[str, Any] = {
-        name: _as_stored(name, np.asarray(getattr(model, name))) for name in _FIELDS
+        name: _as_stored(name, np.asarray(getattr(model, name))) for name in _AXES
     }
-    _check(MorphableModel(**arrays), path)
+    _check(arrays, path)
     with replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -65,40 +76,52 @@ def digest(model: MorphableModel) -> str:
 
     Weights and prepared data sets carry it, so that they cannot be used with another face model by mistake.
     """
-    leaves = jax.tree.leaves(landmark_space(model))
-    content = b"".join(np.round(np.asarray(leaf, np.float64), 3).tobytes() for leaf in leaves)
+    # Stored numbers only: sums would differ in their last bits from device to device.
+    corners = np.asarray(model.landmark_vertices)
+    arrays = (
+        corners,
+        model.landmark_weights,
+        *(
+            np.asarray(values)[corners]
+            for values in (model.mean, model.shape_basis, model.expression_basis)
+        ),
+        model.shape_std,
+        model.expression_std,
+    )
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _as_stored(name: str, array: np.ndarray) -> np.ndarray:
-    return array.astype(np.int32 if name in _INTEGER_FIELDS else np.float32)
+    return array.astype(np.int32 if name in _INDEX_OF else np.float32)
 
 
-def _check(model: MorphableModel, path: str | pathlib.Path) -> None:
-    """Raises where shapes, index ranges or values cannot belong to one model."""
-    vertices, faces = len(model.mean), len(model.triangles)
-    shapes = {
-        "mean": (vertices, 3),
-        "shape_basis": (vertices, 3, len(model.shape_std)),
-        "expression_basis": (vertices, 3, len(model.expression_std)),
-        "triangles": (faces, 3),
-        "landmark_vertices": (68, 3),
-        "landmark_weights": (68, 3),
-        "uv_triangles": (faces, 3),
-        "mirror": (vertices,),
-    }
-    for name, expected in shapes.items():
-        if getattr(model, name).shape != expected:
-            raise FaceModelError(
-                f"{path}: {name} has shape {getattr(model, name).shape}, expected {expected}"
-            )
-    limits = {
-        name: len(model.uv) if name == "uv_triangles" else vertices for name in _INTEGER_FIELDS
-    }
-    for name, limit in sorted(limits.items()):
-        indices = np.asarray(getattr(model, name))
-        if indices.size and not 0 <= indices.min() <= indices.max() < limit:
+def _check(arrays: dict[str, np.ndarray], path: str | pathlib.Path) -> None:
+    """Raises where shapes, indices or values cannot belong to one model."""
+    _check_shapes(arrays, path)
+    for name, target in _INDEX_OF.items():
+        indices, limit = arrays[name], len(arrays[target])
+        if not 0 <= indices.min() <= indices.max() < limit:
             raise FaceModelError(f"{path}: {name} has an index outside 0 .. {limit - 1}")
-    for name in sorted(set(_FIELDS) - _INTEGER_FIELDS):
-        if not np.isfinite(getattr(model, name)).all():
+    for name in _AXES.keys() - _INDEX_OF.keys():
+        if not np.isfinite(arrays[name]).all():
             raise FaceModelError(f"{path}: {name} has values that are not finite")
+    if np.abs(arrays["landmark_weights"].sum(axis=1) - 1).max() > 1e-3:
+        raise FaceModelError(f"{path}: the rows of landmark_weights do not sum to one")
+    mirror = arrays["mirror"]
+    if not np.array_equal(mirror[mirror], np.arange(len(mirror))):
+        raise FaceModelError(f"{path}: mirror does not lead back to the vertex when followed twice")
+
+
+def _check_shapes(arrays: dict[str, np.ndarray], path: str | pathlib.Path) -> None:
+    sizes: dict[str, int] = {}
+    for name, axes in _AXES.items():
+        shape = arrays[name].shape
+        if len(shape) != len(axes.split()):
+            raise FaceModelError(f"{path}: {name} has shape {shape}, expected ({axes})")
+        for axis, size in zip(axes.split(), shape, strict=True):
+            expected = int(axis) if axis.isdigit() else sizes.setdefault(axis, size)
+            if size != expected or size == 0:
+                raise FaceModelError(
+                    f"{path}: {name} has shape {shape}, expected ({axes}) with {axis} = {expected}"
+                )

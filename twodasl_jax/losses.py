@@ -1,10 +1,12 @@
-"""Losses as pure functions: per-example values, optional weights, one place where they are reduced.
+"""Losses as pure functions: one value per example, and one place where they are reduced.
 
-term                            function                 source
-2D and 3D landmark terms        `landmark_distance`      2DASL, L_2d_con and L_3d_con; L1 is our choice
-shape and expression supervised `coefficient_distance`   3DDFA's parameter distance cost, unweighted
-Gaussian prior                  `coefficient_prior`      our choice: -2 log density of the face model
-reduction over the batch        `batch_mean`
+term                              function                source
+predicted against labelled or     `landmark_distance`     2DASL, L_2d_con for 2D labels;
+(pseudo) 3D landmarks                                     the L1 norm is our choice
+predicted against annotated       `coefficient_distance`  3DDFA's parameter distance cost,
+shape and expression                                      without its pose
+Gaussian prior of the face model  `coefficient_prior`     our choice
+mean over the batch               `batch_mean`
 """
 
 import jax.numpy as jnp
@@ -42,17 +44,25 @@ def coefficient_distance(predicted: Coefficients, target: Coefficients) -> Float
     References:
       Zhu et al., Face Alignment Across Large Poses: A 3D Solution, CVPR 2016 (parameter distance cost).
     """
-    errors = jnp.concatenate(
-        [predicted.shape - target.shape, predicted.expression - target.expression], axis=-1
-    )
-    return jnp.mean(errors**2, axis=-1)
+    return _mean_square(_values(predicted), _values(target))
 
 
 @typed
 def coefficient_prior(coefficients: Coefficients) -> Float[Array, "*batch"]:
     """Returns the mean square of the shape and expression coefficients: one for a random face."""
-    values = jnp.concatenate([coefficients.shape, coefficients.expression], axis=-1)
-    return jnp.mean(values**2, axis=-1)
+    values = _values(coefficients)
+    return _mean_square(values, jnp.zeros_like(values))
+
+
+def _values(coefficients: Coefficients) -> Float[Array, "*batch C"]:
+    return jnp.concatenate([coefficients.shape, coefficients.expression], axis=-1)
+
+
+@typed
+def _mean_square(
+    a: Float[Array, "*batch C"], b: Float[Array, "*batch C"]
+) -> Float[Array, "*batch"]:
+    return jnp.mean((a - b) ** 2, axis=-1)
 
 
 @typed

@@ -76,8 +76,8 @@ def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     except (OSError, SyntaxError, ValueError, TypeError, IndexError) as error:
         # What a decoder raises on damaged data depends on the format; the system's own errors,
         # such as missing permission, carry a text.
-        cause = getattr(error, "strerror", None) or f"it is damaged ({error})"
-        raise PhotoError(f"Cannot read {path}: {cause}; {_REMEDY}.") from error
+        cause = getattr(error, "strerror", None) or f"it is damaged ({error}); {_REMEDY}"
+        raise PhotoError(f"Cannot read {path}: {cause}.") from error
 
 
 def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:

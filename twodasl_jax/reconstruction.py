@@ -4,10 +4,11 @@ import dataclasses
 import functools
 from typing import Self
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, PyTree, UInt8
 
 from twodasl_jax import detection
 from twodasl_jax.array_types import Array
@@ -17,6 +18,7 @@ from twodasl_jax.face_model import digest, embedded_face_model
 from twodasl_jax.geometry import frames
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
+    Whitening,
     coefficients_from_official,
     official_from_coefficients,
     unwhiten,
@@ -48,7 +50,7 @@ from twodasl_jax.weights import Weights, embedded_weights
 _GROUP_SIZES = (1, 2, 4, 8, 16)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Face:
     """One reconstructed face. Frames and signs: `twodasl_jax.geometry`.
 
@@ -57,7 +59,8 @@ class Face:
       landmarks: (68, 3) iBUG landmarks of the mesh, image frame.
       coefficients: (62,) pose, shape and expression in the official layout, crop frame, not whitened.
       box: (4,) x0, y0, x1, y1 of the crop, image frame.
-      euler_angles: (3,) yaw, pitch, roll in degrees.
+      euler_angles: (3,) yaw, pitch, roll in degrees; a yaw beyond +-90 comes back folded, with the
+        other two turned by 180.
       score: the detector's confidence; nan where the box was given.
     """
 
@@ -77,7 +80,7 @@ class Reconstructor:
     """
 
     def __init__(self, model: MorphableModel, weights: Weights):
-        """Compiles nothing yet; the first call for a number of faces does.
+        """Gets ready in about a second; the first call for a number of faces compiles.
 
         Raises:
           WeightsError: the weights were trained for another face model.
@@ -88,9 +91,9 @@ class Reconstructor:
                 f"face model {digest(model)}: pass the model that they were trained with"
             )
         self.model = model
-        self._reconstruct = jax.jit(
-            functools.partial(_reconstruct, model, weights, coefficient_mirror(model))
-        )
+        parts = _Parts(model, coefficient_mirror(model), weights.variables, weights.whitening)
+        self._parts = jax.tree.map(jnp.asarray, parts)
+        self._reconstruct = jax.jit(functools.partial(_reconstruct, weights.network()))
 
     @classmethod
     def pretrained(cls) -> Self:
@@ -139,7 +142,9 @@ class Reconstructor:
         rows = np.minimum(np.arange(size), len(boxes) - 1)
         crops = np.stack([crop_photo(photo, box) for box in boxes])
         in_crops = frames.crop_from_image(landmarks, boxes)
-        batch = jax.device_get(self._reconstruct(crops[rows], in_crops[rows], boxes[rows]))
+        batch = jax.device_get(
+            self._reconstruct(self._parts, crops[rows], in_crops[rows], boxes[rows])
+        )
         return [
             Face(
                 box=boxes[row],
@@ -154,12 +159,12 @@ def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, np.ndarray]:
     if boxes is not None:
         chosen = _checked_boxes(boxes)
     elif landmarks is not None:
-        empty = np.isnan(landmarks).all(axis=(1, 2))
-        if empty.any():
-            raise LandmarksError(
-                f"face {empty.argmax()} has no landmark to take a box from: pass boxes"
-            )
         chosen = np.asarray(frames.box_from_landmarks(landmarks))
+        usable = chosen[:, 2] > chosen[:, 0]
+        if not usable.all():
+            raise LandmarksError(
+                f"face {usable.argmin()} has too few landmarks to take a box from: pass boxes"
+            )
     else:
         detected = detection.detect_faces(photo)
         return detected.boxes.astype(np.float32), detected.scores
@@ -168,6 +173,8 @@ def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, np.ndarray]:
 
 def _checked_boxes(boxes) -> Float[np.ndarray, "N 4"]:
     array = _as_float(boxes, BoxError, "boxes")
+    if array.shape == (0,):
+        return array.reshape(0, 4)
     if array.ndim != 2 or array.shape[1] != 4:
         raise BoxError(f"boxes have shape {array.shape}: pass (N, 4), one x0, y0, x1, y1 a face")
     return array
@@ -194,19 +201,30 @@ def _as_float(values, error_type, name) -> Float[np.ndarray, "..."]:
         raise error_type(f"{name} are not an array of numbers: {error}") from error
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+    """What a reconstruction is computed with; arguments of the program, not constants inside it."""
+
+    model: MorphableModel
+    mirror: CoefficientMirror
+    variables: PyTree
+    whitening: Whitening
+
+
 def _reconstruct(
-    model: MorphableModel,
-    weights: Weights,
-    mirror: CoefficientMirror,
+    network: nn.Module,
+    parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
 ) -> dict[str, Array]:
     """Returns the computed fields of `Face` for a batch of crops with crop-frame landmarks."""
-    direct = _predict(model, weights, crops, landmarks)
-    reflected = _predict(model, weights, crops[:, :, ::-1], mirror_landmarks(landmarks))
+    direct = _predict(network, parts, crops, landmarks)
+    reflected = _predict(network, parts, crops[:, :, ::-1], mirror_landmarks(landmarks))
     # A face and its mirror image must agree; their mean is better than either.
-    mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, mirror_coefficients(reflected, mirror))
+    unreflected = mirror_coefficients(reflected, parts.mirror)
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
     camera = camera_from_affine(mean.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     camera = dataclasses.replace(camera, translation=on_image_plane)
@@ -217,19 +235,21 @@ def _reconstruct(
 
     coefficients = dataclasses.replace(mean, affine=affine_from_camera(camera))
     return {
-        "vertices": points(model),
-        "landmarks": points(landmark_space(model)),
+        "vertices": points(parts.model),
+        "landmarks": points(landmark_space(parts.model)),
         "coefficients": official_from_coefficients(coefficients),
         "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
     }
 
 
 def _predict(
-    model: MorphableModel,
-    weights: Weights,
+    network: nn.Module,
+    parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
 ) -> Coefficients:
     inputs = network_input(crops, hard_landmark_map(landmarks[:, INNER_POINTS]))
-    vectors = jnp.asarray(weights.network().apply(weights.variables, inputs, train=False))
-    return coefficients_from_official(unwhiten(vectors, weights.whitening), len(model.shape_std))
+    vectors = jnp.asarray(network.apply(parts.variables, inputs, train=False))
+    return coefficients_from_official(
+        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
+    )

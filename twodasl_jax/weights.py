@@ -8,19 +8,22 @@ from typing import Any
 
 import flax.linen as nn
 import flax.traverse_util
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
+from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.networks import CompactNet, ResNet50
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {"compact": CompactNet, "resnet50": ResNet50}
 _VARIABLES = "variables/"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Weights:
     """A trained regressor.
 
@@ -38,7 +41,7 @@ class Weights:
 
     def network(self) -> nn.Module:
         """Returns the Flax module that the variables belong to."""
-        return ARCHITECTURES[self.architecture]()
+        return ARCHITECTURES[self.architecture](output_size=len(self.whitening.mean))
 
 
 def embedded_weights() -> Weights:
@@ -52,28 +55,52 @@ def load_weights(path: str | pathlib.Path) -> Weights:
     """Reads weights.
 
     Raises:
-      WeightsError: the file is missing, no such archive, of an unknown architecture, or not finite.
+      WeightsError: the file is missing, no such archive, or its variables are not those of its network.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        header = [str(arrays.pop(name)) for name in ("architecture", "face_model")]
-        whitening = Whitening(arrays.pop("whitening_mean"), arrays.pop("whitening_std"))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
-    if header[0] not in ARCHITECTURES:
-        raise WeightsError(
-            f"{path} is for the unknown architecture {header[0]!r}; known: {', '.join(ARCHITECTURES)}"
+        architecture, face_model = (
+            str(arrays.pop(name)) for name in ("architecture", "face_model")
         )
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
+        mean, std = (
+            arrays.pop(name).astype(np.float32) for name in ("whitening_mean", "whitening_std")
+        )
+        flat = {
+            name.removeprefix(_VARIABLES): array.astype(np.float32)
+            for name, array in arrays.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise WeightsError(
+            f"{path} is for the unknown architecture {architecture!r}; known: {known}"
+        )
+    if mean.ndim != 1 or mean.shape != std.shape:
+        raise WeightsError(f"{path}: a whitening of shapes {mean.shape} and {std.shape}")
+    variables = flax.traverse_util.unflatten_dict(flat, sep="/")
+    weights = Weights(architecture, variables, Whitening(mean, std), face_model)
+    _check_variables(weights, path)
+    return weights
+
+
+def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
+    """Raises where variables are missing, of another shape, too many or not finite."""
+    image = jax.ShapeDtypeStruct((1, CROP_SIZE, CROP_SIZE, 4), jnp.float32)
+    key = jax.random.key(0)
+    wanted = jax.eval_shape(lambda x: weights.network().init(key, x, train=False), image)
+    expected = {n: v.shape for n, v in flax.traverse_util.flatten_dict(wanted, sep="/").items()}
+    given = flax.traverse_util.flatten_dict(weights.variables, sep="/")
+    for name in sorted(expected.keys() | given.keys()):
+        shape = given[name].shape if name in given else None
+        if shape != expected.get(name):
+            raise WeightsError(
+                f"{path}: {name} has shape {shape}, but the {weights.architecture} network needs "
+                f"{expected.get(name)}"
+            )
+        if not np.isfinite(given[name]).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
-    flat = {
-        name.removeprefix(_VARIABLES): array.astype(np.float32) for name, array in arrays.items()
-    }
-    return Weights(
-        header[0], flax.traverse_util.unflatten_dict(flat, sep="/"), whitening, header[1]
-    )
 
 
 def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.float16) -> None:

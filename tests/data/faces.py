@@ -21,7 +21,9 @@ def random_faces(model, count=COUNT, seed=0):
     camera = WeakPerspective(
         scale=random.uniform(0.42, 0.5, count).astype(np.float32),
         rotation=np.asarray(rotation_from_euler(angles.astype(np.float32))),
-        translation=np.stack([*random.uniform(57, 63, (2, count)), np.zeros(count)], -1).astype(np.float32),
+        translation=np.stack([*random.uniform(57, 63, (2, count)), np.zeros(count)], -1).astype(
+            np.float32
+        ),
     )
     shape = random.normal(size=(count, model.shape_std.shape[0])).astype(np.float32) * 0.5
     expression = random.normal(size=(count, model.expression_std.shape[0])).astype(np.float32) * 0.5
@@ -37,7 +39,9 @@ def draw(points):
     centres = np.arange(120) + 0.5
     picture = np.zeros((120, 120, 3))
     for index, (x, y, _) in enumerate(points):
-        blob = np.exp(-((centres - x) ** 2) / 4)[None, :] * np.exp(-((centres - y) ** 2) / 4)[:, None]
+        blob = (
+            np.exp(-((centres - x) ** 2) / 4)[None, :] * np.exp(-((centres - y) ** 2) / 4)[:, None]
+        )
         picture[..., 0 if index < 17 else 1 + index % 2] += blob
     return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
 

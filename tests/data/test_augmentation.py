@@ -65,9 +65,7 @@ def test_no_augmentation_changes_nothing(some_faces, mirror):
 def test_labels_and_coefficients_stay_together(some_faces, mirror, face_model):
     moved = jax.jit(augment, static_argnums=3)(jax.random.key(1), some_faces, mirror, STRONG)
     assert np.abs(moved.landmarks - some_faces.landmarks).max() > 5
-    np.testing.assert_allclose(
-        projected(moved, face_model)[..., :2], moved.landmarks, atol=0.02
-    )
+    np.testing.assert_allclose(projected(moved, face_model)[..., :2], moved.landmarks, atol=0.02)
 
 
 def test_the_picture_moves_with_the_labels(some_faces):
@@ -103,7 +101,9 @@ def test_mirrored_twice_is_the_face(some_faces, mirror):
 
 def test_the_mirror_image_shows_its_labels(some_faces, mirror, face_model):
     mirrored = mirror_face(one(some_faces, 3), mirror)
-    np.testing.assert_allclose(projected(mirrored, face_model)[:, :2], mirrored.landmarks, atol=0.02)
+    np.testing.assert_allclose(
+        projected(mirrored, face_model)[:, :2], mirrored.landmarks, atol=0.02
+    )
     chin = np.asarray(mirrored.landmarks[8])
     x, y = np.floor(chin).astype(int)
     assert mirrored.image[y, x, 0] > 100
@@ -135,7 +135,11 @@ def test_landmark_map_shows_the_inner_points_only(some_faces):
         jax.random.key(0), some_faces.landmarks, LandmarkInput(share=1.0, noise=0.0, dropped=0.0)
     )
     for landmarks, drawn in zip(np.asarray(some_faces.landmarks), np.asarray(shown), strict=True):
-        inner = {tuple(p) for p in np.floor(landmarks[17:]).astype(int) if (p >= 0).all() and (p < 120).all()}
+        inner = {
+            tuple(p)
+            for p in np.floor(landmarks[17:]).astype(int)
+            if (p >= 0).all() and (p < 120).all()
+        }
         assert {(x, y) for y, x in np.argwhere(drawn == 1)} == inner
 
 

@@ -28,12 +28,18 @@ def batches(seed=0, yaw=YAW, shares=(0.5, 0.25, 0.25)):
 
 
 def rows(iterator, count):
-    return [batch["vector"][:, 0].astype(int).tolist() for batch in itertools.islice(iterator, count)]
+    return [
+        batch["vector"][:, 0].astype(int).tolist() for batch in itertools.islice(iterator, count)
+    ]
 
 
 def test_shares_of_yaw_are_kept():
     drawn = np.concatenate(rows(batches(), 50))
-    frontal, half, profile = (drawn < 80).mean(), ((drawn >= 80) & (drawn < 95)).mean(), (drawn >= 95).mean()
+    frontal, half, profile = (
+        (drawn < 80).mean(),
+        ((drawn >= 80) & (drawn < 95)).mean(),
+        (drawn >= 95).mean(),
+    )
     assert (frontal, half, profile) == pytest.approx((0.5, 0.25, 0.25), abs=0.01)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from twodasl_jax.errors import DatasetError
 from twodasl_jax.evaluation.metrics import balanced_interval, normalized_mean_error, yaw_binned
 
 
@@ -36,6 +37,11 @@ def test_yaw_bins_are_closed_above():
     assert result.bins == (2, 6, 10)
     assert result.balanced == 6
     assert result.overall == 6
+
+
+def test_an_empty_bin_is_named():
+    with pytest.raises(DatasetError, match="from 30 to 60"):
+        yaw_binned(np.ones(2), np.array([0.0, 80.0]))
 
 
 def test_balanced_weighs_bins_and_overall_weighs_images():

@@ -138,6 +138,7 @@ CASES = [
     case(rotation.nearest_rotation, array(3, 3)),
     case(projection.picture_from_model, camera_of, array(5, 3)),
     case(projection.picture_from_model_affine, array(3, 4), array(5, 3)),
+    case(projection.model_from_picture, camera_of, array(5, 3)),
     case(projection.affine_from_camera, camera_of),
     case(projection.camera_from_affine, array(3, 4)),
     case(frames.image_from_crop, array(5, 2), box_of),
@@ -330,3 +331,20 @@ def test_a_batch_of_one_argument_alone_is_not_broadcast(case, index):
     batch = jax.tree.map(lambda leaf: np.stack([leaf] * 2), arguments[index])
     with pytest.raises(jaxtyping.TypeCheckError):
         case.call(*replaced(arguments, index, batch))
+
+
+@every_case
+def test_matrix_products_are_exact_on_every_device(case):
+    program = jax.jit(case.call).lower(*cast(case.example(), "float32")).as_text()
+    products = [line for line in program.splitlines() if "dot_general" in line]
+    assert all("HIGHEST" in line for line in products), products
+
+
+def test_fields_of_dataclasses_are_not_broadcast_either():
+    random = np.random.default_rng(0)
+    camera = projection.WeakPerspective(np.ones(3), np.tile(np.eye(3), (1, 1, 1)), np.ones((3, 3)))
+    with pytest.raises(jaxtyping.TypeCheckError):
+        projection.affine_from_camera(camera)
+    one_point = dataclasses.replace(space_of(random), mean=np.ones((1, 3)))
+    with pytest.raises(jaxtyping.TypeCheckError):
+        morphable_model.synthesize(one_point, np.ones(4), np.ones(2))

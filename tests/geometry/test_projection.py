@@ -44,6 +44,20 @@ def test_projected_faces_equal_the_golden_file(golden, face_model):
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
+def test_projected_points_come_back(seed):
+    random = np.random.default_rng(seed)
+    camera = projection.WeakPerspective(
+        np.asarray(random.uniform(0.1, 10)),
+        Rotation.random(rng=random).as_matrix(),
+        random.normal(size=3) * 100,
+    )
+    points = random.normal(size=(4, 3)) * 50
+    projected = projection.picture_from_model(camera, points)
+    np.testing.assert_allclose(projection.model_from_picture(camera, projected), points, atol=1e-9)
+
+
+@given(seed=SEEDS)
+@jax.enable_x64(True)
 def test_a_camera_comes_back_from_its_matrix(seed):
     random = np.random.default_rng(seed)
     camera = projection.WeakPerspective(

@@ -77,6 +77,15 @@ def test_data_of_another_face_model_is_refused(config, tmp_path, face_model):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_of_another_network_is_not_resumed(config, finished, face_model):
+    other = config.copy_and_resolve_references()
+    other.architecture = "resnet50"
+    before = (finished / "config.json").read_text()
+    with pytest.raises(WeightsError, match=r"holds a compact network .* choose another --workdir"):
+        train(other, finished, face_model)
+    assert (finished / "config.json").read_text() == before
+
+
 def test_a_folder_without_checkpoints_has_no_weights(tmp_path):
     with pytest.raises(WeightsError, match="no checkpoints"):
         trained_weights(tmp_path)

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
+from twodasl_jax.array_files import read_rows
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import CROP_SIZE
-
-_REQUIRED = ("names", "pts68", "visibility")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,21 +36,12 @@ def read_annotations(folder: pathlib.Path) -> AnnotatedCrops:
       DatasetError: the file is missing or damaged, or its arrays are of other shapes.
     """
     path = folder / "annotations.npz"
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in _REQUIRED if name not in archive]
-            if missing:
-                raise DatasetError(f"{path} lacks the array {missing[0]!r}")
-            names, landmarks, visibility = (archive[name] for name in _REQUIRED)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    count = len(names)
-    if landmarks.shape != (count, 68, 2) or visibility.shape != (count, 68):
-        raise DatasetError(
-            f"{path}: {count} names, landmarks of shape {landmarks.shape} and visibility of shape "
-            f"{visibility.shape}; expected ({count}, 68, 2) and ({count}, 68)"
-        )
-    return AnnotatedCrops(tuple(map(str, names)), landmarks.astype(np.float32), visibility)
+    arrays = read_rows(path, {"names": (), "pts68": (68, 2), "visibility": (68,)})
+    return AnnotatedCrops(
+        names=tuple(map(str, arrays["names"])),
+        landmarks=arrays["pts68"].astype(np.float32),
+        visibility=arrays["visibility"],
+    )
 
 
 def read_crop(archive: zipfile.ZipFile, name: str) -> UInt8[np.ndarray, "120 120 3"]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.errors import DatasetError
 
 _YAW_BOUNDS = (30.0, 60.0)
 
@@ -14,7 +15,7 @@ class YawBinnedError(NamedTuple):
     """NME in percent.
 
     Attributes:
-      bins: mean over the images with |yaw| in [0, 30], (30, 60] and (60, 90] degrees.
+      bins: mean over the images with |yaw| in [0, 30], (30, 60] and beyond 60 degrees.
       balanced: mean of the three bins.
       overall: mean over all images.
     """
@@ -44,8 +45,7 @@ def normalized_mean_error(
 @typed
 def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) -> YawBinnedError:
     """Returns means of per-image errors over the yaw bins of AFLW2000-3D; yaw in degrees."""
-    bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
-    first, second, third = (float(errors[bins == index].mean()) for index in range(3))
+    first, second, third = (float(part.mean()) for part in _yaw_bins(errors, yaw))
     return YawBinnedError(
         (first, second, third), (first + second + third) / 3, float(errors.mean())
     )
@@ -57,10 +57,22 @@ def balanced_interval(
 ) -> tuple[float, float]:
     """Returns the 95 % interval of the balanced mean by bootstrap over the images of each yaw bin."""
     generator = np.random.default_rng(seed)
-    bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
     means = [
-        generator.choice(errors[bins == index], (draws, int((bins == index).sum()))).mean(axis=1)
-        for index in range(3)
+        generator.choice(part, (draws, len(part))).mean(axis=1) for part in _yaw_bins(errors, yaw)
     ]
     low, high = np.percentile(np.mean(means, axis=0), [2.5, 97.5])
     return float(low), float(high)
+
+
+def _yaw_bins(
+    errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]
+) -> list[Float[np.ndarray, " n"]]:
+    """Splits errors by |yaw|; an empty bin has no mean, so it is an error."""
+    bins = np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
+    parts = [errors[bins == index] for index in range(len(_YAW_BOUNDS) + 1)]
+    for part, name in zip(parts, ("up to 30", "from 30 to 60", "beyond 60"), strict=True):
+        if not len(part):
+            raise DatasetError(
+                f"no image has a |yaw| {name} degrees: the balanced mean needs all three bins"
+            )
+    return parts

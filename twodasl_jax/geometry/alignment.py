@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.rotation import nearest_rotation
 
 
@@ -27,6 +27,7 @@ class Similarity:
 
 
 @typed
+@exact
 def apply_similarity(
     transform: Similarity, points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
@@ -46,6 +47,7 @@ def _move(
 
 
 @typed
+@exact
 def similarity_between(
     source: Float[Array, "*batch N 3"],
     target: Float[Array, "*batch N 3"],
@@ -70,6 +72,7 @@ def similarity_between(
 
 
 @typed
+@exact
 def rigid_between(
     source: Float[Array, "*batch N 3"],
     target: Float[Array, "*batch N 3"],

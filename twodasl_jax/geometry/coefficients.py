@@ -5,6 +5,8 @@
     paper      [f, t (2), Pi (3x3, row-major), shape, expression]; the same   crop, y up
     pose7      [pitch, yaw, roll, t_x, t_y, t_z, f] of 300W-LP's `Pose_Para`  image, y up
 
+Poses are in the published pixel frames, taken over without a shift: 300W-LP's count pixel centres
+from 1 and the crop's from its corner, so that they may lie half a pixel off this package's frames.
 "y up" is MATLAB's habit of the original data: a picture of H rows has y_up = H + 1 - y_down, so
 121 - y_down in the crop. `Coefficients` holds the same content in this package's own frames.
 """

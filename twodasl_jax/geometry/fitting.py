@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
 from twodasl_jax.geometry.projection import (
     WeakPerspective,
@@ -62,6 +62,7 @@ class _Problem(NamedTuple):
 
 
 @typed
+@exact
 def fit_landmarks(
     space: ShapeSpace,
     landmarks: Float[Array, "N 2"],

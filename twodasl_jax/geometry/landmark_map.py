@@ -71,7 +71,7 @@ def gaussian_landmark_map(
       (..., size, size) in [-1, 1]; a map without points is -1 everywhere.
     """
     points = jnp.asarray(points)
-    missing = jnp.isnan(points).any(-1)
+    missing = ~jnp.isfinite(points).all(-1)
     centres = jnp.arange(size, dtype=points.dtype) + 0.5
     offsets = jnp.where(missing[..., None], 0.0, points)[..., None] - centres
     falloff = jnp.exp(-(offsets**2) / (2 * sigma**2))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.morphable_model import MorphableModel
@@ -39,6 +39,7 @@ class CoefficientMirror:
 
 
 @typed
+@exact
 def coefficient_mirror(model: MorphableModel) -> CoefficientMirror:
     """Returns the mirror of a model's coefficients, exact if its bases mirror into themselves."""
 
@@ -63,6 +64,7 @@ def mirror_landmarks(
 
 
 @typed
+@exact
 def mirror_coefficients(
     coefficients: Coefficients, mirror: CoefficientMirror, width: int = CROP_SIZE
 ) -> Coefficients:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 
 
 @jax.tree_util.register_dataclass
@@ -54,6 +54,7 @@ class MorphableModel(ShapeSpace):
 
 
 @typed
+@exact
 def synthesize(
     space: ShapeSpace,
     shape: Float[Array, "*batch S"],
@@ -74,10 +75,19 @@ def synthesize(
     """
     _check_count("shape", shape.shape[-1], space.shape_std.shape[0])
     _check_count("expression", expression.shape[-1], space.expression_std.shape[0])
-    displacement = _combine(space.shape_basis, shape * space.shape_std) + _combine(
-        space.expression_basis, expression * space.expression_std
+    identity = _combine(space.shape_basis, shape * space.shape_std)
+    return _add(
+        space.mean, identity, _combine(space.expression_basis, expression * space.expression_std)
     )
-    return space.mean + displacement
+
+
+@typed
+def _add(
+    mean: Float[Array, "V 3"],
+    identity: Float[Array, "*batch V 3"],
+    expression: Float[Array, "*batch V 3"],
+) -> Float[Array, "*batch V 3"]:
+    return mean + identity + expression
 
 
 def _combine(
@@ -101,6 +111,7 @@ def landmark_space(model: MorphableModel) -> ShapeSpace:
 
 
 @typed
+@exact
 def point_space(
     space: ShapeSpace, vertices: Int[Array, "P 3"], weights: Float[Array, "P 3"]
 ) -> ShapeSpace:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.rotation import rotation_from_6d
 
 # The model frame has y up, the picture frames have y down.
@@ -44,6 +44,7 @@ def picture_from_model(
 
 
 @typed
+@exact
 def picture_from_model_affine(
     affine: Float[Array, "*batch 3 4"], points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
@@ -52,11 +53,32 @@ def picture_from_model_affine(
 
 
 @typed
+@exact
+def model_from_picture(
+    camera: WeakPerspective, points: Float[Array, "*batch N 3"]
+) -> Float[Array, "*batch N 3"]:
+    """Moves picture points with their z back to the model frame; inverts `picture_from_model`."""
+    affine = affine_from_camera(camera)
+    scale = jnp.asarray(camera.scale)[..., None, None]
+    linear = jnp.swapaxes(affine[..., :3], -1, -2) / scale**2
+    inverse = jnp.concatenate([linear, -linear @ affine[..., 3:]], axis=-1)
+    return picture_from_model_affine(inverse, points)
+
+
+@typed
 def affine_from_camera(camera: WeakPerspective) -> Float[Array, "*batch 3 4"]:
     """Returns [f diag(1, -1, 1) R | t]."""
-    scale = jnp.asarray(camera.scale)[..., None, None]
-    linear = scale * _PICTURE_AXES[:, None] * camera.rotation
-    return jnp.concatenate([linear, camera.translation[..., None]], axis=-1)
+    return _affine(jnp.asarray(camera.scale), camera.rotation, camera.translation)
+
+
+@typed
+def _affine(
+    scale: Float[Array, "*batch"],
+    rotation: Float[Array, "*batch 3 3"],
+    translation: Float[Array, "*batch 3"],
+) -> Float[Array, "*batch 3 4"]:
+    linear = scale[..., None, None] * _PICTURE_AXES[:, None] * rotation
+    return jnp.concatenate([linear, translation[..., None]], axis=-1)
 
 
 @typed
@@ -64,7 +86,8 @@ def camera_from_affine(affine: Float[Array, "*batch 3 4"]) -> WeakPerspective:
     """Returns the weak-perspective camera of a 3x4 matrix, which need not be a scaled rotation.
 
     The first two rows, which make the picture, decide: their Gram-Schmidt rotation and their mean
-    length. It is the exact inverse of `affine_from_camera`, and safe to regress through.
+    length. It is the exact inverse of `affine_from_camera`, and safe to regress through as long as
+    the two rows are neither zero nor parallel.
     """
     affine = jnp.asarray(affine)
     rows = (affine[..., :3] * _PICTURE_AXES[:, None])[..., :2, :]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from twodasl_jax.array_types import Array, typed
+from twodasl_jax.array_types import Array, exact, typed
 
 # Below this cosine of the yaw, pitch and roll turn about the same axis and cannot be told apart.
 _GIMBAL_COSINE = 1e-6
@@ -78,6 +78,7 @@ def _normalize(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
 
 
 @typed
+@exact
 def rotation_from_vector(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
     """Returns exp([v]_x), the right-handed rotation by |v| radians about v (Rodrigues' formula).
 
@@ -101,6 +102,7 @@ def _cross_matrix(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"
 
 
 @typed
+@exact
 def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
     """Returns the rotation nearest to a matrix in the Frobenius norm (Procrustes, by SVD).
 

@@ -23,12 +23,10 @@ class CompactNet(nn.Module):
     Attributes:
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
-      axis_name: device axis over which BatchNorm statistics are averaged, if any.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
-    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -40,7 +38,6 @@ class CompactNet(nn.Module):
             use_running_average=not train,
             momentum=0.97,
             dtype=self.dtype,
-            axis_name=self.axis_name,
         )
         for stage, (channels, blocks) in enumerate(_STAGES, start=1):
             x = convolution(channels, strides=(2, 2), name=f"stage{stage}_conv")(x)

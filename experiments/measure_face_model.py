@@ -53,10 +53,14 @@ _EXPRESSION_COUNT = flags.DEFINE_integer(
 
 
 class FittedFaces(NamedTuple):
-    """A face model's landmarks after the fit, in units of the face's size, and its yaw."""
+    """A face model's landmarks after the fit, in units of the face's size, and its yaw in degrees.
+
+    `yaw` is the Euler angle of the annotations, `azimuth` the direction of the nose seen from above.
+    """
 
     landmarks: Float[Array, "N 68 3"]
     yaw: Float[Array, " N"]
+    azimuth: Float[Array, " N"]
 
 
 def normalized(points: Float[np.ndarray, "N 68 3"]) -> Float[np.ndarray, "N 68 3"]:
@@ -68,11 +72,14 @@ def normalized(points: Float[np.ndarray, "N 68 3"]) -> Float[np.ndarray, "N 68 3
 
 @jax.jit
 def fit_faces(space: ShapeSpace, landmarks: Float[Array, "N 68 2"]) -> FittedFaces:
-    """Fits a face model to faces of size one; the yaw is in degrees."""
+    """Fits a face model to faces of size one."""
     weights = np.ones(landmarks.shape[1], np.float32)
     fits = jax.vmap(lambda face: fit_landmarks(space, face, weights, RESIDUAL_SIGMA))(landmarks)
     points = picture_from_model(fits.camera, synthesize(space, fits.shape, fits.expression))
-    return FittedFaces(points, jnp.degrees(euler_from_rotation(fits.camera.rotation)[:, 0]))
+    rotation = fits.camera.rotation
+    azimuth = jnp.arctan2(-rotation[:, 0, 2], rotation[:, 2, 2])
+    yaw = euler_from_rotation(rotation)[:, 0]
+    return FittedFaces(points, jnp.degrees(yaw), jnp.degrees(azimuth))
 
 
 def face_errors(
@@ -85,6 +92,7 @@ def face_errors(
     errors = {f"2D NME, {name}": distance[:, rows].mean(axis=1) for name, rows in REGIONS.items()}
     errors["depth"] = 100 * np.abs(depth).mean(axis=1)
     errors["yaw, degrees"] = np.abs(np.asarray(fitted.yaw) - yaw)
+    errors["azimuth - yaw"] = np.abs(np.asarray(fitted.azimuth) - yaw)
     return errors
 
 

@@ -163,7 +163,7 @@ def _choose_boxes(photo, boxes, landmarks) -> tuple[np.ndarray, np.ndarray]:
         usable = chosen[:, 2] > chosen[:, 0]
         if not usable.all():
             raise LandmarksError(
-                f"face {usable.argmin()} has too few landmarks to take a box from: pass boxes"
+                f"face {np.argmin(usable)} has too few landmarks to take a box from: pass boxes"
             )
     else:
         detected = detection.detect_faces(photo)
@@ -189,7 +189,7 @@ def _checked_landmarks(landmarks) -> Float[np.ndarray, "N 68 2"]:
     infinite = np.isinf(array).any(axis=(1, 2))
     if infinite.any():
         raise LandmarksError(
-            f"landmarks of face {infinite.argmax()} are infinite: mark missing ones nan"
+            f"landmarks of face {np.argmax(infinite)} are infinite: mark missing ones nan"
         )
     return array
 

@@ -108,8 +108,8 @@ def parse_target(text: str, num_vertices: int) -> Float[np.ndarray, "N 3"]:
     """
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     index = np.array([row[0] for row in rows], dtype=np.int64)
-    if len(index) and not 0 <= index.min() <= index.max() < num_vertices:
-        raise ValueError(f"Target vertex {index.max()} is not among {num_vertices} vertices.")
+    if len(index) and not 0 <= np.min(index) <= np.max(index) < num_vertices:
+        raise ValueError(f"Target vertex {np.max(index)} is not among {num_vertices} vertices.")
     displacement = np.zeros((num_vertices, 3))
     displacement[index] = np.array([row[1:4] for row in rows], dtype=np.float64).reshape(-1, 3)
     return displacement * MILLIMETRES_PER_DECIMETRE

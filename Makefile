@@ -8,7 +8,7 @@ INSTALLED = $(VENV)/.installed
 
 help:
 	@echo "make demo       3D faces from two real photos, into demo_output/"
-	@echo "make test       the tests, about four minutes on two cores"
+	@echo "make test       the tests, about three minutes on two cores"
 	@echo "make test-slow  the tests that take long"
 	@echo "make lint       style and types"
 	@echo "make clean      remove the environment and everything that was made"

@@ -12,6 +12,7 @@ import pytest
 from tests.data import faces
 from twodasl_jax.data.augmentation import Augmentation, LandmarkInput
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
+from twodasl_jax.geometry.morphable_model import truncate
 from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.networks import CompactNet
 from twodasl_jax.training.loop import build_space
@@ -113,3 +114,12 @@ def test_all_terms_of_a_small_batch_fall_together(step, start, batch):
         state, last = step(state, batch)
     assert last["landmarks_3d"] < 0.35 * first["landmarks_3d"]
     assert last["landmarks_2d"] < 0.35 * first["landmarks_2d"]
+
+
+def test_a_model_with_other_component_counts_trains_too(recipe, face_model, batch):
+    small = truncate(face_model, 6, 3)
+    other = dataclasses.replace(batch, vector=batch.vector[:, :21])
+    recipe = dataclasses.replace(recipe, network=CompactNet(output_size=21))
+    step = jax.jit(functools.partial(train_step, recipe, build_space(small, other.vector)))
+    _, metrics = step(create_state(recipe, jax.random.key(0)), other)
+    assert np.isfinite(metrics["loss"])

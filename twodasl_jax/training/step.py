@@ -85,6 +85,10 @@ class FaceSpace:
     mirror: CoefficientMirror
     whitening: Whitening
 
+    def coefficients(self, vectors: Float[Array, "B C"]) -> Coefficients:
+        """Reads official vectors (not whitened) with as many coefficients as the model has."""
+        return coefficients_from_official(vectors, len(self.landmarks.shape_std))
+
 
 @dataclasses.dataclass(frozen=True)
 class LossWeights:
@@ -139,7 +143,7 @@ def train_step(
       The next state, and the mean of each loss term (raw), the weighted sum as `loss`, and the gradient norm.
     """
     augment_key, map_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-    faces = augment(augment_key, _faces(batch), space.mirror, recipe.augmentation)
+    faces = augment(augment_key, _faces(batch, space), space.mirror, recipe.augmentation)
     maps = random_landmark_map(map_key, faces.landmarks, recipe.landmark_input)
     inputs = network_input(faces.image, maps)
 
@@ -168,19 +172,19 @@ def train_step(
     return TrainState(state.step + 1, params, batch_stats, optimizer, average, state.key), metrics
 
 
-def _faces(batch: TrainBatch) -> Faces:
+def _faces(batch: TrainBatch, space: FaceSpace) -> Faces:
     return Faces(
         image=batch.image.astype(jnp.float32),
         landmarks=batch.landmarks,
         visible=batch.visibility == 2,
-        coefficients=coefficients_from_official(batch.vector),
+        coefficients=space.coefficients(batch.vector),
     )
 
 
 def _loss_terms(
     vector: Float[Array, "B C"], faces: Faces, space: FaceSpace
 ) -> dict[str, Float[Array, " B"]]:
-    predicted = coefficients_from_official(unwhiten(vector, space.whitening))
+    predicted = space.coefficients(unwhiten(vector, space.whitening))
     points = landmarks_3d(predicted, space.landmarks)
     target = landmarks_3d(faces.coefficients, space.landmarks)
     inner = faces.visible[:, INNER_POINTS]

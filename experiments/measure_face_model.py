@@ -22,6 +22,7 @@ from twodasl_jax import programs
 from twodasl_jax.array_files import read_rows
 from twodasl_jax.array_types import Array
 from twodasl_jax.errors import InputError
+from twodasl_jax.evaluation.metrics import bootstrap_interval
 from twodasl_jax.face_model import embedded_face_model, load_face_model
 from twodasl_jax.geometry.fitting import fit_landmarks
 from twodasl_jax.geometry.morphable_model import (
@@ -96,15 +97,6 @@ def face_errors(
     return errors
 
 
-def bootstrap_interval(
-    values: Float[np.ndarray, " N"], draws: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Returns the 95 % interval of the mean by bootstrap over the faces."""
-    chosen = np.random.default_rng(seed).choice(values, (draws, len(values)))
-    low, high = np.percentile(chosen.mean(axis=1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def read_model() -> MorphableModel:
     """Returns the model that the flags name, with as many components as they say."""
     counts = _SHAPE_COUNT.value, _EXPRESSION_COUNT.value
@@ -127,7 +119,7 @@ def main() -> None:
         "error            mean  95 % interval"
     )
     for name, values in face_errors(fitted, truth, annotations["yaw"]).items():
-        low, high = bootstrap_interval(values)
+        low, high = bootstrap_interval([values])
         print(f"{name:15}{values.mean():6.2f}   {low:5.2f} .. {high:.2f}")
 
 

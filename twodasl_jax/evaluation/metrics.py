@@ -1,5 +1,6 @@
 """Landmark error of AFLW2000-3D: normalised mean error (NME), yaw bins, balanced mean, bootstrap interval."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,13 +54,24 @@ def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) ->
 
 @typed
 def balanced_interval(
-    errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"], draws: int = 2000, seed: int = 0
+    errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]
 ) -> tuple[float, float]:
     """Returns the 95 % interval of the balanced mean by bootstrap over the images of each yaw bin."""
+    return bootstrap_interval(_yaw_bins(errors, yaw))
+
+
+def bootstrap_interval(
+    groups: Sequence[Float[np.ndarray, " n"]], draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95 % interval of the mean of group means, drawing anew within each group.
+
+    Args:
+      groups: errors of the images of each group; of one group for a plain mean.
+      draws: number of bootstrap samples.
+      seed: of the draws.
+    """
     generator = np.random.default_rng(seed)
-    means = [
-        generator.choice(part, (draws, len(part))).mean(axis=1) for part in _yaw_bins(errors, yaw)
-    ]
+    means = [generator.choice(group, (draws, len(group))).mean(axis=1) for group in groups]
     low, high = np.percentile(np.mean(means, axis=0), [2.5, 97.5])
     return float(low), float(high)
 

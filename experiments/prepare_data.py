@@ -41,7 +41,7 @@ def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
     source = Faces2DSource(archive, crops, fits, face_model.digest(model))
     Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
     quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
-    turned = np.degrees(np.abs(fits.yaw))
+    turned = np.degrees(np.abs(fits.yaw[fitted]))
     print(
         f"{len(crops.names)} faces in {data_dir}; {(~fitted).sum()} show too few points for a fit"
     )

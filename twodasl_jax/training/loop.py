@@ -115,7 +115,8 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
       workdir: holds `checkpoints/`, `metrics.jsonl` and the config; a run continues from what is there.
       model: the face model that the data set was prepared for.
     """
-    data = load_data(config, face_model.digest(model))
+    digest = face_model.digest(model)
+    data = load_data(config, digest)
     recipe = build_recipe(config, data.vectors.shape[1])
     space = build_space(model, data.vectors)
     batches = iter(
@@ -124,7 +125,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
         )
     )
     workdir.mkdir(parents=True, exist_ok=True)
-    identity = Identity(config.architecture, face_model.digest(model), space.whitening)
+    identity = Identity(config.architecture, digest, space.whitening)
     with open_checkpoints(workdir) as manager:
         start = create_state(recipe, jax.random.key(config.seed))
         start = restore(manager, start, batches, identity)

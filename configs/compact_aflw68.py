@@ -20,7 +20,12 @@ def get_config() -> ml_collections.ConfigDict:
             # Of the network's computation; parameters, losses and geometry stay float32.
             "dtype": "float32",
             "steps": 10000,
+            # Faces with their pseudo 3D annotation, and faces of `wild_dir` of which only the landmarks count.
             "batch_size": 64,
+            "wild_batch_size": 0,
+            "wild_dir": "",
+            # How a step is mapped over devices: shard_map or pmap.
+            "map": "shard_map",
             "learning_rate": 2e-3,
             "warmup_steps": 300,
             "weight_decay": 0.01,
@@ -30,12 +35,21 @@ def get_config() -> ml_collections.ConfigDict:
             "largest_fit_error": 0.06,
             # Shares of |yaw| up to 30, up to 60 and up to 90 degrees in every batch, on average.
             "yaw_shares": (0.4, 0.3, 0.3),
+            # Names and equations: twodasl_jax/losses/__init__.py. A weight of zero removes the term and its cost.
             "loss_weights": {
-                "landmarks_3d": 1.0,
-                "landmarks_2d": 0.5,
+                "wpdc": 0.0,
+                "pdc": 0.0,
+                "vdc": 1.0,
                 "coefficients": 0.002,
                 "prior": 0.0005,
+                "l_2d_con": 0.5,
+                "l_3d_con": 0.0,
+                "l_cyc": 0.0,
+                "l_sc": 0.0,
             },
+            # Points of the vertex distance: "landmarks", a number of vertices, or "all".
+            "vertices": "landmarks",
+            "point_norm": "manhattan",
             "augmentation": {
                 "rotation": 12.0,
                 "log_scale": 0.08,
@@ -45,7 +59,20 @@ def get_config() -> ml_collections.ConfigDict:
                 "grey": 0.1,
                 "erase": 0.2,
             },
-            "landmark_input": {"share": 0.5, "noise": 1.0, "dropped": 0.1},
+            # What the landmark map shows, how it is drawn, and how its landmarks are found.
+            "landmark_map": {"points": "inner", "kind": "hard", "sigma": 1.5},
+            "detection": {"share": 0.5, "noise": 1.0, "dropped": 0.1},
+            # The self-critic plays where l_sc counts.
+            "critic": {
+                "loss": "non_saturating",
+                "learning_rate": 1e-4,
+                "weight_decay": 0.0,
+                "gradient_clip": 1.0,
+                "updates": 1,
+                "warmup_steps": 500,
+                "ramp_steps": 500,
+                "mismatched": False,
+            },
             "log_every": 50,
             "evaluate_every": 500,
             "checkpoint_every": 500,

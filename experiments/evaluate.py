@@ -15,7 +15,8 @@ from absl import flags
 
 from twodasl_jax import programs
 from twodasl_jax.array_files import read_rows
-from twodasl_jax.evaluation.metrics import balanced_interval, normalized_mean_error, yaw_binned
+from twodasl_jax.evaluation.landmark_error import normalized_mean_error
+from twodasl_jax.evaluation.metrics import balanced_interval, yaw_binned
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.photos import read_photo
@@ -72,7 +73,10 @@ def print_table(predicted: np.ndarray, annotations: dict[str, np.ndarray]) -> No
         ("re-annotated, 2D", reannotated[..., :2]),
         ("original, 3D", original),
     ):
-        errors = normalized_mean_error(predicted[..., : truth.shape[-1]], truth)
+        every = np.ones(truth.shape[:2], bool)
+        errors = np.asarray(
+            normalized_mean_error(predicted[..., : truth.shape[-1]], truth, every)[0]
+        )
         result = yaw_binned(errors, annotations["yaw"])
         low, high = balanced_interval(errors, annotations["yaw"])
         bins = "  ".join(f"{value:5.2f}" for value in result.bins)

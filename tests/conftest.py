@@ -3,6 +3,7 @@
 import pathlib
 
 import hypothesis
+import jax
 import numpy as np
 import pytest
 
@@ -13,6 +14,9 @@ hypothesis.settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, max_examples=50
 )
 hypothesis.settings.load_profile("repeatable")
+
+# Before anything runs: the tests of the training step share a batch among as many simulated devices.
+jax.config.update("jax_num_cpu_devices", 8)
 
 _GOLDEN = pathlib.Path(__file__).parent / "golden"
 _SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"

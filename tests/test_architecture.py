@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "losses",
         "networks",
         "data",
+        "evaluation",
         "face_model",
         "weights",
     },

@@ -9,6 +9,7 @@ from twodasl_jax import face_model as face_model_files
 from twodasl_jax.errors import BoxError, LandmarksError, PhotoError, WeightsError
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official
 from twodasl_jax.geometry.frames import box_from_landmarks, image_from_crop
+from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.morphable_model import synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
 from twodasl_jax.geometry.rotation import rotation_from_euler
@@ -16,6 +17,7 @@ from twodasl_jax.networks import CompactNet
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.weights import Weights
 
+MAP = MapStyle("inner", "hard")
 BOXES = np.array(
     [[10.0, 20.0, 140.0, 150.0], [150.5, -20.25, 330.5, 159.75], [0.0, 0.0, 90.0, 120.0]]
 )
@@ -30,7 +32,7 @@ def reconstructor(face_model):
     std = np.concatenate([np.where(pose > 1, 3.0, 0.05), np.ones(50)]).astype(np.float32)
     digest = face_model_files.digest(face_model)
     return Reconstructor(
-        face_model, Weights("compact", jax.device_get(variables), Whitening(mean, std), digest)
+        face_model, Weights("compact", jax.device_get(variables), Whitening(mean, std), digest, MAP)
     )
 
 
@@ -186,6 +188,7 @@ def test_what_is_no_photo_is_refused(reconstructor, image):
 
 def test_weights_of_another_face_model_are_refused(reconstructor, face_model):
     other = face_model_files.truncate(face_model, 40, 9)
-    weights = Weights("compact", {}, Whitening(np.zeros(62), np.ones(62)), "of another model")
+    whitening = Whitening(np.zeros(62), np.ones(62))
+    weights = Weights("compact", {}, whitening, "of another model", MAP)
     with pytest.raises(WeightsError, match="of another model"):
         Reconstructor(other, weights)

@@ -9,6 +9,7 @@ import pytest
 
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
+from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import CompactNet
 from twodasl_jax.weights import Weights, load_weights, save_weights
 
@@ -21,7 +22,9 @@ def weights():
     random = np.random.default_rng(0)
     variables = jax.tree.map(lambda leaf: random.normal(size=leaf.shape).astype(np.float32), shapes)
     whitening = Whitening(np.arange(62, dtype=np.float32), np.full(62, 3.0, np.float32))
-    return Weights("compact", variables, whitening, "0123456789abcdef")
+    return Weights(
+        "compact", variables, whitening, "0123456789abcdef", MapStyle("all", "gaussian", 2.0)
+    )
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 0), (np.float16, 1e-3)])
@@ -29,6 +32,7 @@ def test_round_trip(tmp_path, weights, dtype, tolerance):
     save_weights(tmp_path / "w.npz", weights, dtype)
     loaded = load_weights(tmp_path / "w.npz")
     assert (loaded.architecture, loaded.face_model) == ("compact", "0123456789abcdef")
+    assert loaded.landmark_map == MapStyle("all", "gaussian", 2.0)
     np.testing.assert_array_equal(loaded.whitening.std, weights.whitening.std)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=tolerance, atol=1e-6),

@@ -31,3 +31,7 @@ class WeightsError(InputError):
 
 class DatasetError(InputError):
     """A data set's files are missing, damaged or do not belong together."""
+
+
+class ConfigError(InputError):
+    """The settings of a run do not fit together."""

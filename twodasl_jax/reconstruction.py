@@ -23,7 +23,7 @@ from twodasl_jax.geometry.coefficients import (
     official_from_coefficients,
     unwhiten,
 )
-from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
+from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.mirroring import (
     CoefficientMirror,
     coefficient_mirror,
@@ -93,7 +93,9 @@ class Reconstructor:
         self.model = model
         parts = _Parts(model, coefficient_mirror(model), weights.variables, weights.whitening)
         self._parts = jax.tree.map(jnp.asarray, parts)
-        self._reconstruct = jax.jit(functools.partial(_reconstruct, weights.network()))
+        self._reconstruct = jax.jit(
+            functools.partial(_reconstruct, weights.network(), weights.landmark_map)
+        )
 
     @classmethod
     def pretrained(cls) -> Self:
@@ -214,14 +216,15 @@ class _Parts:
 
 def _reconstruct(
     network: nn.Module,
+    style: MapStyle,
     parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
 ) -> dict[str, Array]:
     """Returns the computed fields of `Face` for a batch of crops with crop-frame landmarks."""
-    direct = _predict(network, parts, crops, landmarks)
-    reflected = _predict(network, parts, crops[:, :, ::-1], mirror_landmarks(landmarks))
+    direct = _predict(network, style, parts, crops, landmarks)
+    reflected = _predict(network, style, parts, crops[:, :, ::-1], mirror_landmarks(landmarks))
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
@@ -244,11 +247,12 @@ def _reconstruct(
 
 def _predict(
     network: nn.Module,
+    style: MapStyle,
     parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
 ) -> Coefficients:
-    inputs = network_input(crops, hard_landmark_map(landmarks[:, INNER_POINTS]))
+    inputs = network_input(crops, draw_landmark_map(landmarks, style))
     vectors = jnp.asarray(network.apply(parts.variables, inputs, train=False))
     return coefficients_from_official(
         unwhiten(vectors, parts.whitening), len(parts.model.shape_std)

@@ -17,10 +17,12 @@ from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import CompactNet, ResNet50
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {"compact": CompactNet, "resnet50": ResNet50}
 _VARIABLES = "variables/"
+_FIRST_MAP = (("points", "inner"), ("kind", "hard"))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,12 +34,14 @@ class Weights:
       variables: Flax collections `params` and `batch_stats`, float32.
       whitening: of the vector that the network predicts.
       face_model: `face_model.digest` of the model whose coefficients it predicts.
+      landmark_map: which landmarks its fourth input channel shows, and how.
     """
 
     architecture: str
     variables: dict[str, PyTree]
     whitening: Whitening
     face_model: str
+    landmark_map: MapStyle
 
     def network(self) -> nn.Module:
         """Returns the Flax module that the variables belong to."""
@@ -66,6 +70,7 @@ def load_weights(path: str | pathlib.Path) -> Weights:
         mean, std = (
             arrays.pop(name).astype(np.float32) for name in ("whitening_mean", "whitening_std")
         )
+        landmark_map = _landmark_map(arrays)
         flat = {
             name.removeprefix(_VARIABLES): array.astype(np.float32)
             for name, array in arrays.items()
@@ -80,9 +85,18 @@ def load_weights(path: str | pathlib.Path) -> Weights:
     if mean.ndim != 1 or mean.shape != std.shape:
         raise WeightsError(f"{path}: a whitening of shapes {mean.shape} and {std.shape}")
     variables = flax.traverse_util.unflatten_dict(flat, sep="/")
-    weights = Weights(architecture, variables, Whitening(mean, std), face_model)
+    weights = Weights(architecture, variables, Whitening(mean, std), face_model, landmark_map)
     _check_variables(weights, path)
     return weights
+
+
+def _landmark_map(arrays: dict[str, np.ndarray]) -> MapStyle:
+    """Takes the map's style out of the arrays of a file; the first files did not name the only style there was."""
+    points, kind = (
+        str(arrays.pop(f"landmark_map_{name}", default)) for name, default in _FIRST_MAP
+    )
+    sigma = float(arrays.pop("landmark_map_sigma", MapStyle.sigma))
+    return MapStyle(points, kind, sigma)
 
 
 def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
@@ -114,6 +128,9 @@ def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.flo
             file,
             architecture=np.array(weights.architecture),
             face_model=np.array(weights.face_model),
+            landmark_map_points=np.array(weights.landmark_map.points),
+            landmark_map_kind=np.array(weights.landmark_map.kind),
+            landmark_map_sigma=np.array(weights.landmark_map.sigma),
             whitening_mean=np.asarray(weights.whitening.mean, np.float32),
             whitening_std=np.asarray(weights.whitening.std, np.float32),
             **arrays,

@@ -1,5 +1,7 @@
 """Augmentation: picture, labels and coefficients must move together."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +10,12 @@ import pytest
 from tests.data import faces
 from twodasl_jax.data.augmentation import (
     Augmentation,
+    Detection,
     Faces,
-    LandmarkInput,
     augment,
+    detect,
     mirror_face,
     move_face,
-    random_landmark_map,
 )
 from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.mirroring import coefficient_mirror
@@ -41,6 +43,10 @@ def mirror(face_model):
     return coefficient_mirror(face_model)
 
 
+def keys(seed, count=6):
+    return jax.random.split(jax.random.key(seed), count)
+
+
 def one(batch, row=0):
     return jax.tree.map(lambda leaf: leaf[row], batch)
 
@@ -58,12 +64,12 @@ def brightest(image, channel):
 
 
 def test_no_augmentation_changes_nothing(some_faces, mirror):
-    same = augment(jax.random.key(0), some_faces, mirror, Augmentation())
+    same = augment(keys(0), some_faces, mirror, Augmentation())
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), same, some_faces)
 
 
 def test_labels_and_coefficients_stay_together(some_faces, mirror, face_model):
-    moved = jax.jit(augment, static_argnums=3)(jax.random.key(1), some_faces, mirror, STRONG)
+    moved = jax.jit(augment, static_argnums=3)(keys(1), some_faces, mirror, STRONG)
     assert np.abs(moved.landmarks - some_faces.landmarks).max() > 5
     np.testing.assert_allclose(projected(moved, face_model)[..., :2], moved.landmarks, atol=0.02)
 
@@ -110,14 +116,14 @@ def test_the_mirror_image_shows_its_labels(some_faces, mirror, face_model):
 
 
 def test_colours_stay_in_range_and_change(some_faces, mirror):
-    changed = augment(jax.random.key(2), some_faces, mirror, Augmentation(colour=0.5, grey=0.5))
+    changed = augment(keys(2), some_faces, mirror, Augmentation(colour=0.5, grey=0.5))
     assert changed.image.min() >= 0
     assert changed.image.max() <= 255
     assert np.abs(changed.image - some_faces.image).mean() > 1
 
 
 def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
-    erased = augment(jax.random.key(3), some_faces, mirror, Augmentation(erase=1.0))
+    erased = augment(keys(3), some_faces, mirror, Augmentation(erase=1.0))
     for before, after in zip(some_faces.image, erased.image, strict=True):
         changed = (np.abs(np.asarray(after - before)) > 0.5).any(axis=-1)
         assert changed.mean() < 1 / 9 + 0.01
@@ -125,25 +131,46 @@ def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
             assert len(np.unique(np.asarray(after)[changed].round(2), axis=0)) == 1
 
 
-def test_landmark_map_of_no_share_is_empty(some_faces):
-    empty = random_landmark_map(jax.random.key(0), some_faces.landmarks, LandmarkInput(share=0.0))
-    np.testing.assert_array_equal(empty, -1)
+def test_faces_in_the_wild_move_like_annotated_ones(some_faces, mirror):
+    wild = dataclasses.replace(some_faces, coefficients=None)
+    moved, expected = (augment(keys(5), faces, mirror, STRONG) for faces in (wild, some_faces))
+    assert moved.coefficients is None
+    np.testing.assert_allclose(moved.image, expected.image, atol=1e-3)
+    np.testing.assert_allclose(moved.landmarks, expected.landmarks, atol=1e-3)
 
 
-def test_landmark_map_shows_the_inner_points_only(some_faces):
-    shown = random_landmark_map(
-        jax.random.key(0), some_faces.landmarks, LandmarkInput(share=1.0, noise=0.0, dropped=0.0)
+def test_an_empty_batch_stays_empty(some_faces, mirror):
+    nothing = jax.tree.map(lambda leaf: leaf[:0], some_faces)
+    assert augment(keys(0, 0), nothing, mirror, STRONG).image.shape == (0, 120, 120, 3)
+    assert detect(keys(0, 0), nothing.landmarks, Detection()).shape == (0, 68, 2)
+
+
+def test_a_face_changes_in_the_same_way_in_any_batch(some_faces, mirror):
+    together = augment(keys(6), some_faces, mirror, STRONG)
+    last = jax.tree.map(lambda leaf: leaf[3:], some_faces)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[3:], b, atol=1e-3),
+        together,
+        augment(keys(6)[3:], last, mirror, STRONG),
     )
-    for landmarks, drawn in zip(np.asarray(some_faces.landmarks), np.asarray(shown), strict=True):
-        inner = {
-            tuple(p)
-            for p in np.floor(landmarks[17:]).astype(int)
-            if (p >= 0).all() and (p < 120).all()
-        }
-        assert {(x, y) for y, x in np.argwhere(drawn == 1)} == inner
 
 
-def test_landmark_maps_are_empty_as_often_as_asked(some_faces):
+def test_a_detector_of_no_share_finds_nothing(some_faces):
+    assert np.isnan(detect(keys(0), some_faces.landmarks, Detection(share=0.0))).all()
+
+
+def test_a_perfect_detector_finds_the_labels(some_faces):
+    perfect = Detection(share=1.0, noise=0.0, dropped=0.0)
+    np.testing.assert_array_equal(
+        detect(keys(0), some_faces.landmarks, perfect), some_faces.landmarks
+    )
+
+
+def test_a_detector_is_as_noisy_and_as_often_wrong_as_asked(some_faces):
     landmarks = jnp.tile(some_faces.landmarks, (50, 1, 1))
-    shown = random_landmark_map(jax.random.key(4), landmarks, LandmarkInput(share=0.5))
-    assert (np.asarray(shown).max(axis=(1, 2)) > 0).mean() == pytest.approx(0.5, abs=0.1)
+    found = np.asarray(detect(keys(4, 300), landmarks, Detection(0.5, 2.0, 0.2)))
+    missing = np.isnan(found).any(axis=-1)
+    shown = ~missing.all(axis=-1)
+    assert shown.mean() == pytest.approx(0.5, abs=0.1)
+    assert missing[shown].mean() == pytest.approx(0.2, abs=0.02)
+    assert np.nanstd(found - landmarks) == pytest.approx(2.0, rel=0.03)

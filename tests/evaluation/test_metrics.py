@@ -1,34 +1,10 @@
-"""NME, yaw bins and bootstrap intervals."""
+"""Yaw bins and bootstrap intervals."""
 
 import numpy as np
 import pytest
 
 from twodasl_jax.errors import DatasetError
-from twodasl_jax.evaluation.metrics import balanced_interval, normalized_mean_error, yaw_binned
-
-
-def test_nme_by_hand():
-    # A box of 3 x 12 pixels has size 6; errors of 0, 3 and 6 pixels.
-    truth = np.array([[[0.0, 0.0], [3.0, 0.0], [3.0, 12.0]]])
-    predicted = truth + np.array([[[0.0, 0.0], [0.0, 3.0], [6.0, 0.0]]])
-    assert normalized_mean_error(predicted, truth)[0] == pytest.approx(100 * 3 / 6)
-
-
-def test_nme_in_3d_ignores_a_common_depth_offset_only():
-    random = np.random.default_rng(0)
-    truth = random.normal(size=(5, 68, 3))
-    lifted = truth + np.array([0.0, 0.0, 7.0])
-    np.testing.assert_allclose(normalized_mean_error(lifted, truth), 0, atol=1e-12)
-    assert (normalized_mean_error(truth * np.array([1, 1, 2]), truth) > 1).all()
-
-
-def test_nme_leaves_its_inputs_as_they_were():
-    random = np.random.default_rng(1)
-    predicted, truth = random.normal(size=(2, 3, 68, 3))
-    copies = predicted.copy(), truth.copy()
-    normalized_mean_error(predicted, truth)
-    np.testing.assert_array_equal(predicted, copies[0])
-    np.testing.assert_array_equal(truth, copies[1])
+from twodasl_jax.evaluation.metrics import balanced_interval, yaw_binned
 
 
 def test_yaw_bins_are_closed_above():

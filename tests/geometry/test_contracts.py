@@ -23,6 +23,7 @@ from twodasl_jax.geometry import (
     fitting,
     frames,
     landmark_map,
+    landmark_sets,
     mirroring,
     morphable_model,
     projection,
@@ -155,7 +156,18 @@ CASES = [
     case(coefficients.paper_from_coefficients, coefficients_of),
     case(coefficients.camera_from_pose7, array(7), image_height=450),
     case(coefficients.pose7_from_camera, camera_of, image_height=450),
-    case(landmark_map.official_points, array(68, 2)),
+    case(landmark_sets.pick_points, array(68, 2), chosen=landmark_sets.OFFICIAL),
+    case(
+        landmark_sets.pick_weights,
+        lambda random: random.integers(2, size=68).astype(bool),
+        chosen=landmark_sets.OFFICIAL,
+        differentiable=False,
+    ),
+    case(
+        landmark_map.draw_landmark_map,
+        lambda random: random.uniform(10, 110, (68, 2)),
+        style=landmark_map.MapStyle("official", "gaussian"),
+    ),
     case(landmark_map.hard_landmark_map, crop_points(5), size=8, differentiable=False),
     case(landmark_map.gaussian_landmark_map, crop_points(5), size=8),
     case(morphable_model.synthesize, space_of, array(4), array(2), batched=(False, True, True)),
@@ -301,7 +313,11 @@ def test_gradient_equals_finite_differences(case):
     np.testing.assert_allclose(exact, difference, rtol=1e-5, atol=1e-7)
 
 
-@every_case
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if float_leaves(case.example())],
+    ids=lambda case: case.function.__name__,
+)
 @pytest.mark.parametrize(("dtype", "x64"), [("float32", 0), ("float32", 1), ("float64", 1)])
 def test_floats_keep_their_precision(case, dtype, x64):
     with jax.enable_x64(bool(x64)):

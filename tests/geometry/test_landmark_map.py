@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
+from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry import landmark_map
+from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS, pick_points
 from twodasl_jax.geometry.mirroring import mirror_landmarks
 
 SIZE = 120
@@ -69,20 +71,22 @@ def test_no_points_and_no_faces():
     assert hard_landmark_map(np.zeros((0, 68, 2), np.float32)).shape == (0, SIZE, SIZE)
 
 
-def test_the_official_points_by_hand():
-    landmarks = np.stack([np.arange(68), -np.arange(68)], axis=-1).astype(np.float32)
-    official = [17, 19, 21, 22, 24, 26, 36, (37 + 40) / 2, 39, 42, (43 + 46) / 2, 45]
-    official += [31, 30, 35, 48, (62 + 66) / 2, 54]
-    drawn = landmark_map.official_points(landmarks)
-    np.testing.assert_array_equal(drawn, np.stack([official, np.negative(official)], axis=-1))
+@pytest.mark.parametrize("points", list(LANDMARK_SETS))
+def test_a_style_draws_its_set_in_its_kind(points):
+    landmarks = np.random.default_rng(1).uniform(0, SIZE, (68, 2)).astype(np.float32)
+    chosen = pick_points(landmarks, LANDMARK_SETS[points])
+    hard = landmark_map.draw_landmark_map(landmarks, landmark_map.MapStyle(points, "hard"))
+    np.testing.assert_array_equal(hard, hard_landmark_map(chosen))
+    style = landmark_map.MapStyle(points, "gaussian", 2.5)
+    smooth = landmark_map.draw_landmark_map(landmarks, style)
+    np.testing.assert_array_equal(smooth, landmark_map.gaussian_landmark_map(chosen, sigma=2.5))
 
 
-@pytest.mark.parametrize(("missing", "lost"), [(37, [7]), (66, [16]), (30, [13]), (0, [])])
-def test_an_official_point_is_missing_where_a_parent_is(missing, lost):
-    landmarks = np.ones((68, 2), np.float32)
-    landmarks[missing] = np.nan
-    drawn = np.asarray(landmark_map.official_points(landmarks))
-    assert np.flatnonzero(np.isnan(drawn).any(axis=-1)).tolist() == lost
+def test_an_unknown_style_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'eyes': use one of .*official"):
+        landmark_map.MapStyle("eyes")
+    with pytest.raises(ConfigError, match=r"'soft': use one of .*gaussian"):
+        landmark_map.MapStyle("all", "soft")
 
 
 def test_the_gaussian_map_equals_the_golden_file(golden):

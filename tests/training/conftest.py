@@ -17,7 +17,7 @@ def config(data_dir) -> ml_collections.ConfigDict:
         {
             "data_dir": str(data_dir),
             "steps": 6,
-            "batch_size": 4,
+            "batch_size": 8,
             "warmup_steps": 2,
             "log_every": 1,
             "evaluate_every": 3,

@@ -1,4 +1,4 @@
-"""Random changes of annotated crops, pure and on the device: geometry, mirror, colour, erasing, landmark map."""
+"""Random changes of face crops, pure and on the device: geometry, mirror, colour, erasing, detection errors."""
 
 import dataclasses
 
@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float, Key
 from twodasl_jax.array_types import Array, typed
 from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE
-from twodasl_jax.geometry.landmark_map import INNER_POINTS, hard_landmark_map
 from twodasl_jax.geometry.mirroring import (
     LANDMARK_MIRROR,
     CoefficientMirror,
@@ -27,13 +26,13 @@ class Faces:
       image: (..., 120, 120, 3) RGB, 0 to 255.
       landmarks: (..., 68, 2) 2D labels, crop frame; nan where missing.
       visible: (..., 68) which labels are neither missing nor hidden.
-      coefficients: (pseudo) 3D annotation.
+      coefficients: (pseudo) 3D annotation; None for in-the-wild images.
     """
 
     image: Float[Array, "*batch 120 120 3"]
     landmarks: Float[Array, "*batch 68 2"]
     visible: Bool[Array, "*batch 68"]
-    coefficients: Coefficients
+    coefficients: Coefficients | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +59,11 @@ class Augmentation:
 
 
 @dataclasses.dataclass(frozen=True)
-class LandmarkInput:
-    """What the landmark map of a training example shows.
+class Detection:
+    """How a landmark detector is imitated from labels.
 
     Attributes:
-      share: probability that it shows landmarks at all.
+      share: probability that it finds the face at all.
       noise: standard deviation of a coordinate, crop pixels.
       dropped: probability that a point is left out.
     """
@@ -76,10 +75,9 @@ class LandmarkInput:
 
 @typed
 def augment(
-    key: Key[Array, ""], faces: Faces, mirror: CoefficientMirror, settings: Augmentation
+    keys: Key[Array, " B"], faces: Faces, mirror: CoefficientMirror, settings: Augmentation
 ) -> Faces:
-    """Returns randomly changed copies of a batch of faces, annotations included."""
-    keys = jax.random.split(key, faces.image.shape[0])
+    """Returns randomly changed copies of a batch of faces, annotations included; one key for each."""
     return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(
         keys, faces
     )
@@ -99,11 +97,12 @@ def _augment_one(key, face: Faces, mirror: CoefficientMirror, settings: Augmenta
 @typed
 def mirror_face(face: Faces, mirror: CoefficientMirror) -> Faces:
     """Returns one face as seen in a mirror."""
+    coefficients = face.coefficients
     return Faces(
         image=face.image[:, ::-1],
         landmarks=mirror_landmarks(face.landmarks),
         visible=face.visible[LANDMARK_MIRROR],
-        coefficients=mirror_coefficients(face.coefficients, mirror),
+        coefficients=None if coefficients is None else mirror_coefficients(coefficients, mirror),
     )
 
 
@@ -115,19 +114,21 @@ def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
       face: one face, without leading axes.
       similarity: [s R | t], crop frame to crop frame.
     """
-    linear, shift = similarity[:, :2], similarity[:, 2]
-    affine = face.coefficients.affine
-    depth_scale = jnp.sqrt(linear[0, 0] ** 2 + linear[1, 0] ** 2)
-    plane = jnp.asarray(linear @ affine[:2]).at[:, 3].add(shift)
-    coefficients = dataclasses.replace(
-        face.coefficients, affine=jnp.concatenate([plane, depth_scale * affine[2:]])
-    )
+    coefficients = face.coefficients
     return Faces(
         image=_warp(face.image, similarity),
-        landmarks=face.landmarks @ linear.T + shift,
+        landmarks=face.landmarks @ similarity[:, :2].T + similarity[:, 2],
         visible=face.visible,
-        coefficients=coefficients,
+        coefficients=None if coefficients is None else _move_coefficients(coefficients, similarity),
     )
+
+
+def _move_coefficients(coefficients: Coefficients, similarity: Float[Array, "2 3"]) -> Coefficients:
+    linear, shift = similarity[:, :2], similarity[:, 2]
+    depth_scale = jnp.sqrt(linear[0, 0] ** 2 + linear[1, 0] ** 2)
+    plane = jnp.asarray(linear @ coefficients.affine[:2]).at[:, 3].add(shift)
+    affine = jnp.concatenate([plane, depth_scale * coefficients.affine[2:]])
+    return dataclasses.replace(coefficients, affine=affine)
 
 
 def _warp(image: Float[Array, "H W 3"], similarity: Float[Array, "2 3"]) -> Float[Array, "H W 3"]:
@@ -180,14 +181,16 @@ def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array
 
 
 @typed
-def random_landmark_map(
-    key: Key[Array, ""], landmarks: Float[Array, "B 68 2"], settings: LandmarkInput
-) -> Float[Array, "B 120 120"]:
-    """Draws the inner landmarks as a detector might have found them, or nothing at all."""
+def detect(
+    keys: Key[Array, " B"], landmarks: Float[Array, "B 68 2"], settings: Detection
+) -> Float[Array, "B 68 2"]:
+    """Returns landmarks as a detector might have found them, nan where it did not; one key for each face."""
+    return jax.vmap(lambda key, points: _detect_one(key, points, settings))(keys, landmarks)
+
+
+def _detect_one(key, points: Float[Array, "68 2"], settings: Detection) -> Float[Array, "68 2"]:
     shown, noise, dropped = jax.random.split(key, 3)
-    points = landmarks[:, INNER_POINTS]
-    count = points.shape[:2]
-    missing = jax.random.bernoulli(dropped, settings.dropped, count)
-    missing |= ~jax.random.bernoulli(shown, settings.share, (count[0], 1))
+    missing = jax.random.bernoulli(dropped, settings.dropped, points.shape[:1])
+    missing |= ~jax.random.bernoulli(shown, settings.share)
     points = points + settings.noise * jax.random.normal(noise, points.shape)
-    return hard_landmark_map(jnp.where(missing[..., None], jnp.nan, points))
+    return jnp.where(missing[:, None], jnp.nan, points)

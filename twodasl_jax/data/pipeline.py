@@ -17,15 +17,17 @@ def training_batches(
     batch_size: int,
     yaw_shares: tuple[float, float, float],
     seed: int,
+    process: tuple[int, int] = (0, 1),
 ) -> grain.IterDataset:
     """Returns batches in which frontal, half-profile and profile faces have fixed shares.
 
     Args:
       source: records of `faces_2d`, random access.
       yaw: yaw of each record that may be drawn, radians; nan leaves a record out.
-      batch_size: examples a batch.
+      batch_size: examples a batch, of all processes together.
       yaw_shares: share of |yaw| up to 30, up to 60 and beyond 60 degrees; sums to one.
       seed: of the order.
+      process: index of this process, and how many there are; each gets another part of every batch.
     """
     bins = np.digitize(np.degrees(np.abs(yaw)), _YAW_BOUNDS)
     datasets, shares = [], []
@@ -36,8 +38,11 @@ def training_batches(
             datasets.append(picked.map(lambda row: _arrays(source[int(row)])))
             shares.append(share)
     mixed = grain.MapDataset.mix(datasets, np.array(shares) / np.sum(shares))
-    return mixed.batch(batch_size).to_iter_dataset(
-        grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
+    index, count = process
+    return (
+        mixed[index::count]
+        .batch(batch_size // count)
+        .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=8))
     )
 
 

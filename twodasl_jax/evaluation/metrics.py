@@ -1,4 +1,4 @@
-"""Landmark error of AFLW2000-3D: normalised mean error (NME), yaw bins, balanced mean, bootstrap interval."""
+"""Means of per-image errors as AFLW2000-3D is scored: yaw bins, balanced mean, bootstrap interval."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,23 +24,6 @@ class YawBinnedError(NamedTuple):
     bins: tuple[float, float, float]
     balanced: float
     overall: float
-
-
-@typed
-def normalized_mean_error(
-    predicted: Float[np.ndarray, "N P D"], truth: Float[np.ndarray, "N P D"]
-) -> Float[np.ndarray, " N"]:
-    """Returns the mean point distance over sqrt(width * height) of the true points' box, in percent.
-
-    Args:
-      predicted: (N, P, 2 or 3) points. In 3D, the mean of z is aligned, because only depth differences are known.
-      truth: (N, P, 2 or 3) annotated points; the box is that of x and y.
-    """
-    extent = np.ptp(truth[..., :2], axis=1)
-    size = np.sqrt(extent[:, 0] * extent[:, 1])
-    difference = predicted - truth
-    difference[..., 2:] -= difference[..., 2:].mean(axis=1, keepdims=True)
-    return 100 * np.linalg.norm(difference, axis=-1).mean(axis=-1) / size
 
 
 @typed

@@ -4,33 +4,59 @@ Points are in the crop frame; nan marks a missing point. A point outside the fra
 the hard map, and shows no more than the tail of its bump in the Gaussian one.
 """
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
 from twodasl_jax.array_types import Array, typed
+from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS, pick_points
 
-# The official 18 points as pairs of the 68, each the mean of its pair: (37, 40) and (43, 46) stand
-# for the pupils and (62, 66) for the middle of the mouth.
-_OFFICIAL_PAIRS = np.array(
-    [(17, 17), (19, 19), (21, 21), (22, 22), (24, 24), (26, 26)]  # brows
-    + [(36, 36), (37, 40), (39, 39), (42, 42), (43, 46), (45, 45)]  # eyes
-    + [(31, 31), (30, 30), (35, 35)]  # nose
-    + [(48, 48), (62, 66), (54, 54)]  # mouth
-)
+_KINDS = ("hard", "gaussian")
 
-# Brows, eyes, nose and mouth, without the jaw, where 2D detectors and 3D points disagree.
-INNER_POINTS = slice(17, 68)
+
+@dataclasses.dataclass(frozen=True)
+class MapStyle:
+    """What the landmark map of a network shows, and how.
+
+    A hard map carries no gradient to its points, a Gaussian one does. In the cycle of 2DASL this decides whether the
+    second pass teaches the first prediction, or only the weights.
+
+    Attributes:
+      points: key of `LANDMARK_SETS`.
+      kind: "hard" or "gaussian".
+      sigma: radius of the points of a Gaussian map, pixels.
+    """
+
+    points: str = "official"
+    kind: str = "hard"
+    sigma: float = 1.5
+
+    def __post_init__(self):
+        if self.points not in LANDMARK_SETS:
+            raise ConfigError(f"no landmark set {self.points!r}: use one of {[*LANDMARK_SETS]}")
+        if self.kind not in _KINDS:
+            raise ConfigError(f"no landmark map of kind {self.kind!r}: use one of {[*_KINDS]}")
 
 
 @typed
-def official_points(landmarks: Float[Array, "*batch 68 2"]) -> Float[Array, "*batch 18 2"]:
-    """Returns the 18 points that the official landmark map draws; nan where a parent is missing."""
-    return (landmarks[..., _OFFICIAL_PAIRS[:, 0], :] + landmarks[..., _OFFICIAL_PAIRS[:, 1], :]) / 2
+def draw_landmark_map(
+    landmarks: Float[Array, "*batch 68 2"], style: MapStyle
+) -> Float[Array, "*batch 120 120"]:
+    """Draws the landmark map of a network.
+
+    Args:
+      landmarks: (..., 68, 2) crop frame, nan where missing.
+      style: which of them are drawn, and how.
+    """
+    points = pick_points(landmarks, LANDMARK_SETS[style.points])
+    if style.kind == "hard":
+        return hard_landmark_map(points)
+    return gaussian_landmark_map(points, sigma=style.sigma)
 
 
 @typed
@@ -40,7 +66,7 @@ def hard_landmark_map(
     """Draws +1 at the pixel of each point, -1 elsewhere; carries no gradient (2DASL, section 3.2).
 
     Args:
-      points: (..., K, 2) crop frame; K is 18 (`official_points`), 68, or any other number.
+      points: (..., K, 2) crop frame; K is any number.
       size: side of the square map in pixels.
     """
     draw = jnp.vectorize(functools.partial(_draw, size=size), signature="(k,c)->(i,j)")

@@ -1,4 +1,4 @@
-"""Flax modules: image and landmark map in, whitened coefficient vector out.
+"""Flax modules: image and landmark map in, whitened coefficient vector out; and the self-critic.
 
 Every regressor takes (B, 120, 120, 4) NHWC float: RGB scaled by `normalize_image`, then the landmark map in
 [-1, 1] (`geometry.landmark_map`), and returns (B, 62). Parameters are float32; `dtype=jnp.bfloat16` computes in
@@ -6,7 +6,8 @@ bf16. BatchNorm statistics live in the `batch_stats` collection and are threaded
 """
 
 from twodasl_jax.networks.compact import CompactNet
+from twodasl_jax.networks.critic import SelfCritic
 from twodasl_jax.networks.inputs import network_input, normalize_image
 from twodasl_jax.networks.resnet import ResNet50
 
-__all__ = ["CompactNet", "ResNet50", "network_input", "normalize_image"]
+__all__ = ["CompactNet", "ResNet50", "SelfCritic", "network_input", "normalize_image"]

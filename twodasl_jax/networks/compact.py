@@ -23,10 +23,12 @@ class CompactNet(nn.Module):
     Attributes:
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
+      axis_name: of the devices over which BatchNorm takes its statistics; None for those of one device.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -38,6 +40,7 @@ class CompactNet(nn.Module):
             use_running_average=not train,
             momentum=0.97,
             dtype=self.dtype,
+            axis_name=self.axis_name,
         )
         for stage, (channels, blocks) in enumerate(_STAGES, start=1):
             x = convolution(channels, strides=(2, 2), name=f"stage{stage}_conv")(x)

@@ -21,10 +21,12 @@ class ResNet50(nn.Module):
     Attributes:
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
+      axis_name: of the devices over which BatchNorm takes its statistics; None for those of one device.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -35,6 +37,7 @@ class ResNet50(nn.Module):
             momentum=0.9,
             epsilon=1e-5,
             dtype=self.dtype,
+            axis_name=self.axis_name,
         )
         x = convolution(64, (7, 7), (2, 2), padding=3, name="stem_conv")(x)
         x = nn.relu(norm(name="stem_norm")(x))

@@ -10,7 +10,8 @@ import orbax.checkpoint as ocp
 
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
-from twodasl_jax.training.step import TrainState
+from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.training.state import TrainState
 from twodasl_jax.weights import Weights
 
 
@@ -22,11 +23,13 @@ class Identity:
       architecture: key of `weights.ARCHITECTURES`.
       face_model: digest of the face model.
       whitening: of the coefficient vectors.
+      landmark_map: what the fourth input channel shows.
     """
 
     architecture: str
     face_model: str
     whitening: Whitening
+    landmark_map: MapStyle
 
 
 def open_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
@@ -43,6 +46,7 @@ def save(
     run = {
         "architecture": identity.architecture,
         "face_model": identity.face_model,
+        "landmark_map": dataclasses.asdict(identity.landmark_map),
         "batches": batches.get_state(),
     }
     items = ocp.args.Composite(
@@ -71,6 +75,11 @@ def restore(
             f"{saved.face_model}, not a {identity.architecture} network for {identity.face_model}: "
             "choose another --workdir"
         )
+    if saved.landmark_map != identity.landmark_map:
+        raise WeightsError(
+            f"{manager.directory} was started with {saved.landmark_map}, not with "
+            f"{identity.landmark_map}: choose another --workdir"
+        )
     if not np.array_equal(saved.whitening.mean, identity.whitening.mean):
         raise WeightsError(
             f"{manager.directory} was trained on other data than is prepared now: choose another --workdir"
@@ -85,7 +94,9 @@ def _read_identity(manager: ocp.CheckpointManager) -> Identity:
     items = ocp.args.Composite(whitening=ocp.args.StandardRestore(), run=ocp.args.JsonRestore())
     restored = manager.restore(manager.latest_step(), args=items)
     whitening = Whitening(restored.whitening["mean"], restored.whitening["std"])
-    return Identity(restored.run["architecture"], restored.run["face_model"], whitening)
+    run = restored.run
+    style = MapStyle(**run["landmark_map"])
+    return Identity(run["architecture"], run["face_model"], whitening, style)
 
 
 def trained_weights(workdir: pathlib.Path) -> Weights:
@@ -102,10 +113,14 @@ def trained_weights(workdir: pathlib.Path) -> Weights:
         identity = _read_identity(manager)
         items = ocp.args.Composite(state=ocp.args.StandardRestore())
         state = manager.restore(manager.latest_step(), args=items).state
-    variables = {"params": state["average"], "batch_stats": state["batch_stats"]}
+    variables = {
+        "params": state["regressor"]["average"],
+        "batch_stats": state["regressor"]["batch_stats"],
+    }
     return Weights(
         architecture=identity.architecture,
         variables=jax.device_get(variables),
         whitening=identity.whitening,
         face_model=identity.face_model,
+        landmark_map=identity.landmark_map,
     )

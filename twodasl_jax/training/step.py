@@ -1,208 +1,121 @@
-"""One pure training step of the regressor: state and batch in, state and metrics out."""
+"""One pure training step of 2DASL: the regressor's turn, then the self-critic's."""
 
-import dataclasses
+from collections.abc import Callable
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Float, Int, Key, PyTree, UInt8
+from jaxtyping import Float, Key
 
 from twodasl_jax import losses
 from twodasl_jax.array_types import Array
-from twodasl_jax.data.augmentation import (
-    Augmentation,
-    Faces,
-    LandmarkInput,
-    augment,
-    random_landmark_map,
+from twodasl_jax.evaluation.landmark_error import normalized_mean_error
+from twodasl_jax.training.collectives import mean_over_devices
+from twodasl_jax.training.face_space import FaceSpace, project
+from twodasl_jax.training.method import (
+    Examples,
+    Prediction,
+    draw_examples,
+    loss_terms,
+    two_passes,
 )
-from twodasl_jax.geometry.coefficients import (
-    Coefficients,
-    Whitening,
-    coefficients_from_official,
-    unwhiten,
-)
-from twodasl_jax.geometry.landmark_map import INNER_POINTS
-from twodasl_jax.geometry.mirroring import CoefficientMirror
-from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
-from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model
-from twodasl_jax.networks import network_input
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainState:
-    """Everything that changes while training.
-
-    Attributes:
-      step: how many steps were taken.
-      params: of the network.
-      batch_stats: BatchNorm's running statistics.
-      optimizer: Optax state.
-      average: exponential moving average of `params`: the weights to use.
-      key: the run's random key; each step folds its number in.
-    """
-
-    step: Int[Array, ""]
-    params: PyTree
-    batch_stats: PyTree
-    optimizer: optax.OptState
-    average: PyTree
-    key: Key[Array, ""]
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class TrainBatch:
-    """Records of `faces_2d`.
-
-    Attributes:
-      image: (B, 120, 120, 3).
-      landmarks: (B, 68, 2) crop frame, nan where missing.
-      visibility: (B, 68) 0 not labelled, 1 hidden, 2 visible.
-      vector: (B, 62) official layout, not whitened.
-    """
-
-    image: UInt8[Array, "B 120 120 3"]
-    landmarks: Float[Array, "B 68 2"]
-    visibility: UInt8[Array, "B 68"]
-    vector: Float[Array, "B C"]
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class FaceSpace:
-    """The parts of the face model that training needs.
-
-    Attributes:
-      landmarks: rows of the 68 landmarks.
-      mirror: what mirroring does to coefficients.
-      whitening: of the coefficient vectors.
-    """
-
-    landmarks: ShapeSpace
-    mirror: CoefficientMirror
-    whitening: Whitening
-
-    def coefficients(self, vectors: Float[Array, "B C"]) -> Coefficients:
-        """Reads official vectors (not whitened) with as many coefficients as the model has."""
-        return coefficients_from_official(vectors, len(self.landmarks.shape_std))
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """How much each term counts.
-
-    Attributes:
-      landmarks_3d: predicted against fitted 3D landmarks.
-      landmarks_2d: predicted against labelled visible inner points.
-      coefficients: predicted against fitted shape and expression.
-      prior: Gaussian prior of the coefficients.
-    """
-
-    landmarks_3d: float = 1.0
-    landmarks_2d: float = 0.5
-    coefficients: float = 0.0
-    prior: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What a step does, fixed for a run."""
-
-    network: nn.Module
-    optimizer: optax.GradientTransformation
-    augmentation: Augmentation
-    landmark_input: LandmarkInput
-    loss_weights: LossWeights
-    average_decay: float
-
-
-def create_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
-    """Returns the state before the first step."""
-    init_key, run_key = jax.random.split(key)
-    variables = recipe.network.init(init_key, jnp.zeros((1, 120, 120, 4)), train=False)
-    params = variables["params"]
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        batch_stats=variables["batch_stats"],
-        optimizer=recipe.optimizer.init(params),
-        average=jax.tree.map(jnp.copy, params),
-        key=run_key,
-    )
+from twodasl_jax.training.recipe import Recipe
+from twodasl_jax.training.self_critic import critic_pairs, critic_turn, judge_of, norms
+from twodasl_jax.training.state import Metrics, RegressorState, TrainBatch, TrainState
 
 
 def train_step(
-    recipe: Recipe, space: FaceSpace, state: TrainState, batch: TrainBatch
-) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-    """Takes one optimiser step on a freshly augmented batch.
+    recipe: Recipe, space: FaceSpace, state: TrainState, batch: TrainBatch, rng: Key[Array, ""]
+) -> tuple[TrainState, Metrics]:
+    """Takes one step of both players on a freshly augmented batch.
+
+    Args:
+      recipe: what the step does.
+      space: the face model.
+      state: before the step.
+      batch: this device's share.
+      rng: the run's key; every step folds its number in.
 
     Returns:
-      The next state, and the mean of each loss term (raw), the weighted sum as `loss`, and the gradient norm.
+      The state after it, and the metrics of `regressor_turn` and `critic_turn`.
     """
-    augment_key, map_key = jax.random.split(jax.random.fold_in(state.key, state.step))
-    faces = augment(augment_key, _faces(batch, space), space.mirror, recipe.augmentation)
-    maps = random_landmark_map(map_key, faces.landmarks, recipe.landmark_input)
-    inputs = network_input(faces.image, maps)
+    examples = draw_examples(recipe, space, batch, jax.random.fold_in(rng, state.step))
+    regressor, predicted, metrics = regressor_turn(recipe, space, state, examples)
+    critic = state.critic
+    if critic is not None and recipe.critic is not None:
+        # Both players answer to the opponent of the step before.
+        pairs = critic_pairs(recipe, space, examples, predicted)
+        critic, report = critic_turn(recipe.critic, critic, pairs, recipe.axis_name)
+        metrics |= report
+    return TrainState(state.step + 1, regressor, critic), metrics
+
+
+def regressor_turn(
+    recipe: Recipe, space: FaceSpace, state: TrainState, examples: Examples
+) -> tuple[RegressorState, Float[Array, "B C"], Metrics]:
+    """Moves the regressor; the critic stays as it was.
+
+    Returns:
+      The regressor, the whitened vectors that the first pass predicted, and the metrics: each term as `raw/NAME` and
+      `weighted/NAME`, their sum `loss`, `nme68` of the first pass, and the norms of gradient and update.
+    """
+    regressor = state.regressor
+    scales, judge = _scales(recipe, state), _judge(recipe, state, examples)
 
     def objective(params):
-        variables = {"params": params, "batch_stats": state.batch_stats}
-        vector, updated = recipe.network.apply(
-            variables, inputs, train=True, mutable=["batch_stats"]
-        )
-        terms = _loss_terms(vector, faces, space)
-        loss = sum(
-            getattr(recipe.loss_weights, name) * losses.batch_mean(term)
-            for name, term in terms.items()
-        )
-        return loss, (terms, updated["batch_stats"])
+        variables = {"params": params, "batch_stats": regressor.batch_stats}
+        first, second, batch_stats = two_passes(recipe, space, variables, examples)
+        terms = loss_terms(recipe, space, first, second, examples) | judge(first)
+        raw = {name: losses.batch_mean(values) for name, values in terms.items()}
+        weighted = {name: scales[name] * value for name, value in raw.items()}
+        loss = sum(weighted.values(), jnp.zeros(()))
+        report = {f"raw/{name}": value for name, value in raw.items()}
+        report |= {f"weighted/{name}": value for name, value in weighted.items()}
+        return loss, (first, batch_stats, report | {"loss": loss})
 
-    (loss, (terms, batch_stats)), gradient = jax.value_and_grad(objective, has_aux=True)(
-        state.params
+    gradient, (first, batch_stats, report) = jax.grad(objective, has_aux=True)(regressor.params)
+    errors = _landmark_error_parts(space, first, examples)
+    gradient, batch_stats, report, (total, count) = mean_over_devices(
+        (gradient, batch_stats, report, errors), recipe.axis_name
     )
-    updates, optimizer = recipe.optimizer.update(gradient, state.optimizer, state.params)
-    params = optax.apply_updates(state.params, updates)
+    updates, optimizer = recipe.optimizer.update(gradient, regressor.optimizer, regressor.params)
+    params = optax.apply_updates(regressor.params, updates)
     # A young average forgets its random start quickly.
     decay = jnp.minimum(recipe.average_decay, (1.0 + state.step) / (10.0 + state.step))
-    average = optax.incremental_update(params, state.average, 1.0 - decay)
-    metrics = {name: losses.batch_mean(term) for name, term in terms.items()}
-    metrics |= {"loss": loss, "gradient_norm": optax.tree.norm(gradient)}
-    return TrainState(state.step + 1, params, batch_stats, optimizer, average, state.key), metrics
+    average = optax.incremental_update(params, regressor.average, 1.0 - decay)
+    moved = RegressorState(params, batch_stats, optimizer, average)
+    report |= {"nme68": total / jnp.maximum(count, 1e-6)}
+    report |= norms("regressor", gradient, updates)
+    return moved, first.vector, report
 
 
-def _faces(batch: TrainBatch, space: FaceSpace) -> Faces:
-    return Faces(
-        image=batch.image.astype(jnp.float32),
-        landmarks=batch.landmarks,
-        visible=batch.visibility == 2,
-        coefficients=space.coefficients(batch.vector),
+def _scales(recipe: Recipe, state: TrainState) -> dict[str, Float[Array, ""] | float]:
+    """The weight of each term in this step."""
+    scales = dict(vars(recipe.loss_weights))
+    if recipe.critic is not None:
+        scales["l_sc"] *= recipe.critic.ramp(state.step)
+    return scales
+
+
+def _judge(
+    recipe: Recipe, state: TrainState, examples: Examples
+) -> Callable[[Prediction], dict[str, Float[Array, " W"]]]:
+    """Returns a function from the first prediction to L_sc of the images in the wild, where that counts."""
+    count = examples.annotated_count
+    if recipe.critic is None or state.critic is None or len(examples.image) == count:
+        return lambda prediction: {}
+    l_sc = judge_of(recipe.critic, state.critic.params, examples.image[count:])
+    return lambda prediction: {"l_sc": l_sc(prediction.vector[count:])}
+
+
+def _landmark_error_parts(
+    space: FaceSpace, first: Prediction, examples: Examples
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Returns the sum of the 68-point errors of this device's faces, and over how many it goes."""
+    annotated = project(examples.annotation, space.landmarks)[..., :2]
+    truth = jnp.concatenate([annotated, examples.landmarks[examples.annotated_count :]])
+    visible = jnp.concatenate(
+        [jnp.ones(annotated.shape[:-1], bool), examples.visible[examples.annotated_count :]]
     )
-
-
-def _loss_terms(
-    vector: Float[Array, "B C"], faces: Faces, space: FaceSpace
-) -> dict[str, Float[Array, " B"]]:
-    predicted = space.coefficients(unwhiten(vector, space.whitening))
-    points = landmarks_3d(predicted, space.landmarks)
-    target = landmarks_3d(faces.coefficients, space.landmarks)
-    inner = faces.visible[:, INNER_POINTS]
-    return {
-        "landmarks_3d": losses.landmark_distance(points, target, jnp.ones(points.shape[:-1])),
-        "landmarks_2d": losses.landmark_distance(
-            points[:, INNER_POINTS, :2],
-            faces.landmarks[:, INNER_POINTS],
-            inner.astype(jnp.float32),
-        ),
-        "coefficients": losses.coefficient_distance(predicted, faces.coefficients),
-        "prior": losses.coefficient_prior(predicted),
-    }
-
-
-def landmarks_3d(coefficients: Coefficients, space: ShapeSpace) -> Float[Array, "B 68 3"]:
-    """Returns the 68 points of a batch of coefficients in the crop frame, by weak perspective."""
-    camera = camera_from_affine(coefficients.affine)
-    return picture_from_model(
-        camera, synthesize(space, coefficients.shape, coefficients.expression)
-    )
+    errors, known = normalized_mean_error(first.landmarks[..., :2], truth, visible)
+    return jnp.sum(jnp.where(known, errors, 0.0)), jnp.sum(known.astype(jnp.float32))

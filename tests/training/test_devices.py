@@ -1,0 +1,124 @@
+"""The step on 1, 2 and 8 devices, by shard_map and by pmap: the same numbers as on one, for every switch."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from tests.training import small
+from twodasl_jax import losses
+from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.training.devices import AXIS, MAPS
+from twodasl_jax.training.face_space import build_space
+from twodasl_jax.training.recipe import LossWeights, create_state
+from twodasl_jax.training.step import train_step
+
+# Of the largest number of an array: float32 sums in another order, after one step of plain gradient descent.
+TOLERANCE = 2e-4
+KEY = jax.random.key(3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Changes of `small.recipe`, and how many faces of each kind there are."""
+
+    changes: dict
+    annotated: int = 8
+    wild: int = 8
+
+
+CASES = {
+    "every term": Case({}),
+    "gaussian map, least squares, mismatched pairs, two critic updates": Case(
+        {
+            "landmark_map": MapStyle("all", "gaussian", 2.0),
+            "critic": small.critic_recipe(
+                loss=losses.ADVERSARIAL_LOSSES["least_squares"], mismatched=True, updates=2
+            ),
+        }
+    ),
+    "inner points, hinge, squared norm": Case(
+        {
+            "landmark_map": MapStyle("inner", "hard"),
+            "critic": small.critic_recipe(loss=losses.ADVERSARIAL_LOSSES["hinge"]),
+            "point_norm": losses.POINT_NORMS["squared"],
+        }
+    ),
+    "annotated faces alone, the critic on mismatched pairs": Case(
+        {"critic": small.critic_recipe(mismatched=True)}, wild=0
+    ),
+    "faces in the wild alone": Case({}, annotated=0),
+    "more faces of one kind": Case({}, annotated=16, wild=8),
+    "one pass, no critic": Case(
+        {"loss_weights": LossWeights(wpdc=1.0, l_2d_con=0.5), "critic": None}
+    ),
+    "vertex distance alone": Case({"loss_weights": LossWeights(vdc=1.0), "critic": None}),
+}
+FEW = [("every term", "shard_map", 8), ("every term", "pmap", 2)]
+FEW += [(list(CASES)[1], "shard_map", 2)]
+ALL = [(name, kind, count) for name in CASES for kind in MAPS for count in (1, 2, 8)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def single(face_model):
+    """The second step of a case on one device, mapped over nothing: the state before it and its results."""
+
+    @functools.cache
+    def run(name):
+        recipe = small.recipe(**CASES[name].changes)
+        batch, space = prepare(face_model, name)
+        step = jax.jit(functools.partial(train_step, recipe, space))
+        before, _ = step(create_state(recipe, jax.random.key(0)), batch, KEY)
+        return jax.device_get((before, step(before, batch, KEY)))
+
+    return run
+
+
+def prepare(face_model, name):
+    case = CASES[name]
+    batch = small.batch(face_model, case.annotated, case.wild)
+    vectors = small.batch(face_model, 8, 0).annotated.vector
+    return batch, build_space(face_model, vectors, 20)
+
+
+def check(face_model, single, name, kind, count):
+    recipe = small.recipe(AXIS, **CASES[name].changes)
+    batch, space = prepare(face_model, name)
+    devices = MAPS[kind](functools.partial(train_step, recipe, space), jax.devices()[:count])
+    before, expected = single(name)
+    result = devices.step(devices.replicate(before), devices.split(batch), KEY)
+    jax.tree.map(assert_close, jax.device_get(result), expected)
+
+
+def assert_close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("name", "kind", "count"), FEW)
+def test_many_devices_equal_one(face_model, single, name, kind, count):
+    check(face_model, single, name, kind, count)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind", "count"), [row for row in ALL if row not in FEW])
+def test_many_devices_equal_one_for_every_switch(face_model, single, name, kind, count):
+    check(face_model, single, name, kind, count)
+
+
+def test_the_step_may_overwrite_its_state(face_model):
+    """A state that is handed over is not kept: two states would fill the memory of a chip."""
+    recipe = small.recipe(AXIS, loss_weights=LossWeights(pdc=1.0), critic=None)
+    batch, space = prepare(face_model, "vertex distance alone")
+    devices = MAPS["shard_map"](functools.partial(train_step, recipe, space), jax.devices()[:2])
+    state = devices.replicate(create_state(recipe, jax.random.key(0)))
+    devices.step(state, devices.split(batch), KEY)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.regressor.params))

@@ -1,0 +1,131 @@
+"""The two passes: what flows from the second into the first, and what the terms compare."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from tests.training import small
+from twodasl_jax import losses
+from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.training.face_space import build_space
+from twodasl_jax.training.method import draw_examples, loss_terms, predict, two_passes
+from twodasl_jax.training.recipe import LossWeights, create_state
+
+
+@pytest.fixture(scope="module")
+def run(face_model):
+    """A recipe without randomness, its space, variables and examples."""
+    recipe = small.recipe(
+        augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0), critic=None
+    )
+    batch = small.batch(face_model, 3, 2)
+    space = build_space(face_model, batch.annotated.vector, 20)
+    regressor = create_state(recipe, jax.random.key(0)).regressor
+    variables = {"params": regressor.params, "batch_stats": regressor.batch_stats}
+    return recipe, space, variables, draw_examples(recipe, space, batch, jax.random.key(1))
+
+
+def styled(run, kind):
+    recipe, *rest = run
+    return dataclasses.replace(recipe, landmark_map=MapStyle("official", kind)), *rest
+
+
+@pytest.mark.parametrize(("kind", "flows"), [("hard", False), ("gaussian", True)])
+def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_only(run, kind, flows):
+    recipe, space, variables, examples = styled(run, kind)
+    first, _ = predict(recipe, space, variables, examples.image, examples.shown)
+
+    def l_cyc(points, params):
+        again = variables | {"params": params}
+        second, _ = predict(recipe, space, again, examples.image, points)
+        return loss_terms(recipe, space, first, second, examples)["l_cyc"].sum()
+
+    to_points, to_weights = jax.grad(l_cyc, argnums=(0, 1))(
+        first.landmarks[..., :2], variables["params"]
+    )
+    assert np.isfinite(to_points).all()
+    assert bool(np.abs(to_points).max() > 0) is flows
+    # The weights learn either way.
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(to_weights["head"]))
+
+
+def test_the_second_map_shows_the_first_prediction(run):
+    recipe, space, variables, examples = run
+    first, second, _ = two_passes(recipe, space, variables, examples)
+    again, _ = predict(recipe, space, variables, examples.image, first.landmarks[..., :2])
+    np.testing.assert_allclose(second.vector, again.vector, rtol=1e-5)
+    assert np.abs(second.vector - first.vector).max() > 1e-3
+
+
+def test_statistics_go_from_the_first_pass_into_the_second(run):
+    recipe, space, variables, examples = run
+    first, _, after = two_passes(recipe, space, variables, examples)
+    _, between = predict(recipe, space, variables, examples.image, examples.shown)
+    carried = variables | {"batch_stats": between}
+    _, expected = predict(recipe, space, carried, examples.image, first.landmarks[..., :2])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after, expected)
+
+
+def test_without_cycle_there_is_one_pass(run):
+    recipe, space, variables, examples = run
+    single = dataclasses.replace(recipe, loss_weights=LossWeights(l_2d_con=1.0))
+    assert two_passes(single, space, variables, examples)[1] is None
+
+
+def test_a_perfect_prediction_costs_nothing(run):
+    """Both passes say the annotation, whose projection the labels are: every comparison is zero."""
+    recipe, space, _, examples = run
+    annotated = jax.tree.map(lambda leaf: leaf[:3], dataclasses.replace(examples, annotation=None))
+    examples = dataclasses.replace(annotated, annotation=examples.annotation)
+    from twodasl_jax.geometry.coefficients import official_from_coefficients, whiten
+    from twodasl_jax.training.face_space import project
+    from twodasl_jax.training.method import Prediction
+
+    truth = examples.annotation
+    perfect = Prediction(
+        whiten(official_from_coefficients(truth), space.whitening),
+        truth,
+        project(truth, space.landmarks),
+    )
+    terms = loss_terms(recipe, space, perfect, perfect, examples)
+    assert set(terms) == {f.name for f in dataclasses.fields(LossWeights)} - {"l_sc"}
+    for name in set(terms) - {"prior"}:
+        np.testing.assert_allclose(terms[name], 0, atol=1e-5, err_msg=name)
+
+
+def test_terms_equal_their_equations(run):
+    recipe, space, variables, examples = run
+    first, second, _ = two_passes(recipe, space, variables, examples)
+    terms = loss_terms(recipe, space, first, second, examples)
+    one, two, labels = (
+        np.asarray(a) for a in (first.landmarks, second.landmarks, examples.landmarks)
+    )
+    np.testing.assert_allclose(
+        terms["l_3d_con"], np.linalg.norm(two - one, axis=-1).mean(axis=1) / 120, rtol=1e-4
+    )
+    official = [(17, 17), (19, 19), (21, 21), (22, 22), (24, 24), (26, 26), (36, 36), (37, 40)]
+    official += [(39, 39), (42, 42), (43, 46), (45, 45), (31, 31), (30, 30), (35, 35), (48, 48)]
+    official += [(62, 66), (54, 54)]
+    weights = [1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2]
+    for name, points in (("l_2d_con", one), ("l_cyc", two)):
+        for row, visible in enumerate(np.asarray(examples.visible)):
+            total = cost = 0.0
+            for (a, b), weight in zip(official, weights, strict=True):
+                target = (labels[row, a] + labels[row, b]) / 2
+                if visible[a] and visible[b] and not np.isnan(target).any():
+                    drawn = (points[row, a, :2] + points[row, b, :2]) / 2
+                    cost += weight * np.linalg.norm(drawn - target) / 120
+                    total += weight
+            assert terms[name][row] == pytest.approx(cost / total, rel=1e-4)
+
+
+def test_losses_reach_the_step_through_their_norm(run):
+    recipe, space, variables, examples = run
+    squared = dataclasses.replace(recipe, point_norm=losses.POINT_NORMS["squared"])
+    first, second, _ = two_passes(recipe, space, variables, examples)
+    terms = loss_terms(squared, space, first, second, examples)
+    distance = np.linalg.norm(np.asarray(second.landmarks - first.landmarks) / 120, axis=-1)
+    np.testing.assert_allclose(terms["l_3d_con"], (distance**2).mean(axis=1), rtol=1e-4)

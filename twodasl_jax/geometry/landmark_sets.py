@@ -1,0 +1,62 @@
+"""Which of the 68 iBUG landmarks a map shows and a loss compares, and how much each counts."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from twodasl_jax.array_types import Array, typed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LandmarkSet:
+    """K points, each one of the 68 or the middle of two of them.
+
+    Attributes:
+      pairs: (K, 2) indices into the 68; twice the same index for a landmark itself.
+      weights: (K,) how much each point counts in a loss; only their ratios matter.
+    """
+
+    pairs: Int[np.ndarray, "K 2"]
+    weights: Float[np.ndarray, " K"]
+
+
+def _landmarks(first: int, last: int) -> LandmarkSet:
+    indices = np.arange(first, last)
+    return LandmarkSet(np.stack([indices, indices], axis=1), np.ones(len(indices), np.float32))
+
+
+# The points of the official landmark map: (37, 40) and (43, 46) stand for the pupils, (62, 66) for the middle of
+# the mouth. Their weights are those of a second-hand implementation of 2DASL.
+OFFICIAL = LandmarkSet(
+    pairs=np.array(
+        [(17, 17), (19, 19), (21, 21), (22, 22), (24, 24), (26, 26)]  # brows
+        + [(36, 36), (37, 40), (39, 39), (42, 42), (43, 46), (45, 45)]  # eyes
+        + [(31, 31), (30, 30), (35, 35)]  # nose
+        + [(48, 48), (62, 66), (54, 54)]  # mouth
+    ),
+    weights=np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2], np.float32),
+)
+# Brows, eyes, nose and mouth, without the jaw, where 2D detectors and 3D points disagree.
+INNER = _landmarks(17, 68)
+ALL = _landmarks(0, 68)
+
+LANDMARK_SETS = {"official": OFFICIAL, "inner": INNER, "all": ALL}
+
+
+@typed
+def pick_points(
+    landmarks: Float[Array, "*batch 68 D"], chosen: LandmarkSet
+) -> Float[Array, "*batch K D"]:
+    """Returns the points of a set; nan where a parent is missing."""
+    first, second = chosen.pairs.T
+    return (landmarks[..., first, :] + landmarks[..., second, :]) / 2
+
+
+@typed
+def pick_weights(
+    visible: Bool[Array, "*batch 68"], chosen: LandmarkSet
+) -> Float[Array, "*batch K"]:
+    """Returns the weight of each point of a set: zero where a parent is not visible."""
+    first, second = chosen.pairs.T
+    return (visible[..., first] & visible[..., second]) * chosen.weights

@@ -1,0 +1,205 @@
+"""What the steps of a run do, fixed for the run, and how a config says it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TypeVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+from jaxtyping import Key
+
+from twodasl_jax import losses
+from twodasl_jax.array_types import Array
+from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.errors import ConfigError
+from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.networks import SelfCritic
+from twodasl_jax.training.state import CriticState, RegressorState, TrainState
+from twodasl_jax.weights import ARCHITECTURES
+
+_Option = TypeVar("_Option")
+
+
+@dataclasses.dataclass(frozen=True)
+class LossWeights:
+    """How much each term counts; the terms are those of `twodasl_jax.losses`. Zero removes a term and its cost.
+
+    Attributes:
+      wpdc: L_3d, weighted parameter distance of the annotated images.
+      pdc: the same without weights.
+      vdc: vertex distance of the annotated images.
+      coefficients: distance of their shape and expression.
+      prior: Gaussian prior of all predicted shapes and expressions.
+      l_2d_con: projected against input landmarks, all images.
+      l_3d_con: 3D landmarks of the second against those of the first pass, all images.
+      l_cyc: landmarks of the second pass, projected, against the input landmarks, all images.
+      l_sc: the self-critic's view of in-the-wild images.
+    """
+
+    wpdc: float = 0.0
+    pdc: float = 0.0
+    vdc: float = 0.0
+    coefficients: float = 0.0
+    prior: float = 0.0
+    l_2d_con: float = 0.0
+    l_3d_con: float = 0.0
+    l_cyc: float = 0.0
+    l_sc: float = 0.0
+
+    @property
+    def needs_second_pass(self) -> bool:
+        """Whether a term compares the prediction from the network's own landmarks."""
+        return bool(self.l_3d_con or self.l_cyc)
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticRecipe:
+    """The critic's side of the game.
+
+    Attributes:
+      network: scores pairs of image and coefficients.
+      optimizer: of the critic.
+      loss: what the two players minimise.
+      updates: of the critic for each of the regressor.
+      ramp: factor of L_sc's weight by step: zero while the critic warms up.
+      mismatched: whether the critic also sees annotated images with the coefficients of another.
+    """
+
+    network: SelfCritic
+    optimizer: optax.GradientTransformation
+    loss: losses.AdversarialLoss
+    updates: int
+    ramp: optax.Schedule
+    mismatched: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a step does, fixed for a run.
+
+    Attributes:
+      network: the regressor.
+      optimizer: of the regressor.
+      average_decay: of the moving average of its weights.
+      augmentation: of images and annotations.
+      detection: what is known of the landmarks that the first pass is shown.
+      landmark_map: which landmarks it is shown, and how; L_2d_con and L_cyc compare the same ones.
+      point_norm: distance of two points.
+      loss_weights: of the terms.
+      critic: the opponent; None without L_sc.
+      axis_name: of the devices that share a batch; None for one device.
+    """
+
+    network: nn.Module
+    optimizer: optax.GradientTransformation
+    average_decay: float
+    augmentation: Augmentation
+    detection: Detection
+    landmark_map: MapStyle
+    point_norm: losses.PointNorm
+    loss_weights: LossWeights
+    critic: CriticRecipe | None = None
+    axis_name: str | None = None
+
+
+def build_recipe(
+    config: ml_collections.ConfigDict, vector_size: int, axis_name: str | None = None
+) -> Recipe:
+    """Returns what each step of a run does.
+
+    Args:
+      config: see `configs/`.
+      vector_size: how many numbers the network predicts.
+      axis_name: of the devices that share a batch; None for one device.
+    """
+    dtype = jnp.dtype(config.dtype)
+    loss_weights = LossWeights(**config.loss_weights)
+    return Recipe(
+        network=choose("architecture", config.architecture, ARCHITECTURES)(
+            output_size=vector_size, dtype=dtype, axis_name=axis_name
+        ),
+        optimizer=_optimizer(config, _learning_rate(config)),
+        average_decay=config.average_decay,
+        augmentation=Augmentation(**config.augmentation),
+        detection=Detection(**config.detection),
+        landmark_map=MapStyle(**config.landmark_map),
+        point_norm=choose("point_norm", config.point_norm, losses.POINT_NORMS),
+        loss_weights=loss_weights,
+        critic=_critic_recipe(config.critic, dtype) if loss_weights.l_sc else None,
+        axis_name=axis_name,
+    )
+
+
+def choose(setting: str, name: str, options: Mapping[str, _Option]) -> _Option:
+    """Returns the option that a setting names.
+
+    Raises:
+      ConfigError: there is none of this name.
+    """
+    if name not in options:
+        raise ConfigError(f"config.{setting}={name!r}: use one of {', '.join(options)}")
+    return options[name]
+
+
+def _learning_rate(config: ml_collections.ConfigDict) -> optax.Schedule:
+    """Linear warm-up, then a cosine to zero at the last step."""
+    return optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps),
+            optax.cosine_decay_schedule(
+                config.learning_rate, max(1, config.steps - config.warmup_steps)
+            ),
+        ],
+        boundaries=[config.warmup_steps],
+    )
+
+
+def _optimizer(
+    config: ml_collections.ConfigDict, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    return optax.chain(
+        optax.clip_by_global_norm(config.gradient_clip),
+        optax.adamw(schedule, weight_decay=config.weight_decay),
+    )
+
+
+def _critic_recipe(config: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRecipe:
+    ramp = optax.join_schedules(
+        [
+            optax.constant_schedule(0.0),
+            optax.linear_schedule(0.0, 1.0, max(1, config.ramp_steps)),
+        ],
+        boundaries=[config.warmup_steps],
+    )
+    return CriticRecipe(
+        network=SelfCritic(dtype=dtype),
+        optimizer=_optimizer(config, optax.constant_schedule(config.learning_rate)),
+        loss=choose("critic.loss", config.loss, losses.ADVERSARIAL_LOSSES),
+        updates=config.updates,
+        ramp=ramp,
+        mismatched=config.mismatched,
+    )
+
+
+def create_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
+    """Returns the state before the first step."""
+    regressor_key, critic_key = jax.random.split(key)
+    image = jnp.zeros((1, CROP_SIZE, CROP_SIZE, 4))
+    variables = recipe.network.init(regressor_key, image, train=False)
+    params = variables["params"]
+    regressor = RegressorState(
+        params=params,
+        batch_stats=variables["batch_stats"],
+        optimizer=recipe.optimizer.init(params),
+        average=jax.tree.map(jnp.copy, params),
+    )
+    critic = None
+    if recipe.critic is not None:
+        vector = jnp.zeros((1, recipe.network.output_size))
+        critic_params = recipe.critic.network.init(critic_key, image[..., :3], vector)["params"]
+        critic = CriticState(critic_params, recipe.critic.optimizer.init(critic_params))
+    return TrainState(jnp.zeros((), jnp.int32), regressor, critic)

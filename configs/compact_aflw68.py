@@ -24,6 +24,9 @@ def get_config() -> ml_collections.ConfigDict:
             "batch_size": 64,
             "wild_batch_size": 0,
             "wild_dir": "",
+            # BatchNorm's statistics are those of the whole batch (1), or of as many equal parts of it: a multiple of
+            # the number of devices, none of which then waits for another.
+            "norm_groups": 1,
             # How a step is mapped over devices: shard_map or pmap.
             "map": "shard_map",
             "learning_rate": 2e-3,

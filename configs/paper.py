@@ -43,6 +43,9 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "architecture": "resnet50",
             # Of the networks' computation; parameters, losses and geometry stay float32.
             "dtype": "float32",
+            # BatchNorm's statistics are those of the whole batch (1), or of as many equal parts of it: a multiple of
+            # the number of devices, none of which then waits for another.
+            "norm_groups": 1,
             # How a step is mapped over devices: shard_map or pmap.
             "map": "shard_map",
             "steps": 100_000,  # ours

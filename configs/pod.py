@@ -18,6 +18,8 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
     config.update(
         {
             "dtype": "bfloat16",
+            # 64 images each, close to the paper's batch.
+            "norm_groups": 64,
             "batch_size": 2048,
             "wild_batch_size": 2048,
             "learning_rate": 5e-5 * 128**0.5,

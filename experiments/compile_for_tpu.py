@@ -68,7 +68,7 @@ CHIPS = {
 def compile_step(config: ml_collections.ConfigDict, devices: np.ndarray) -> jax.stages.Compiled:
     """Compiles the step of a config for devices that are only described."""
     mesh = Mesh(devices.ravel(), (AXIS,))
-    recipe, space = _build(config)
+    recipe, space = _build(config, devices.size)
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(functools.partial(create_state, recipe), key)
     everywhere, split = (
@@ -86,12 +86,12 @@ def compile_step(config: ml_collections.ConfigDict, devices: np.ndarray) -> jax.
     return jax.jit(step, donate_argnums=0).lower(*placed).compile()
 
 
-def _build(config: ml_collections.ConfigDict) -> tuple[Recipe, FaceSpace]:
+def _build(config: ml_collections.ConfigDict, device_count: int) -> tuple[Recipe, FaceSpace]:
     model = embedded_face_model()
     size = 12 + len(model.shape_std) + len(model.expression_std)
     # A whitening of ones costs what any other does.
     vectors = np.stack([np.full(size, -1.0), np.full(size, 1.0)])
-    recipe = build_recipe(config, size, AXIS)
+    recipe = build_recipe(config, size, device_count, AXIS)
     return recipe, build_space(model, vectors, config.vertices)
 
 

@@ -1,5 +1,6 @@
 """The prepared formula faces of the data tests, and a short run on them."""
 
+import jax
 import ml_collections
 import pytest
 
@@ -26,3 +27,11 @@ def config(data_dir) -> ml_collections.ConfigDict:
         }
     )
     return config
+
+
+@pytest.fixture(autouse=True, scope="package")
+def quick_compilation():
+    """Compiles without optimisations: on small arrays compiling is what takes the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -14,6 +14,7 @@ from twodasl_jax.data.augmentation import Augmentation, Detection
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.projection import affine_from_camera
+from twodasl_jax.networks import BatchGroups, BatchNorm
 from twodasl_jax.training.recipe import CriticRecipe, LossWeights, Recipe
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 
@@ -34,14 +35,12 @@ class SmallNet(nn.Module):
     """One strided convolution, BatchNorm and a dense layer."""
 
     output_size: int = 62
-    axis_name: str | None = None
+    groups: BatchGroups = BatchGroups()
 
     @nn.compact
     def __call__(self, x, *, train):
         x = nn.Conv(8, (8, 8), (8, 8), use_bias=False, name="conv")(x)
-        x = nn.BatchNorm(
-            use_running_average=not train, momentum=0.9, axis_name=self.axis_name, name="norm"
-        )(x)
+        x = BatchNorm(train, 0.9, self.groups, name="norm")(x)
         return nn.Dense(self.output_size, name="head")(nn.relu(x).reshape(x.shape[0], -1))
 
 
@@ -75,10 +74,10 @@ def critic_recipe(**changes):
     return dataclasses.replace(critic, **changes)
 
 
-def recipe(axis_name=None, **changes):
+def recipe(groups=BatchGroups(), axis_name=None, **changes):
     """Every term, plain gradient descent (Adam turns rounding errors of tiny gradients into steps)."""
     whole = Recipe(
-        network=SmallNet(axis_name=axis_name),
+        network=SmallNet(groups=groups),
         optimizer=optax.sgd(0.01, momentum=0.9),
         average_decay=0.9,
         augmentation=Augmentation(10, 0.05, 3, 0.5, 0.1, 0.2, 0.3),
@@ -87,6 +86,7 @@ def recipe(axis_name=None, **changes):
         point_norm=losses.POINT_NORMS["euclidean"],
         loss_weights=ALL_LOSSES,
         critic=critic_recipe(),
+        groups=groups,
         axis_name=axis_name,
     )
     return dataclasses.replace(whole, **changes)

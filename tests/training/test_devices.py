@@ -10,6 +10,7 @@ import pytest
 from tests.training import small
 from twodasl_jax import losses
 from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.networks import BatchGroups
 from twodasl_jax.training.devices import AXIS, MAPS
 from twodasl_jax.training.face_space import build_space
 from twodasl_jax.training.recipe import LossWeights, create_state
@@ -22,11 +23,17 @@ KEY = jax.random.key(3)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Changes of `small.recipe`, and how many faces of each kind there are."""
+    """Changes of `small.recipe`, how many faces of each kind there are, and how many groups BatchNorm makes."""
 
     changes: dict
     annotated: int = 8
     wild: int = 8
+    norm_groups: int = 1
+
+    def recipe(self, device_count, axis_name):
+        local = max(1, self.norm_groups // device_count)
+        groups = BatchGroups(local, axis_name if self.norm_groups == 1 else None)
+        return small.recipe(groups, axis_name, **self.changes)
 
 
 CASES = {
@@ -54,18 +61,12 @@ CASES = {
     "one pass, no critic": Case(
         {"loss_weights": LossWeights(wpdc=1.0, l_2d_con=0.5), "critic": None}
     ),
+    "statistics of eight groups": Case({}, annotated=16, wild=8, norm_groups=8),
     "vertex distance alone": Case({"loss_weights": LossWeights(vdc=1.0), "critic": None}),
 }
 FEW = [("every term", "shard_map", 8), ("every term", "pmap", 2)]
-FEW += [(list(CASES)[1], "shard_map", 2)]
+FEW += [(list(CASES)[1], "shard_map", 2), ("statistics of eight groups", "shard_map", 2)]
 ALL = [(name, kind, count) for name in CASES for kind in MAPS for count in (1, 2, 8)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def single(face_model):
 
     @functools.cache
     def run(name):
-        recipe = small.recipe(**CASES[name].changes)
+        recipe = CASES[name].recipe(1, None)
         batch, space = prepare(face_model, name)
         step = jax.jit(functools.partial(train_step, recipe, space))
         before, _ = step(create_state(recipe, jax.random.key(0)), batch, KEY)
@@ -91,7 +92,7 @@ def prepare(face_model, name):
 
 
 def check(face_model, single, name, kind, count):
-    recipe = small.recipe(AXIS, **CASES[name].changes)
+    recipe = CASES[name].recipe(count, AXIS)
     batch, space = prepare(face_model, name)
     devices = MAPS[kind](functools.partial(train_step, recipe, space), jax.devices()[:count])
     before, expected = single(name)
@@ -116,7 +117,7 @@ def test_many_devices_equal_one_for_every_switch(face_model, single, name, kind,
 
 def test_the_step_may_overwrite_its_state(face_model):
     """A state that is handed over is not kept: two states would fill the memory of a chip."""
-    recipe = small.recipe(AXIS, loss_weights=LossWeights(pdc=1.0), critic=None)
+    recipe = CASES["vertex distance alone"].recipe(2, AXIS)
     batch, space = prepare(face_model, "vertex distance alone")
     devices = MAPS["shard_map"](functools.partial(train_step, recipe, space), jax.devices()[:2])
     state = devices.replicate(create_state(recipe, jax.random.key(0)))

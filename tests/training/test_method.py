@@ -36,11 +36,11 @@ def styled(run, kind):
 @pytest.mark.parametrize(("kind", "flows"), [("hard", False), ("gaussian", True)])
 def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_only(run, kind, flows):
     recipe, space, variables, examples = styled(run, kind)
-    first, _ = predict(recipe, space, variables, examples.image, examples.shown)
+    first, _ = predict(recipe, space, variables, examples, examples.shown)
 
     def l_cyc(points, params):
         again = variables | {"params": params}
-        second, _ = predict(recipe, space, again, examples.image, points)
+        second, _ = predict(recipe, space, again, examples, points)
         return loss_terms(recipe, space, first, second, examples)["l_cyc"].sum()
 
     to_points, to_weights = jax.grad(l_cyc, argnums=(0, 1))(
@@ -55,7 +55,7 @@ def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_onl
 def test_the_second_map_shows_the_first_prediction(run):
     recipe, space, variables, examples = run
     first, second, _ = two_passes(recipe, space, variables, examples)
-    again, _ = predict(recipe, space, variables, examples.image, first.landmarks[..., :2])
+    again, _ = predict(recipe, space, variables, examples, first.landmarks[..., :2])
     np.testing.assert_allclose(second.vector, again.vector, rtol=1e-5)
     assert np.abs(second.vector - first.vector).max() > 1e-3
 
@@ -63,9 +63,9 @@ def test_the_second_map_shows_the_first_prediction(run):
 def test_statistics_go_from_the_first_pass_into_the_second(run):
     recipe, space, variables, examples = run
     first, _, after = two_passes(recipe, space, variables, examples)
-    _, between = predict(recipe, space, variables, examples.image, examples.shown)
+    _, between = predict(recipe, space, variables, examples, examples.shown)
     carried = variables | {"batch_stats": between}
-    _, expected = predict(recipe, space, carried, examples.image, first.landmarks[..., :2])
+    _, expected = predict(recipe, space, carried, examples, first.landmarks[..., :2])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after, expected)
 
 

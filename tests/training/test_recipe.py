@@ -10,7 +10,8 @@ import optax
 import pytest
 
 import configs
-from twodasl_jax.networks import SelfCritic
+from twodasl_jax.errors import ConfigError
+from twodasl_jax.networks import BatchGroups, SelfCritic
 from twodasl_jax.training.recipe import LossWeights, build_recipe, create_state
 
 NAMES = sorted(
@@ -46,35 +47,62 @@ def test_l_sc_counts_only_after_the_critics_warm_up():
     np.testing.assert_allclose(values, [0, 0, 0, 0.25, 0.5, 1, 1])
 
 
-def applied_rate(recipe, step):
-    """The length of an Adam step of unit gradient, which is the learning rate."""
-    params = {"w": jnp.ones(())}
-    state = recipe.optimizer.init(params)
-    state = jax.tree.map(
-        lambda leaf: (
-            jnp.asarray(step, leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.integer) else leaf
-        ),
-        state,
-    )
-    updates, _ = recipe.optimizer.update({"w": jnp.ones(()) * 1e-3}, state, params)
-    return updates["w"]
-
-
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+    """Adam's first update is one rate long whatever the gradient, so that the rates can be read off."""
     config = config_of("paper")
     config.steps, config.warmup_steps, config.learning_rate = 100, 20, 1e-2
-    expected = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 20, 100)
-    recipe = build_recipe(config, 62)
-    # Adam's bias correction makes the first update of any gradient one rate long.
-    rates = [abs(float(applied_rate(recipe, step))) for step in (0,)]
-    assert rates == [0.0]
-    from twodasl_jax.training.recipe import _learning_rate
+    recipe, params = build_recipe(config, 62), {"w": jnp.ones(())}
 
-    schedule = _learning_rate(config)
-    steps = np.arange(0, 101, 5)
-    np.testing.assert_allclose(
-        [float(schedule(s)) for s in steps], [float(expected(s)) for s in steps], atol=1e-8
-    )
+    def first_update(count):
+        moments, *rest = recipe.optimizer.init(params)[1]
+        # Only the schedule counts steps: the moments stay those of the first.
+        counted = [jax.tree.map(lambda leaf: jnp.asarray(count, leaf.dtype), part) for part in rest]
+        state = (recipe.optimizer.init(params)[0], (moments, *counted))
+        return float(recipe.optimizer.update({"w": jnp.ones(())}, state, params)[0]["w"])
+
+    steps = [0, 5, 10, 20, 40, 60, 80, 100]
+    expected = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 20, 100)
+    rates = [-first_update(count) for count in steps]
+    np.testing.assert_allclose(rates, [float(expected(count)) for count in steps], atol=1e-7)
+    assert rates[0] == 0
+    assert rates[3] == pytest.approx(1e-2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("architecture", "resnet", r"config.architecture='resnet': use one of compact, resnet50"),
+        ("point_norm", "l1", r"config.point_norm='l1': use one of squared, euclidean, manhattan"),
+        ("critic.loss", "wgan", r"config.critic.loss='wgan': use one of non_saturating, .*hinge"),
+        ("landmark_map.points", "eyes", r"'eyes': use one of"),
+        ("norm_groups", 3, r"norm_groups=3 on 2 devices: use 1 .* or a multiple of 2"),
+        ("batch_size", 15, r"batch_size=15 cannot be split over 2 devices and norm_groups=1"),
+        ("wild_batch_size", 6, r"wild_batch_size=6 .* norm_groups=4"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named_with_what_would(setting, value, sentence):
+    config = config_of("paper")
+    config.norm_groups = 4 if setting == "wild_batch_size" else 1
+    config.update_from_flattened_dict({setting: value})
+    with pytest.raises(ConfigError, match=sentence):
+        build_recipe(config, 62, device_count=2, axis_name="data")
+
+
+@pytest.mark.parametrize(
+    ("norm_groups", "devices", "expected"),
+    [
+        (1, 1, BatchGroups(1, "data")),
+        (1, 8, BatchGroups(1, "data")),
+        (8, 1, BatchGroups(8, None)),
+        (8, 4, BatchGroups(2, None)),
+        (8, 8, BatchGroups(1, None)),
+    ],
+)
+def test_groups_of_the_batch_are_split_over_devices(norm_groups, devices, expected):
+    config = config_of("paper")
+    config.norm_groups = norm_groups
+    recipe = build_recipe(config, 62, devices, "data")
+    assert recipe.groups == recipe.network.groups == expected
 
 
 def test_gradients_are_clipped_by_their_norm():

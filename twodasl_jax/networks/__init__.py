@@ -8,6 +8,15 @@ bf16. BatchNorm statistics live in the `batch_stats` collection and are threaded
 from twodasl_jax.networks.compact import CompactNet
 from twodasl_jax.networks.critic import SelfCritic
 from twodasl_jax.networks.inputs import network_input, normalize_image
+from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 from twodasl_jax.networks.resnet import ResNet50
 
-__all__ = ["CompactNet", "ResNet50", "SelfCritic", "network_input", "normalize_image"]
+__all__ = [
+    "BatchGroups",
+    "BatchNorm",
+    "CompactNet",
+    "ResNet50",
+    "SelfCritic",
+    "network_input",
+    "normalize_image",
+]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.geometry.coefficients import VECTOR_SIZE
+from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 
 # (channels, residual blocks) of the five stride-2 stages: maps of 60, 30, 15, 8 and 4 from a 120x120 crop.
 # Plain convolutions, because depthwise ones are slow in XLA on CPUs; no residual blocks on the large maps.
@@ -23,12 +24,12 @@ class CompactNet(nn.Module):
     Attributes:
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
-      axis_name: of the devices over which BatchNorm takes its statistics; None for those of one device.
+      groups: which examples share BatchNorm's statistics.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
-    axis_name: str | None = None
+    groups: BatchGroups = BatchGroups()
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -36,11 +37,7 @@ class CompactNet(nn.Module):
             nn.Conv, kernel_size=(3, 3), padding=1, use_bias=False, dtype=self.dtype
         )
         norm = functools.partial(
-            nn.BatchNorm,
-            use_running_average=not train,
-            momentum=0.97,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
+            BatchNorm, train=train, momentum=0.97, groups=self.groups, dtype=self.dtype
         )
         for stage, (channels, blocks) in enumerate(_STAGES, start=1):
             x = convolution(channels, strides=(2, 2), name=f"stage{stage}_conv")(x)

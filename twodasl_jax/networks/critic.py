@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from twodasl_jax.networks.pooling import max_pool
+
 # Six convolutions, each with ReLU and max pooling: maps of 60, 30, 15, 7, 3 and 1 from a 120x120 crop. The paper
 # gives no widths; these double as the map shrinks (our choice).
 _CHANNELS = (16, 32, 64, 128, 256, 512)
@@ -38,7 +40,7 @@ class SelfCritic(nn.Module):
         """Returns the latent of each image, scaled as by `normalize_image`."""
         x = image
         for convolution in self.convolutions:
-            x = nn.max_pool(nn.relu(convolution(x)), (2, 2), (2, 2))
+            x = max_pool(nn.relu(convolution(x)), window=2, stride=2)
         return x.reshape(x.shape[0], -1)
 
     def score(

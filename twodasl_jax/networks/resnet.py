@@ -1,13 +1,17 @@
 """The official regressor of 2DASL: ResNet-50 on four channels with a stride-1 last stage."""
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.geometry.coefficients import VECTOR_SIZE
+from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
+from twodasl_jax.networks.pointwise import PointwiseConv
+from twodasl_jax.networks.pooling import max_pool
 
 # (blocks, channels of the bottleneck, stride) of the four stages; the last keeps its resolution, so that a
 # 120x120 crop gives maps of 60, 30, 30, 15, 8, 8 and, after 7x7 pooling, 1.
@@ -21,38 +25,40 @@ class ResNet50(nn.Module):
     Attributes:
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
-      axis_name: of the devices over which BatchNorm takes its statistics; None for those of one device.
+      groups: which examples share BatchNorm's statistics.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
-    axis_name: str | None = None
+    groups: BatchGroups = BatchGroups()
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
-        convolution = functools.partial(nn.Conv, use_bias=False, dtype=self.dtype)
-        norm = functools.partial(
-            nn.BatchNorm,
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            dtype=self.dtype,
-            axis_name=self.axis_name,
+        layers = Layers(
+            convolution=functools.partial(nn.Conv, use_bias=False, dtype=self.dtype),
+            pointwise=functools.partial(PointwiseConv, dtype=self.dtype),
+            norm=functools.partial(
+                BatchNorm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
+            ),
         )
-        x = convolution(64, (7, 7), (2, 2), padding=3, name="stem_conv")(x)
-        x = nn.relu(norm(name="stem_norm")(x))
-        x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        x = layers.convolution(64, (7, 7), (2, 2), padding=3, name="stem_conv")(x)
+        x = nn.relu(layers.norm(name="stem_norm")(x))
+        x = max_pool(x, window=3, stride=2, padding=1)
         for stage, (blocks, channels, stride) in enumerate(_STAGES, start=1):
             for block in range(blocks):
-                x = Bottleneck(
-                    channels,
-                    stride if block == 0 else 1,
-                    convolution,
-                    norm,
-                    name=f"stage{stage}_block{block}",
-                )(x)
-        x = nn.avg_pool(x, (7, 7), (2, 2)).reshape(x.shape[0], -1)
+                first = stride if block == 0 else 1
+                x = Bottleneck(channels, first, layers, name=f"stage{stage}_block{block}")(x)
+        # The official 7x7 average pooling of the 8x8 map has one window.
+        x = jnp.mean(x[:, :7, :7], axis=(1, 2))
         return nn.Dense(self.output_size, dtype=self.dtype, name="head")(x).astype(jnp.float32)
+
+
+class Layers(NamedTuple):
+    """What a block is built from, with everything set that all blocks share."""
+
+    convolution: Callable[..., nn.Module]
+    pointwise: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
 
 
 class Bottleneck(nn.Module):
@@ -60,20 +66,16 @@ class Bottleneck(nn.Module):
 
     channels: int
     stride: int
-    convolution: Any
-    norm: Any
+    layers: Layers
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w k"]:
-        width = self.channels * _EXPANSION
-        strides = (self.stride, self.stride)
-        y = nn.relu(
-            self.norm(name="norm1")(self.convolution(self.channels, (1, 1), name="conv1")(x))
-        )
-        y = self.convolution(self.channels, (3, 3), strides, padding=1, name="conv2")(y)
-        y = nn.relu(self.norm(name="norm2")(y))
-        y = self.norm(name="norm3")(self.convolution(width, (1, 1), name="conv3")(y))
+        convolution, pointwise, norm = self.layers
+        width, strides = self.channels * _EXPANSION, (self.stride, self.stride)
+        y = nn.relu(norm(name="norm1")(pointwise(self.channels, name="conv1")(x)))
+        y = convolution(self.channels, (3, 3), strides, padding=1, name="conv2")(y)
+        y = nn.relu(norm(name="norm2")(y))
+        y = norm(name="norm3")(pointwise(width, name="conv3")(y))
         if x.shape != y.shape:
-            x = self.convolution(width, (1, 1), strides, name="shortcut_conv")(x)
-            x = self.norm(name="shortcut_norm")(x)
+            x = norm(name="shortcut_norm")(pointwise(width, self.stride, name="shortcut_conv")(x))
         return nn.relu(x + y)

@@ -68,7 +68,8 @@ def by_pmap(step: Step, devices: Sequence[jax.Device]) -> DataParallel:
         in_axes=(None, 0, None),
         out_axes=(None, None),
         devices=devices,
-        donate_argnums=0,
+        # With several processes pmap hands back arrays that share the memory of those it was given.
+        donate_argnums=0 if len(local) == len(devices) else (),
     )
     return DataParallel(
         step=mapped,

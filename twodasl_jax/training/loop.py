@@ -14,7 +14,6 @@ import tqdm
 from jaxtyping import PyTree
 
 from twodasl_jax import face_model
-from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.batches import load_data, open_batches
 from twodasl_jax.training.checkpoints import Identity, open_checkpoints, restore, save
@@ -37,10 +36,9 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
     Raises:
       ConfigError: the batch cannot be split over the devices.
     """
-    _check_batch(config)
     digest = face_model.digest(model)
     data = load_data(config, digest)
-    recipe = build_recipe(config, data.vectors.shape[1], AXIS)
+    recipe = build_recipe(config, data.vectors.shape[1], jax.device_count(), AXIS)
     space = build_space(model, data.vectors, config.vertices)
     batches = open_batches(config, data)
     by_map = choose("map", config.map, MAPS)
@@ -64,15 +62,6 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
                 tqdm.tqdm.write(_write(log, number, errors))
             if number % config.checkpoint_every == 0 or last:
                 save(manager, state, batches, identity)
-
-
-def _check_batch(config: ml_collections.ConfigDict) -> None:
-    count = jax.device_count()
-    for name in ("batch_size", "wild_batch_size"):
-        if config[name] % count:
-            raise ConfigError(
-                f"{name}={config[name]} cannot be split over {count} devices: choose a multiple of {count}"
-            )
 
 
 def _open_log(workdir: pathlib.Path) -> contextlib.AbstractContextManager[TextIO]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Bool, Float, Key, PyTree
 
 from twodasl_jax import losses
@@ -112,13 +113,13 @@ def two_passes(
     Returns:
       The first prediction, the second one or None, and BatchNorm's statistics after both.
     """
-    first, batch_stats = predict(recipe, space, variables, examples.image, examples.shown)
+    first, batch_stats = predict(recipe, space, variables, examples, examples.shown)
     if not recipe.loss_weights.needs_second_pass:
         return first, None, batch_stats
     # The statistics of the first pass go into the second: nothing is hidden in the module.
     again = {"params": variables["params"], "batch_stats": batch_stats}
     projected = first.landmarks[..., :2]
-    second, batch_stats = predict(recipe, space, again, examples.image, projected)
+    second, batch_stats = predict(recipe, space, again, examples, projected)
     return first, second, batch_stats
 
 
@@ -126,18 +127,34 @@ def predict(
     recipe: Recipe,
     space: FaceSpace,
     variables: PyTree,
-    image: Float[Array, "B 120 120 3"],
+    examples: Examples,
     landmarks: Float[Array, "B 68 2"],
 ) -> tuple[Prediction, PyTree]:
-    """Runs one pass over images and the map of some landmarks; returns BatchNorm's new statistics too.
+    """Runs one pass over the images and the map of some landmarks; returns BatchNorm's new statistics too.
 
     Through a hard map no gradient reaches the landmarks, through a Gaussian one it does (`MapStyle`).
     """
-    inputs = network_input(image, draw_landmark_map(landmarks, recipe.landmark_map))
+    order, back = _group_order(recipe, examples)
+    maps = draw_landmark_map(landmarks[order], recipe.landmark_map)
+    inputs = network_input(examples.image[order], maps)
     vector, updated = recipe.network.apply(variables, inputs, train=True, mutable=["batch_stats"])
+    vector = vector[back]
     coefficients = space.coefficients(unwhiten(vector, space.whitening))
     landmarks_3d = project(coefficients, space.landmarks)
     return Prediction(vector, coefficients, landmarks_3d), updated["batch_stats"]
+
+
+def _group_order(recipe: Recipe, examples: Examples) -> tuple[np.ndarray | slice, ...]:
+    """Returns the order in which BatchNorm's groups follow each other, and the way back.
+
+    Each group holds its part of both halves: what it would hold on a device of its own.
+    """
+    count = recipe.groups.count
+    if count == 1:
+        return slice(None), slice(None)
+    halves = np.split(np.arange(len(examples.image)), [examples.annotated_count])
+    order = np.concatenate([half.reshape(count, -1) for half in halves], axis=1).ravel()
+    return order, np.argsort(order)
 
 
 def loss_terms(

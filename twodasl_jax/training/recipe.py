@@ -17,7 +17,7 @@ from twodasl_jax.data.augmentation import Augmentation, Detection
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.networks import SelfCritic
+from twodasl_jax.networks import BatchGroups, SelfCritic
 from twodasl_jax.training.state import CriticState, RegressorState, TrainState
 from twodasl_jax.weights import ARCHITECTURES
 
@@ -91,6 +91,7 @@ class Recipe:
       point_norm: distance of two points.
       loss_weights: of the terms.
       critic: the opponent; None without L_sc.
+      groups: which examples of a device share BatchNorm's statistics, as `network` has it.
       axis_name: of the devices that share a batch; None for one device.
     """
 
@@ -103,24 +104,33 @@ class Recipe:
     point_norm: losses.PointNorm
     loss_weights: LossWeights
     critic: CriticRecipe | None = None
+    groups: BatchGroups = BatchGroups()
     axis_name: str | None = None
 
 
 def build_recipe(
-    config: ml_collections.ConfigDict, vector_size: int, axis_name: str | None = None
+    config: ml_collections.ConfigDict,
+    vector_size: int,
+    device_count: int = 1,
+    axis_name: str | None = None,
 ) -> Recipe:
     """Returns what each step of a run does.
 
     Args:
       config: see `configs/`.
       vector_size: how many numbers the network predicts.
-      axis_name: of the devices that share a batch; None for one device.
+      device_count: how many devices share a batch.
+      axis_name: of these devices; None for one device, and a step that is not mapped.
+
+    Raises:
+      ConfigError: a setting names something that does not exist, or the batch cannot be split as it says.
     """
+    groups = _batch_groups(config, device_count, axis_name)
     dtype = jnp.dtype(config.dtype)
     loss_weights = LossWeights(**config.loss_weights)
     return Recipe(
         network=choose("architecture", config.architecture, ARCHITECTURES)(
-            output_size=vector_size, dtype=dtype, axis_name=axis_name
+            output_size=vector_size, dtype=dtype, groups=groups
         ),
         optimizer=_optimizer(config, _learning_rate(config)),
         average_decay=config.average_decay,
@@ -130,8 +140,30 @@ def build_recipe(
         point_norm=choose("point_norm", config.point_norm, losses.POINT_NORMS),
         loss_weights=loss_weights,
         critic=_critic_recipe(config.critic, dtype) if loss_weights.l_sc else None,
+        groups=groups,
         axis_name=axis_name,
     )
+
+
+def _batch_groups(
+    config: ml_collections.ConfigDict, device_count: int, axis_name: str | None
+) -> BatchGroups:
+    """Splits the groups of the whole batch over devices, so that the numbers do not depend on them."""
+    count = config.norm_groups
+    if count != 1 and count % device_count:
+        raise ConfigError(
+            f"norm_groups={count} on {device_count} devices: use 1 (statistics of the whole batch, "
+            f"synchronised) or a multiple of {device_count} (no device waits for another)"
+        )
+    for name in ("batch_size", "wild_batch_size"):
+        if config[name] % device_count or config[name] % count:
+            raise ConfigError(
+                f"{name}={config[name]} cannot be split over {device_count} devices and "
+                f"norm_groups={count}: choose a multiple of both"
+            )
+    if count == 1:
+        return BatchGroups(1, axis_name)
+    return BatchGroups(count // device_count)
 
 
 def choose(setting: str, name: str, options: Mapping[str, _Option]) -> _Option:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -25,4 +26,27 @@ class PointwiseConv(nn.Module):
         shape = (1, 1, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.linear.default_kernel_init, shape, jnp.float32)
         seen = x[:, :: self.stride, :: self.stride].astype(self.dtype)
-        return seen @ kernel[0, 0].astype(self.dtype)
+        return product(seen, kernel[0, 0].astype(self.dtype))
+
+
+@jax.custom_vjp
+def product(x: Float[Array, "B h w K"], kernel: Float[Array, "K C"]) -> Float[Array, "B h w C"]:
+    """Returns x @ kernel.
+
+    In the kernel's gradient x is the first factor. The other way round, as automatic differentiation has it, XLA on
+    CPUs computes the gradient that comes in once more, column by column, at a tenth of the speed.
+    """
+    return x @ kernel
+
+
+def _forward(x, kernel):
+    return product(x, kernel), (x, kernel)
+
+
+def _backward(factors, gradient):
+    x, kernel = factors
+    pixels = (0, 1, 2)
+    return gradient @ kernel.T, jnp.tensordot(x, gradient, axes=(pixels, pixels))
+
+
+product.defvjp(_forward, _backward)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from twodasl_jax.array_types import Array
+from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
     Whitening,
@@ -72,6 +73,9 @@ def build_space(model: MorphableModel, vectors: np.ndarray, vertices: str | int)
       model: face model.
       vectors: (N, C) official vectors of the training set, which whiten.
       vertices: points of the vertex distance cost: "landmarks", "all", or how many vertices, the same in every run.
+
+    Raises:
+      ConfigError: the model has no such vertices.
     """
     std = vectors.std(axis=0)
     whitening = Whitening(
@@ -96,7 +100,7 @@ def _vertex_space(model: MorphableModel, landmarks: ShapeSpace, vertices: str | 
     elif isinstance(vertices, int) and 0 < vertices <= count:
         chosen = np.sort(np.random.default_rng(0).choice(count, vertices, replace=False))
     else:
-        raise ValueError(
+        raise ConfigError(
             f"vertices={vertices!r}: use 'landmarks', 'all' or a number from 1 to {count}"
         )
     corners = np.repeat(chosen[:, None], 3, axis=1).astype(np.int32)

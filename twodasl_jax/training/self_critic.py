@@ -81,20 +81,23 @@ def critic_turn(
     Returns:
       The state, and the metrics of the last update: loss, accuracy, and the norms of gradient and update.
     """
-    if not (len(pairs.real) and len(pairs.fake) and critic.updates):
+    if not (len(pairs.real) and len(pairs.fake)):
         return state, {}
+    metrics: Metrics = {}
+    # Not a `lax.scan`: inside a loop XLA runs convolutions on CPUs by its slow path, 30 times slower.
+    for _ in range(critic.updates):
+        state, metrics = _update(critic, state, pairs, axis_name)
+    return state, metrics
 
-    def update(before: CriticState, _: None) -> tuple[CriticState, Metrics]:
-        gradient, report = jax.grad(_objective, argnums=1, has_aux=True)(
-            critic, before.params, pairs
-        )
-        gradient, report = mean_over_devices((gradient, report), axis_name)
-        updates, optimizer = critic.optimizer.update(gradient, before.optimizer, before.params)
-        after = CriticState(optax.apply_updates(before.params, updates), optimizer)
-        return after, report | norms("critic", gradient, updates)
 
-    moved, reports = jax.lax.scan(update, state, None, length=critic.updates)
-    return moved, jax.tree.map(lambda values: values[-1], reports)
+def _update(
+    critic: CriticRecipe, before: CriticState, pairs: Pairs, axis_name: str | None
+) -> tuple[CriticState, Metrics]:
+    gradient, report = jax.grad(_objective, argnums=1, has_aux=True)(critic, before.params, pairs)
+    gradient, report = mean_over_devices((gradient, report), axis_name)
+    updates, optimizer = critic.optimizer.update(gradient, before.optimizer, before.params)
+    after = CriticState(optax.apply_updates(before.params, updates), optimizer)
+    return after, report | norms("critic", gradient, updates)
 
 
 def _objective(

@@ -15,6 +15,8 @@ def get_config() -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(
         {
             "data_dir": "data/aflw68",
+            # Folder of a finished run, from whose weights this one starts.
+            "start_from": "",
             "seed": 0,
             "architecture": "compact",
             # Of the network's computation; parameters, losses and geometry stay float32.

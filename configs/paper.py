@@ -3,11 +3,11 @@
     python experiments/train.py --config=configs/paper.py --workdir=runs/paper \
         --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
     python experiments/train.py --config=configs/paper.py:fine_tune --workdir=runs/paper_fine_tuned \
-        --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
+        --config.start_from=runs/paper --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
 
-Both folders are of experiments/prepare_data.py. The second stage, `fine_tune`, has the same settings but for its
-losses: the vertex distance alone. Batch size, learning rates and loss weights are the paper's as far as they are
-known; what the paper leaves open is marked.
+Both folders are of experiments/prepare_data.py. The second stage, `fine_tune`, goes on from the weights of the first
+and has the same settings but for its losses: the vertex distance alone. The loss weights are known from a second-hand
+implementation, and batch size and learning rates from memory of the paper; what is ours is marked.
 """
 
 import ml_collections
@@ -39,6 +39,8 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
         {
             "data_dir": "data/annotated",
             "wild_dir": "data/wild",
+            # Folder of a finished run, from whose weights this one starts.
+            "start_from": "",
             "seed": 0,
             "architecture": "resnet50",
             # Of the networks' computation; parameters, losses and geometry stay float32.
@@ -69,7 +71,7 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             # What the landmark map shows, how it is drawn, and how its landmarks are found.
             "landmark_map": {"points": "official", "kind": "hard", "sigma": 1.5},
             "detection": {"share": 1.0, "noise": 1.0, "dropped": 0.0},  # ours
-            # The self-critic plays where l_sc counts. Only its learning rate is the paper's.
+            # The self-critic plays where l_sc counts. All but its learning rate is ours.
             "critic": {
                 "loss": "non_saturating",
                 "learning_rate": 1e-4,

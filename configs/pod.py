@@ -1,20 +1,24 @@
 """The paper's method on a TPU pod: 64 chips, 4096 images a step, bf16.
 
-    python experiments/train.py --config=configs/pod.py --cluster --workdir=gs://BUCKET/pod \
+    python experiments/train.py --config=configs/pod.py --cluster --workdir=SHARED_FOLDER/pod \
         --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
     python experiments/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
 
-The second command needs no TPU: the real compiler says what a step costs.
+The same command runs on each host; SHARED_FOLDER is one that all of them see. The second command needs no TPU: the
+real compiler says what a step costs.
 """
+
+import pathlib
+import runpy
 
 import ml_collections
 
-from configs import paper
+_PAPER = runpy.run_path(str(pathlib.Path(__file__).with_name("paper.py")))
 
 
 def get_config(stage: str = "full") -> ml_collections.ConfigDict:
-    """Returns `paper.py` at 128 times its batch; the learning rate grows with the square root, as for Adam."""
-    config = paper.get_config(stage)
+    """Returns `paper.py` at 128 times its batch; learning rates grow with the square root, as for Adam."""
+    config = _PAPER["get_config"](stage)
     config.update(
         {
             "dtype": "bfloat16",
@@ -27,6 +31,7 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "warmup_steps": 500,
             "checkpoint_every": 500,
             "evaluate_every": 500,
+            "critic": {"learning_rate": 1e-4 * 128**0.5, "warmup_steps": 200, "ramp_steps": 200},
         }
     )
     return config

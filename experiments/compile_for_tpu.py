@@ -1,6 +1,6 @@
 """Compiles a config's whole train step for TPUs that need not exist, and prints what it costs there.
 
-  pip install 'twodasl_jax[tpu]'
+  pip install -e '.[tpu]'
   python experiments/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
 
 The real TPU compiler (libtpu) works ahead of time on any Linux machine; on two cores it takes some minutes. It tells
@@ -34,7 +34,7 @@ from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.training.compiled import Cost, cost_of
 from twodasl_jax.training.devices import AXIS, sharded
-from twodasl_jax.training.face_space import FaceSpace, build_space
+from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
 from twodasl_jax.training.recipe import Recipe, build_recipe, create_state
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 from twodasl_jax.training.step import train_step
@@ -92,7 +92,7 @@ def _build(config: ml_collections.ConfigDict, device_count: int) -> tuple[Recipe
     # A whitening of ones costs what any other does.
     vectors = np.stack([np.full(size, -1.0), np.full(size, 1.0)])
     recipe = build_recipe(config, size, device_count, AXIS)
-    return recipe, build_space(model, vectors, config.vertices)
+    return recipe, build_space(model, whitening_of(vectors), config.vertices)
 
 
 def _batch_shapes(config: ml_collections.ConfigDict, vector_size: int) -> TrainBatch:
@@ -151,7 +151,7 @@ def main() -> None:
     except Exception as error:
         raise ConfigError(
             f"--topology={name} cannot be had: {error}. It needs libtpu (pip install "
-            "'twodasl_jax[tpu]') and an arrangement that exists."
+            "-e '.[tpu]') and an arrangement that exists."
         ) from error
     devices: np.ndarray = np.array(topology.devices)
     images = config.batch_size + config.wild_batch_size

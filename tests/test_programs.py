@@ -118,7 +118,7 @@ def run(name, *arguments):
             ],
             "--process_id=2 of 2 processes: use 0 to 1.",
         ),
-        ("train", [CONFIG, "--workdir={}/run", "--cluster"], "--cluster finds no cluster"),
+        ("train", [CONFIG, "--workdir={}/run", "--cluster"], "--cluster cannot join a cluster"),
         (
             "compile_for_tpu",
             [CONFIG, "--topology=v9:2x2"],

@@ -69,6 +69,15 @@ def test_resumes_exactly():
     assert rows(resumed, 5) == rest
 
 
+def test_the_batches_of_all_processes_joined_are_those_of_one():
+    parts = [
+        iter(training_batches(records(), YAW, 8, (0.5, 0.25, 0.25), 0, (index, 4)))
+        for index in range(4)
+    ]
+    joined = zip(*(rows(part, 6) for part in parts), strict=True)
+    assert [list(itertools.chain(*batch)) for batch in joined] == rows(batches(), 6)
+
+
 def test_fields_of_a_record_stay_together():
     batch = next(batches())
     np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["vector"][:, 0])

@@ -29,7 +29,7 @@ def config(data_dir) -> ml_collections.ConfigDict:
     return config
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(scope="module")
 def quick_compilation():
     """Compiles without optimisations: on small arrays compiling is what takes the time."""
     jax.config.update("jax_disable_most_optimizations", True)

@@ -12,7 +12,7 @@ from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.networks import BatchGroups
 from twodasl_jax.training import processes
 from twodasl_jax.training.devices import AXIS, MAPS, local_copy
-from twodasl_jax.training.face_space import build_space
+from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
 
@@ -21,7 +21,7 @@ def two_steps(kind, index, count):
     """Takes two steps on this process's share of a batch; returns the arrays of the result by name."""
     model = MorphableModel(**synthetic_model.arrays())
     batch = small.batch(model, 8, 8)
-    space = build_space(model, batch.annotated.vector, 20)
+    space = build_space(model, whitening_of(batch.annotated.vector), 20)
     mine = jax.tree.map(lambda leaf: np.split(leaf, count)[index], batch)
     recipe = small.recipe(
         BatchGroups(1, AXIS), AXIS, critic=small.critic_recipe(mismatched=True, updates=2)

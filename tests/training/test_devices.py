@@ -2,19 +2,23 @@
 
 import dataclasses
 import functools
+import re
 
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from tests.training import small
 from twodasl_jax import losses
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import BatchGroups
-from twodasl_jax.training.devices import AXIS, MAPS
-from twodasl_jax.training.face_space import build_space
+from twodasl_jax.training.devices import AXIS, MAPS, sharded
+from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.recipe import LossWeights, create_state
 from twodasl_jax.training.step import train_step
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 # Of the largest number of an array: float32 sums in another order, after one step of plain gradient descent.
 TOLERANCE = 2e-4
@@ -88,7 +92,7 @@ def prepare(face_model, name):
     case = CASES[name]
     batch = small.batch(face_model, case.annotated, case.wild)
     vectors = small.batch(face_model, 8, 0).annotated.vector
-    return batch, build_space(face_model, vectors, 20)
+    return batch, build_space(face_model, whitening_of(vectors), 20)
 
 
 def check(face_model, single, name, kind, count):
@@ -113,6 +117,20 @@ def test_many_devices_equal_one(face_model, single, name, kind, count):
 @pytest.mark.parametrize(("name", "kind", "count"), [row for row in ALL if row not in FEW])
 def test_many_devices_equal_one_for_every_switch(face_model, single, name, kind, count):
     check(face_model, single, name, kind, count)
+
+
+def test_groups_of_their_own_need_no_messages(face_model):
+    """Statistics of the whole batch cost one message each way in each of the two passes."""
+    batch, space = prepare(face_model, "every term")
+    mesh = Mesh(np.array(jax.devices()), (AXIS,))
+
+    def messages(norm_groups):
+        recipe = dataclasses.replace(CASES["every term"], norm_groups=norm_groups).recipe(8, AXIS)
+        state = jax.eval_shape(lambda: create_state(recipe, jax.random.key(0)))
+        step = sharded(functools.partial(train_step, recipe, space), mesh)
+        return len(re.findall(r"= psum\w*\[", str(jax.make_jaxpr(step)(state, batch, KEY))))
+
+    assert messages(1) - messages(8) == 4
 
 
 def test_the_step_may_overwrite_its_state(face_model):

@@ -9,7 +9,7 @@ from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model
-from twodasl_jax.training.face_space import build_space, project
+from twodasl_jax.training.face_space import build_space, project, whitening_of
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,14 @@ def vectors(face_model):
 def test_the_vertex_distance_has_the_points_that_are_asked_for(
     face_model, vectors, vertices, count
 ):
-    space = build_space(face_model, vectors, vertices)
+    space = build_space(face_model, whitening_of(vectors), vertices)
     assert space.vertices.mean.shape == (count, 3)
-    same = build_space(face_model, vectors, vertices)
+    same = build_space(face_model, whitening_of(vectors), vertices)
     jax.tree.map(np.testing.assert_array_equal, space.vertices, same.vertices)
 
 
 def test_a_subset_is_one_of_the_vertices(face_model, vectors):
-    points = np.asarray(build_space(face_model, vectors, 20).vertices.mean)
+    points = np.asarray(build_space(face_model, whitening_of(vectors), 20).vertices.mean)
     distance = np.linalg.norm(points[:, None] - face_model.mean[None], axis=-1)
     assert (distance.min(axis=1) == 0).all()
     assert len(set(distance.argmin(axis=1))) == 20
@@ -37,26 +37,26 @@ def test_a_subset_is_one_of_the_vertices(face_model, vectors):
 @pytest.mark.parametrize("vertices", ["nose", 0, 222])
 def test_vertices_that_do_not_exist_are_refused(face_model, vectors, vertices):
     with pytest.raises(ConfigError, match="'landmarks', 'all' or a number from 1 to 221"):
-        build_space(face_model, vectors, vertices)
+        build_space(face_model, whitening_of(vectors), vertices)
 
 
 def test_points_are_those_of_the_whole_model(face_model, vectors):
     coefficients = coefficients_from_official(vectors)
     whole = synthesize(face_model, coefficients.shape, coefficients.expression)
     expected = picture_from_model(camera_from_affine(coefficients.affine), whole)
-    space = build_space(face_model, vectors, "all")
+    space = build_space(face_model, whitening_of(vectors), "all")
     np.testing.assert_allclose(project(coefficients, space.vertices), expected, atol=1e-3)
 
 
 def test_entries_that_never_vary_keep_their_unit(face_model, vectors):
     vectors = np.array(vectors)
     vectors[:, 11] = 4.0
-    whitening = build_space(face_model, vectors, "landmarks").whitening
+    whitening = build_space(face_model, whitening_of(vectors), "landmarks").whitening
     assert (whitening.mean[11], whitening.std[11]) == (4, 1)
     np.testing.assert_allclose(whitening.std[12:], vectors.std(axis=0)[12:], rtol=1e-4)
 
 
 def test_the_affine_landmarks_of_a_weak_perspective_vector_are_its_landmarks(face_model, vectors):
-    space = build_space(face_model, vectors, "landmarks")
+    space = build_space(face_model, whitening_of(vectors), "landmarks")
     expected = project(space.coefficients(vectors), landmark_space(face_model))
     np.testing.assert_allclose(space.affine_landmarks(vectors), expected, atol=2e-3)

@@ -16,6 +16,16 @@ from twodasl_jax.training.loop import train
 from twodasl_jax.weights import load_weights, save_weights
 
 
+@pytest.fixture(scope="module", autouse=True)
+def two_devices():
+    """Runs here are shared by two devices."""
+    with pytest.MonkeyPatch.context() as patch:
+        first = jax.devices()[:2]
+        patch.setattr(jax, "devices", lambda: first)
+        patch.setattr(jax, "device_count", lambda: 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def finished(config, tmp_path_factory, face_model):
     """The folder of a run that was left alone."""
@@ -68,6 +78,29 @@ def test_trained_weights_reconstruct(finished, face_model, tmp_path):
     (face,) = reconstructor(photo, boxes=np.array([[0, 0, 120, 120]]))
     assert face.vertices.shape == face_model.mean.shape
     assert np.isfinite(face.vertices).all()
+
+
+def test_a_run_starts_from_the_weights_of_another(config, finished, tmp_path, face_model):
+    """The second stage: with a learning rate of zero, the averages of the first come out as they went in."""
+    second = config.copy_and_resolve_references()
+    second.update({"start_from": str(finished), "learning_rate": 0.0, "steps": 1})
+    second.loss_weights.update({"vdc": 0.0, "pdc": 1.0, "l_2d_con": 0.0})
+    train(second, tmp_path / "second", face_model)
+    one, other = trained_weights(finished), trained_weights(tmp_path / "second")
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6),
+        one.variables["params"],
+        other.variables["params"],
+    )
+    np.testing.assert_array_equal(one.whitening.std, other.whitening.std)
+
+
+def test_a_run_of_another_network_is_nothing_to_start_from(config, finished, tmp_path, face_model):
+    other = config.copy_and_resolve_references()
+    other.update({"start_from": str(finished), "architecture": "resnet50"})
+    with pytest.raises(WeightsError, match="holds a compact network"):
+        train(other, tmp_path / "run", face_model)
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_of_another_face_model_is_refused(config, tmp_path, face_model):

@@ -9,10 +9,19 @@ import pytest
 from tests.training import small
 from twodasl_jax import losses
 from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.geometry.coefficients import official_from_coefficients, whiten
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.training.face_space import build_space
-from twodasl_jax.training.method import draw_examples, loss_terms, predict, two_passes
+from twodasl_jax.training.face_space import build_space, project, whitening_of
+from twodasl_jax.training.method import (
+    Prediction,
+    draw_examples,
+    loss_terms,
+    predict,
+    two_passes,
+)
 from twodasl_jax.training.recipe import LossWeights, create_state
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +31,7 @@ def run(face_model):
         augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0), critic=None
     )
     batch = small.batch(face_model, 3, 2)
-    space = build_space(face_model, batch.annotated.vector, 20)
+    space = build_space(face_model, whitening_of(batch.annotated.vector), 20)
     regressor = create_state(recipe, jax.random.key(0)).regressor
     variables = {"params": regressor.params, "batch_stats": regressor.batch_stats}
     return recipe, space, variables, draw_examples(recipe, space, batch, jax.random.key(1))
@@ -50,6 +59,28 @@ def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_onl
     assert bool(np.abs(to_points).max() > 0) is flows
     # The weights learn either way.
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(to_weights["head"]))
+
+
+@pytest.mark.parametrize(("kind", "flows"), [("hard", False), ("gaussian", True)])
+def test_in_the_cycle_the_first_pass_learns_through_a_gaussian_map_only(run, kind, flows):
+    """The gradient of L_cyc through both passes against that of the second alone, from the same landmarks."""
+    recipe, space, variables, examples = styled(run, kind)
+    still = variables["params"]
+    shown = two_passes(recipe, space, variables, examples)[0].landmarks[..., :2]
+
+    def l_cyc(first, second):
+        return loss_terms(recipe, space, first, second, examples)["l_cyc"].sum()
+
+    def through_both(params):
+        return l_cyc(*two_passes(recipe, space, variables | {"params": params}, examples)[:2])
+
+    def second_alone(params):
+        changed = variables | {"params": params}
+        return l_cyc(*(predict(recipe, space, changed, examples, shown)[0],) * 2)
+
+    both, alone = jax.grad(through_both)(still), jax.grad(second_alone)(still)
+    difference = jax.tree.map(lambda a, b: np.abs(a - b).max() / np.abs(b).max(), both, alone)
+    assert bool(max(jax.tree.leaves(difference)) > 0.01) is flows
 
 
 def test_the_second_map_shows_the_first_prediction(run):
@@ -80,10 +111,6 @@ def test_a_perfect_prediction_costs_nothing(run):
     recipe, space, _, examples = run
     annotated = jax.tree.map(lambda leaf: leaf[:3], dataclasses.replace(examples, annotation=None))
     examples = dataclasses.replace(annotated, annotation=examples.annotation)
-    from twodasl_jax.geometry.coefficients import official_from_coefficients, whiten
-    from twodasl_jax.training.face_space import project
-    from twodasl_jax.training.method import Prediction
-
     truth = examples.annotation
     perfect = Prediction(
         whiten(official_from_coefficients(truth), space.whitening),

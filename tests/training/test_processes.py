@@ -15,6 +15,8 @@ from twodasl_jax.errors import ConfigError
 from twodasl_jax.training import processes
 from twodasl_jax.training.devices import MAPS
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

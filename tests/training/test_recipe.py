@@ -18,6 +18,8 @@ NAMES = sorted(
     path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py") if path.stem[0] != "_"
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def config_of(name, *arguments):
     return importlib.import_module(f"configs.{name}").get_config(*arguments)

@@ -1,5 +1,6 @@
 """Endless, exactly resumable batches from prepared data sets, by Grain."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def training_batches(
       batch_size: examples a batch, of all processes together.
       yaw_shares: share of |yaw| up to 30, up to 60 and beyond 60 degrees; sums to one.
       seed: of the order.
-      process: index of this process, and how many there are; each gets another part of every batch.
+      process: index of this process, and how many there are; the batches of all, joined, are those of one alone.
     """
     bins = np.digitize(np.degrees(np.abs(yaw)), _YAW_BOUNDS)
     datasets, shares = [], []
@@ -39,10 +40,15 @@ def training_batches(
             shares.append(share)
     mixed = grain.MapDataset.mix(datasets, np.array(shares) / np.sum(shares))
     index, count = process
-    return (
-        mixed[index::count]
-        .batch(batch_size // count)
-        .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=8))
+    share = batch_size // count
+
+    def own(position: int) -> dict[str, np.ndarray]:
+        batch, row = divmod(position, share)
+        return mixed[batch * batch_size + index * share + row]
+
+    endless = grain.MapDataset.range(sys.maxsize // count).map(own)
+    return endless.batch(share).to_iter_dataset(
+        grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
     )
 
 

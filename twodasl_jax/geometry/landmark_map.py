@@ -23,8 +23,8 @@ _KINDS = ("hard", "gaussian")
 class MapStyle:
     """What the landmark map of a network shows, and how.
 
-    A hard map carries no gradient to its points, a Gaussian one does. In the cycle of 2DASL this decides whether the
-    second pass teaches the first prediction, or only the weights.
+    A hard map carries no gradient to its points, a Gaussian one does. In the cycle of 2DASL this decides whether what
+    the second pass gets wrong also teaches the prediction that its map shows.
 
     Attributes:
       points: key of `LANDMARK_SETS`.

@@ -43,7 +43,7 @@ def displacement_weights(
     Args:
       predicted: (..., C) vectors, not whitened.
       target: (..., C) vectors of the annotation, not whitened.
-      landmarks: x, from vectors to projected 3D landmarks.
+      landmarks: x, from vectors to landmarks in the crop frame, with their depth.
     """
     predicted, target = jax.lax.stop_gradient((jnp.asarray(predicted), jnp.asarray(target)))
     only = jnp.eye(target.shape[-1], dtype=bool)

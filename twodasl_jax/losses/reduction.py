@@ -7,15 +7,10 @@ from twodasl_jax.array_types import Array, typed
 
 
 @typed
-def batch_mean(
-    values: Float[Array, " B"], mask: Float[Array, " B"] | None = None
-) -> Float[Array, ""]:
+def batch_mean(values: Float[Array, " B"]) -> Float[Array, ""]:
     """Returns the mean over the examples of a batch.
 
-    Args:
-      values: (B,) one value per example.
-      mask: (B,) one for examples that count, zero for padding; all count without it. If none counts, the mean is 0.
+    Every example counts, also one whose points are all missing and which costs nothing: the mean of devices with
+    equal shares of a batch is then the mean of the batch.
     """
-    if mask is None:
-        return jnp.mean(values)
-    return jnp.sum(jnp.where(mask > 0, values, 0.0) * mask) / jnp.maximum(jnp.sum(mask), 1.0)
+    return jnp.mean(values)

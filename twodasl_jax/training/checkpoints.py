@@ -68,26 +68,46 @@ def restore(
     if manager.latest_step() is None:
         return state
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-    saved = _read_identity(manager)
-    if saved.architecture != identity.architecture or saved.face_model != identity.face_model:
-        raise WeightsError(
-            f"{manager.directory} holds a {saved.architecture} network for face model "
-            f"{saved.face_model}, not a {identity.architecture} network for {identity.face_model}: "
-            "choose another --workdir"
-        )
-    if saved.landmark_map != identity.landmark_map:
-        raise WeightsError(
-            f"{manager.directory} was started with {saved.landmark_map}, not with "
-            f"{identity.landmark_map}: choose another --workdir"
-        )
-    if not np.array_equal(saved.whitening.mean, identity.whitening.mean):
-        raise WeightsError(
-            f"{manager.directory} was trained on other data than is prepared now: choose another --workdir"
-        )
+    check_identity(_read_identity(manager), identity, str(manager.directory))
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), run=ocp.args.JsonRestore())
     restored = manager.restore(manager.latest_step(), args=items)
     batches.set_state(restored.run["batches"])
     return restored.state
+
+
+def identity_of(weights: Weights) -> Identity:
+    """Returns what the weights of a finished run mean."""
+    return Identity(
+        weights.architecture, weights.face_model, weights.whitening, weights.landmark_map
+    )
+
+
+def check_identity(found: Identity, wanted: Identity, where: str) -> None:
+    """Checks that the weights found somewhere mean what a run needs.
+
+    Raises:
+      WeightsError: they do not; it says what differs.
+    """
+    if (found.architecture, found.face_model) != (wanted.architecture, wanted.face_model):
+        raise WeightsError(
+            f"{where} holds a {found.architecture} network for face model {found.face_model}, not a "
+            f"{wanted.architecture} network for {wanted.face_model}: choose another --workdir"
+        )
+    if found.landmark_map != wanted.landmark_map:
+        raise WeightsError(
+            f"{where} was started with {found.landmark_map}, not with {wanted.landmark_map}: "
+            "choose another --workdir"
+        )
+    if not all(
+        np.array_equal(*values)
+        for values in (
+            (found.whitening.mean, wanted.whitening.mean),
+            (found.whitening.std, wanted.whitening.std),
+        )
+    ):
+        raise WeightsError(
+            f"{where} was trained on other data than is prepared now: choose another --workdir"
+        )
 
 
 def _read_identity(manager: ocp.CheckpointManager) -> Identity:

@@ -28,7 +28,7 @@ from twodasl_jax.geometry.projection import (
     picture_from_model_affine,
 )
 
-# Entries that never vary, such as the depth offset, keep their unit.
+# The depth offset, for example, is always zero.
 _SMALLEST_STD = 1e-6
 
 
@@ -66,22 +66,26 @@ def project(coefficients: Coefficients, space: ShapeSpace) -> Float[Array, "*bat
     return picture_from_model(camera_from_affine(coefficients.affine), points)
 
 
-def build_space(model: MorphableModel, vectors: np.ndarray, vertices: str | int) -> FaceSpace:
+def whitening_of(vectors: Float[np.ndarray, "N C"]) -> Whitening:
+    """Returns mean and standard deviation of official vectors; an entry that never varies keeps its unit."""
+    std = vectors.std(axis=0)
+    return Whitening(
+        vectors.mean(axis=0).astype(np.float32),
+        np.where(std > _SMALLEST_STD, std, 1.0).astype(np.float32),
+    )
+
+
+def build_space(model: MorphableModel, whitening: Whitening, vertices: str | int) -> FaceSpace:
     """Returns the face model as training sees it.
 
     Args:
       model: face model.
-      vectors: (N, C) official vectors of the training set, which whiten.
+      whitening: of the vectors that the network predicts.
       vertices: points of the vertex distance cost: "landmarks", "all", or how many vertices, the same in every run.
 
     Raises:
       ConfigError: the model has no such vertices.
     """
-    std = vectors.std(axis=0)
-    whitening = Whitening(
-        vectors.mean(axis=0).astype(np.float32),
-        np.where(std > _SMALLEST_STD, std, 1.0).astype(np.float32),
-    )
     landmarks = landmark_space(model)
     return FaceSpace(
         landmarks=jax.tree.map(jnp.asarray, landmarks),

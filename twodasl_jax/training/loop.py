@@ -16,10 +16,18 @@ from jaxtyping import PyTree
 from twodasl_jax import face_model
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.batches import load_data, open_batches
-from twodasl_jax.training.checkpoints import Identity, open_checkpoints, restore, save
+from twodasl_jax.training.checkpoints import (
+    Identity,
+    check_identity,
+    identity_of,
+    open_checkpoints,
+    restore,
+    save,
+    trained_weights,
+)
 from twodasl_jax.training.devices import AXIS, MAPS, local_copy
-from twodasl_jax.training.face_space import build_space
-from twodasl_jax.training.recipe import build_recipe, choose, create_state
+from twodasl_jax.training.face_space import build_space, whitening_of
+from twodasl_jax.training.recipe import build_recipe, choose, create_state, start_from
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.step import Metrics, train_step
 from twodasl_jax.training.validation import validation_errors
@@ -35,24 +43,33 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
 
     Raises:
       ConfigError: the batch cannot be split over the devices.
+      WeightsError: the run was started with other settings, or `start_from` names a run of other ones.
     """
     digest = face_model.digest(model)
     data = load_data(config, digest)
     recipe = build_recipe(config, data.vectors.shape[1], jax.device_count(), AXIS)
-    space = build_space(model, data.vectors, config.vertices)
+    earlier = trained_weights(pathlib.Path(config.start_from)) if config.start_from else None
+    whitening = earlier.whitening if earlier else whitening_of(data.vectors)
+    space = build_space(model, whitening, config.vertices)
     batches = open_batches(config, data)
     by_map = choose("map", config.map, MAPS)
     devices = by_map(functools.partial(train_step, recipe, space), jax.devices())
-    identity = Identity(config.architecture, digest, space.whitening, recipe.landmark_map)
+    identity = Identity(config.architecture, digest, whitening, recipe.landmark_map)
+    if earlier:
+        check_identity(identity_of(earlier), identity, config.start_from)
     score = jax.jit(functools.partial(validation_errors, recipe, space))
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     workdir.mkdir(parents=True, exist_ok=True)
     with open_checkpoints(workdir) as manager, _open_log(workdir) as log:
-        start = devices.replicate(create_state(recipe, init_key))
+        first = create_state(recipe, init_key)
+        start = devices.replicate(start_from(first, earlier) if earlier else first)
         start = restore(manager, start, batches, identity)
         if jax.process_index() == 0:
             (workdir / "config.json").write_text(config.to_json(indent=2))
-        step = lambda state: devices.step(state, devices.split(next(batches)), run_key)  # noqa: E731
+
+        def step(state: TrainState) -> tuple[TrainState, Metrics]:
+            return devices.step(state, devices.split(next(batches)), run_key)
+
         for number, state, metrics in _steps(config, step, start):
             last = number == config.steps
             if number % config.log_every == 0 or last:

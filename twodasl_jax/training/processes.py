@@ -11,7 +11,7 @@ def join(coordinator: str | None, count: int | None, index: int | None) -> None:
     Args:
       coordinator: HOST:PORT that process 0 listens at, the same for all.
       count: how many processes there are.
-      index: which one this is, from 0. Without all three, the process trains alone.
+      index: which one this is, from 0. With none of the three the process trains alone.
 
     Raises:
       ConfigError: only some of the three are given, or the index is none of the count.
@@ -37,6 +37,6 @@ def join_cluster() -> None:
         jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
-            f"--cluster finds no cluster ({error}): use --coordinator_address, --num_processes and "
+            f"--cluster cannot join a cluster ({error}): use --coordinator_address, --num_processes and "
             "--process_id, or none of them for one process."
         ) from error

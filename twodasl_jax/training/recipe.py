@@ -19,7 +19,7 @@ from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import BatchGroups, SelfCritic
 from twodasl_jax.training.state import CriticState, RegressorState, TrainState
-from twodasl_jax.weights import ARCHITECTURES
+from twodasl_jax.weights import ARCHITECTURES, Weights
 
 _Option = TypeVar("_Option")
 
@@ -215,6 +215,20 @@ def _critic_recipe(config: ml_collections.ConfigDict, dtype: jnp.dtype) -> Criti
         ramp=ramp,
         mismatched=config.mismatched,
     )
+
+
+def start_from(state: TrainState, weights: Weights) -> TrainState:
+    """Returns a first state whose regressor has the weights of another run; all else is as new."""
+    params, batch_stats = (
+        jax.tree.map(jnp.asarray, weights.variables[name]) for name in ("params", "batch_stats")
+    )
+    regressor = dataclasses.replace(
+        state.regressor,
+        params=params,
+        batch_stats=batch_stats,
+        average=jax.tree.map(jnp.copy, params),
+    )
+    return dataclasses.replace(state, regressor=regressor)
 
 
 def create_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:

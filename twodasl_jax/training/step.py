@@ -57,7 +57,8 @@ def regressor_turn(
 
     Returns:
       The regressor, the whitened vectors that the first pass predicted, and the metrics: each term as `raw/NAME` and
-      `weighted/NAME`, their sum `loss`, `nme68` of the first pass, and the norms of gradient and update.
+      `weighted/NAME`, their sum `loss`, the norms of gradient and update, and `nme68`: the first pass against the
+      annotation's 68 points, or in the wild against the labels that are visible.
     """
     regressor = state.regressor
     scales, judge = _scales(recipe, state), _judge(recipe, state, examples)
@@ -84,7 +85,7 @@ def regressor_turn(
     decay = jnp.minimum(recipe.average_decay, (1.0 + state.step) / (10.0 + state.step))
     average = optax.incremental_update(params, regressor.average, 1.0 - decay)
     moved = RegressorState(params, batch_stats, optimizer, average)
-    report |= {"nme68": total / jnp.maximum(count, 1e-6)}
+    report |= {"nme68": total / count}
     report |= norms("regressor", gradient, updates)
     return moved, first.vector, report
 
@@ -100,9 +101,12 @@ def _scales(recipe: Recipe, state: TrainState) -> dict[str, Float[Array, ""] | f
 def _judge(
     recipe: Recipe, state: TrainState, examples: Examples
 ) -> Callable[[Prediction], dict[str, Float[Array, " W"]]]:
-    """Returns a function from the first prediction to L_sc of the images in the wild, where that counts."""
+    """Returns a function from the first prediction to L_sc of the images in the wild.
+
+    Without annotated images the critic would have nothing consistent to learn from, and its view does not count.
+    """
     count = examples.annotated_count
-    if recipe.critic is None or state.critic is None or len(examples.image) == count:
+    if recipe.critic is None or state.critic is None or not 0 < count < len(examples.image):
         return lambda prediction: {}
     l_sc = judge_of(recipe.critic, state.critic.params, examples.image[count:])
     return lambda prediction: {"l_sc": l_sc(prediction.vector[count:])}

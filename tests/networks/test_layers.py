@@ -50,7 +50,7 @@ def test_pointwise_equals_a_1x1_convolution(stride, dtype):
 def critic():
     network, key = SelfCritic(), jax.random.key(0)
     image, vector = jax.random.normal(key, (3, 120, 120, 3)), jax.random.normal(key, (3, 62))
-    return network, network.init(key, image, vector), image, vector
+    return network, jax.jit(network.init)(key, image, vector), image, vector
 
 
 def test_the_critic_has_the_papers_layers(critic):

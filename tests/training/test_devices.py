@@ -69,7 +69,6 @@ CASES = {
     "vertex distance alone": Case({"loss_weights": LossWeights(vdc=1.0), "critic": None}),
 }
 FEW = [("every term", "shard_map", 8), ("every term", "pmap", 2)]
-FEW += [(list(CASES)[1], "shard_map", 2), ("statistics of eight groups", "shard_map", 2)]
 ALL = [(name, kind, count) for name in CASES for kind in MAPS for count in (1, 2, 8)]
 
 

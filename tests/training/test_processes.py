@@ -13,7 +13,6 @@ import pytest
 from tests.training import process_worker
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.training import processes
-from twodasl_jax.training.devices import MAPS
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -29,7 +28,7 @@ def four_devices():
         return process_worker.two_steps("shard_map", 0, 1)
 
 
-@pytest.mark.parametrize("kind", list(MAPS))
+@pytest.mark.parametrize("kind", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
 def test_two_processes_equal_one(tmp_path, four_devices, kind):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

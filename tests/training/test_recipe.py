@@ -49,18 +49,21 @@ def test_l_sc_counts_only_after_the_critics_warm_up():
     np.testing.assert_allclose(values, [0, 0, 0, 0.25, 0.5, 1, 1])
 
 
-def test_the_learning_rate_warms_up_and_falls_along_a_cosine():
+@pytest.mark.parametrize("player", ["regressor", "critic"])
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine(player):
     """Adam's first update is one rate long whatever the gradient, so that the rates can be read off."""
     config = config_of("paper")
-    config.steps, config.warmup_steps, config.learning_rate = 100, 20, 1e-2
+    config.steps, config.warmup_steps = 100, 20
+    config.learning_rate = config.critic.learning_rate = 1e-2
     recipe, params = build_recipe(config, 62), {"w": jnp.ones(())}
+    optimizer = recipe.optimizer if player == "regressor" else recipe.critic.optimizer
 
     def first_update(count):
-        moments, *rest = recipe.optimizer.init(params)[1]
+        moments, *rest = optimizer.init(params)[1]
         # Only the schedule counts steps: the moments stay those of the first.
         counted = [jax.tree.map(lambda leaf: jnp.asarray(count, leaf.dtype), part) for part in rest]
-        state = (recipe.optimizer.init(params)[0], (moments, *counted))
-        return float(recipe.optimizer.update({"w": jnp.ones(())}, state, params)[0]["w"])
+        state = (optimizer.init(params)[0], (moments, *counted))
+        return float(optimizer.update({"w": jnp.ones(())}, state, params)[0]["w"])
 
     steps = [0, 5, 10, 20, 40, 60, 80, 100]
     expected = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 20, 100)

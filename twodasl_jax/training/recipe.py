@@ -132,14 +132,14 @@ def build_recipe(
         network=choose("architecture", config.architecture, ARCHITECTURES)(
             output_size=vector_size, dtype=dtype, groups=groups
         ),
-        optimizer=_optimizer(config, _learning_rate(config)),
+        optimizer=_optimizer(config, config),
         average_decay=config.average_decay,
         augmentation=Augmentation(**config.augmentation),
         detection=Detection(**config.detection),
         landmark_map=MapStyle(**config.landmark_map),
         point_norm=choose("point_norm", config.point_norm, losses.POINT_NORMS),
         loss_weights=loss_weights,
-        critic=_critic_recipe(config.critic, dtype) if loss_weights.l_sc else None,
+        critic=_critic_recipe(config, dtype) if loss_weights.l_sc else None,
         groups=groups,
         axis_name=axis_name,
     )
@@ -177,29 +177,25 @@ def choose(setting: str, name: str, options: Mapping[str, _Option]) -> _Option:
     return options[name]
 
 
-def _learning_rate(config: ml_collections.ConfigDict) -> optax.Schedule:
-    """Linear warm-up, then a cosine to zero at the last step."""
-    return optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, config.learning_rate, config.warmup_steps),
-            optax.cosine_decay_schedule(
-                config.learning_rate, max(1, config.steps - config.warmup_steps)
-            ),
-        ],
-        boundaries=[config.warmup_steps],
-    )
-
-
 def _optimizer(
-    config: ml_collections.ConfigDict, schedule: optax.Schedule
+    run: ml_collections.ConfigDict, player: ml_collections.ConfigDict
 ) -> optax.GradientTransformation:
+    """Adam on clipped gradients: the run's warm-up and cosine to zero, the player's own height of it."""
+    schedule = optax.join_schedules(
+        [
+            optax.linear_schedule(0.0, player.learning_rate, run.warmup_steps),
+            optax.cosine_decay_schedule(player.learning_rate, max(1, run.steps - run.warmup_steps)),
+        ],
+        boundaries=[run.warmup_steps],
+    )
     return optax.chain(
-        optax.clip_by_global_norm(config.gradient_clip),
-        optax.adamw(schedule, weight_decay=config.weight_decay),
+        optax.clip_by_global_norm(player.gradient_clip),
+        optax.adamw(schedule, weight_decay=player.weight_decay),
     )
 
 
-def _critic_recipe(config: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRecipe:
+def _critic_recipe(run: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRecipe:
+    config = run.critic
     ramp = optax.join_schedules(
         [
             optax.constant_schedule(0.0),
@@ -209,7 +205,7 @@ def _critic_recipe(config: ml_collections.ConfigDict, dtype: jnp.dtype) -> Criti
     )
     return CriticRecipe(
         network=SelfCritic(dtype=dtype),
-        optimizer=_optimizer(config, optax.constant_schedule(config.learning_rate)),
+        optimizer=_optimizer(run, config),
         loss=choose("critic.loss", config.loss, losses.ADVERSARIAL_LOSSES),
         updates=config.updates,
         ramp=ramp,

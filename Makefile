@@ -8,8 +8,8 @@ INSTALLED = $(VENV)/.installed
 
 help:
 	@echo "make demo       3D faces from two real photos, into demo_output/"
-	@echo "make test       the tests, about three minutes on two cores"
-	@echo "make test-slow  the tests that take long"
+	@echo "make test       the tests, about six minutes on two cores"
+	@echo "make test-slow  the tests that take long, another six"
 	@echo "make lint       style and types"
 	@echo "make clean      remove the environment and everything that was made"
 	@echo "PYTHON=python3.12 chooses another Python (3.11 or 3.12)."

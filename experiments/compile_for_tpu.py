@@ -31,10 +31,11 @@ from ml_collections import config_flags
 from twodasl_jax import programs
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.geometry.coefficients import POSE_COUNT, Whitening
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.training.compiled import Cost, cost_of
 from twodasl_jax.training.devices import AXIS, sharded
-from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
+from twodasl_jax.training.face_space import FaceSpace, build_space
 from twodasl_jax.training.recipe import Recipe, build_recipe, create_state
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 from twodasl_jax.training.step import train_step
@@ -88,11 +89,11 @@ def compile_step(config: ml_collections.ConfigDict, devices: np.ndarray) -> jax.
 
 def _build(config: ml_collections.ConfigDict, device_count: int) -> tuple[Recipe, FaceSpace]:
     model = embedded_face_model()
-    size = 12 + len(model.shape_std) + len(model.expression_std)
-    # A whitening of ones costs what any other does.
-    vectors = np.stack([np.full(size, -1.0), np.full(size, 1.0)])
+    size = POSE_COUNT + len(model.shape_std) + len(model.expression_std)
+    # It costs what any other does.
+    whitening = Whitening(np.zeros(size, np.float32), np.ones(size, np.float32))
     recipe = build_recipe(config, size, device_count, AXIS)
-    return recipe, build_space(model, whitening_of(vectors), config.vertices)
+    return recipe, build_space(model, whitening, config.vertices)
 
 
 def _batch_shapes(config: ml_collections.ConfigDict, vector_size: int) -> TrainBatch:

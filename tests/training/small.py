@@ -86,7 +86,6 @@ def recipe(groups=BatchGroups(), axis_name=None, **changes):
         point_norm=losses.POINT_NORMS["euclidean"],
         loss_weights=ALL_LOSSES,
         critic=critic_recipe(),
-        groups=groups,
         axis_name=axis_name,
     )
     return dataclasses.replace(whole, **changes)

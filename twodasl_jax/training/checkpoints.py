@@ -68,7 +68,7 @@ def restore(
     if manager.latest_step() is None:
         return state
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-    check_identity(_read_identity(manager), identity, str(manager.directory))
+    check_identity(_read_identity(manager), identity, str(manager.directory), "--workdir")
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), run=ocp.args.JsonRestore())
     restored = manager.restore(manager.latest_step(), args=items)
     batches.set_state(restored.run["batches"])
@@ -82,8 +82,8 @@ def identity_of(weights: Weights) -> Identity:
     )
 
 
-def check_identity(found: Identity, wanted: Identity, where: str) -> None:
-    """Checks that the weights found somewhere mean what a run needs.
+def check_identity(found: Identity, wanted: Identity, where: str, setting: str) -> None:
+    """Checks that the weights found somewhere mean what a run needs; `setting` is what named the place.
 
     Raises:
       WeightsError: they do not; it says what differs.
@@ -91,12 +91,12 @@ def check_identity(found: Identity, wanted: Identity, where: str) -> None:
     if (found.architecture, found.face_model) != (wanted.architecture, wanted.face_model):
         raise WeightsError(
             f"{where} holds a {found.architecture} network for face model {found.face_model}, not a "
-            f"{wanted.architecture} network for {wanted.face_model}: choose another --workdir"
+            f"{wanted.architecture} network for {wanted.face_model}: choose another {setting}"
         )
     if found.landmark_map != wanted.landmark_map:
         raise WeightsError(
             f"{where} was started with {found.landmark_map}, not with {wanted.landmark_map}: "
-            "choose another --workdir"
+            f"choose another {setting}"
         )
     if not all(
         np.array_equal(*values)
@@ -106,7 +106,7 @@ def check_identity(found: Identity, wanted: Identity, where: str) -> None:
         )
     ):
         raise WeightsError(
-            f"{where} was trained on other data than is prepared now: choose another --workdir"
+            f"{where} was trained on other data than is prepared now: choose another {setting}"
         )
 
 

@@ -56,7 +56,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
     devices = by_map(functools.partial(train_step, recipe, space), jax.devices())
     identity = Identity(config.architecture, digest, whitening, recipe.landmark_map)
     if earlier:
-        check_identity(identity_of(earlier), identity, config.start_from)
+        check_identity(identity_of(earlier), identity, config.start_from, "start_from")
     score = jax.jit(functools.partial(validation_errors, recipe, space))
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     workdir.mkdir(parents=True, exist_ok=True)

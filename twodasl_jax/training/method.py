@@ -149,7 +149,7 @@ def _group_order(recipe: Recipe, examples: Examples) -> tuple[np.ndarray | slice
 
     Each group holds its part of both halves: what it would hold on a device of its own.
     """
-    count = recipe.groups.count
+    count = recipe.network.groups.count
     if count == 1:
         return slice(None), slice(None)
     halves = np.split(np.arange(len(examples.image)), [examples.annotated_count])

@@ -91,7 +91,6 @@ class Recipe:
       point_norm: distance of two points.
       loss_weights: of the terms.
       critic: the opponent; None without L_sc.
-      groups: which examples of a device share BatchNorm's statistics, as `network` has it.
       axis_name: of the devices that share a batch; None for one device.
     """
 
@@ -104,7 +103,6 @@ class Recipe:
     point_norm: losses.PointNorm
     loss_weights: LossWeights
     critic: CriticRecipe | None = None
-    groups: BatchGroups = BatchGroups()
     axis_name: str | None = None
 
 
@@ -140,7 +138,6 @@ def build_recipe(
         point_norm=choose("point_norm", config.point_norm, losses.POINT_NORMS),
         loss_weights=loss_weights,
         critic=_critic_recipe(config, dtype) if loss_weights.l_sc else None,
-        groups=groups,
         axis_name=axis_name,
     )
 

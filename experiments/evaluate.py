@@ -1,96 +1,255 @@
-"""Measures the embedded weights on annotated photos, as AFLW2000-3D is scored.
+"""Scores a network of this package, or any method's results, on a published test set.
 
-  python experiments/evaluate.py --data_dir=FOLDER [--landmarks=detected] [--weights=FILE.npz]
+  python experiments/evaluate.py --protocol=aflw2000 --data_dir=AFLW2000-3D --output_dir=report --pretrained
+  python experiments/evaluate.py --protocol=aflw2000 --data_dir=AFLW2000-3D --output_dir=report \\
+      --reannotated=AFLW2000-3D-Reannotated.pts68.npy --predictions=mine.npz
+  python experiments/evaluate.py --compare=report/report.json,other/report.json
 
-FOLDER holds `images/NAME.jpg` and `annotations.npz` with `names` (N,), `yaw` in degrees (N,), `pts68` (N, 3, 68) and
-`pts68_reannotated` (N, 2, 68) in image pixels, `roi_box` (N, 4), and `fan68_crop` (N, 68, 2), landmarks that a detector
-found, in crop pixels. Annotations are compared as published, without any shift of the pixel origin.
+Protocols, and what --data_dir holds (docs/evaluation.md says more)
+
+  aflw2000      image00002.jpg, image00002.mat, ...: AFLW2000-3D as published, or a part of it
+  aflw_lfpa     TestImages/, Landmark.mat, BoundingBox.mat: AFLW-LFPA (AFLW-PIFA)
+  annotations   images/ and annotations.npz: names, yaw, pts68, roi_box
+  synthetic     what experiments/render_faces.py wrote
+  florence      subject_01/, ...: the scans of MICC Florence; --views is what experiments/render_scans.py wrote
+
+Results of another method: an .npz of `names` (M,) and `landmarks` (M, 68, 2 or 3), x right and y down in pixels of the
+picture, z toward the camera; optional `pose` (M, 3), yaw pitch roll in degrees, and `vertices` (M, V, 3). A face of the
+test set that it does not name is a failure, unless --names lists the faces that count.
+
+OUTPUT_DIR gets report.json, report.md, curve.png, report.html with the worst faces, and predictions.npz.
 """
 
+import functools
 import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import numpy as np
-import tqdm
 from absl import flags
 
-from twodasl_jax import programs
-from twodasl_jax.array_files import read_rows
-from twodasl_jax.evaluation.landmark_error import normalized_mean_error
-from twodasl_jax.evaluation.metrics import balanced_interval, yaw_binned
+from twodasl_jax import atomic_files, programs
+from twodasl_jax.errors import ConfigError
 from twodasl_jax.face_model import embedded_face_model
-from twodasl_jax.geometry.frames import image_from_crop
-from twodasl_jax.photos import read_photo
+from twodasl_jax.protocols import florence, inference, synthetic
+from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
+from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
+from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.predictions import (
+    Predictions,
+    listed_photos,
+    points_on_meshes,
+    read_predictions,
+    write_predictions,
+)
+from twodasl_jax.protocols.scoring import FaceErrors, landmark_scores, pose_scores
 from twodasl_jax.reconstruction import Reconstructor
-from twodasl_jax.weights import embedded_weights, load_weights
+from twodasl_jax.reports import comparison, curve, document, page, table
+from twodasl_jax.training.checkpoints import trained_weights
+from twodasl_jax.weights import Weights, embedded_weights, load_weights
 
-ROW_SHAPES = {
-    "names": (),
-    "yaw": (),
-    "pts68": (3, 68),
-    "pts68_reannotated": (2, 68),
-    "roi_box": (4,),
-    "fan68_crop": (68, 2),
-}
-
-_DATA = flags.DEFINE_string(
-    "data_dir", None, "Folder of images/ and annotations.npz.", required=True
+_PROTOCOL = flags.DEFINE_enum(
+    "protocol",
+    None,
+    ["aflw2000", "aflw_lfpa", "annotations", "synthetic", "florence"],
+    "Which test set --data_dir holds.",
 )
-_LANDMARKS = flags.DEFINE_enum(
-    "landmarks",
-    "none",
-    ["none", "detected"],
-    "What the landmark map shows: nothing, or `fan68_crop`.",
+_DATA = flags.DEFINE_string("data_dir", None, "Folder of the test set.")
+_OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the report; created if needed.")
+
+_PRETRAINED = flags.DEFINE_bool(
+    "pretrained", False, "Score the weights that come with the package."
 )
-_WEIGHTS = flags.DEFINE_string("weights", None, "Other weights than the embedded ones.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Score the averaged weights of a training run.")
+_STEP = flags.DEFINE_integer(
+    "step", None, "Which checkpoint of --workdir; the newest if not given."
+)
+_WEIGHTS = flags.DEFINE_string("weights", None, "Score a weights file (.npz).")
+_PREDICTIONS = flags.DEFINE_string("predictions", None, "Score any method's results (.npz).")
+
+_LANDMARKS = flags.DEFINE_string(
+    "landmarks", "none", f"What the landmark map shows the network: {inference.LANDMARK_INPUTS}."
+)
+_CROP = flags.DEFINE_enum(
+    "crop", "given", ["given", "detector"], "Crops of the test set, or the built-in detector's."
+)
+_BOXES = flags.DEFINE_string("boxes", None, "aflw2000: .npy of (N, 4) crops, by sorted names.")
+_REANNOTATED = flags.DEFINE_string(
+    "reannotated", None, "aflw2000: .npy of (N, 2, 68) re-annotated points, by sorted names."
+)
+_OFFICIAL = flags.DEFINE_bool(
+    "official_1998", False, "aflw2000: leave out the two faces that the official evaluation missed."
+)
+_POINT_ROWS = flags.DEFINE_string(
+    "point_rows", None, "aflw_lfpa: .npz of where its 34 points lie on the face model's mesh."
+)
+_VIEWS = flags.DEFINE_string(
+    "views", None, "florence: folder of photos that experiments/render_scans.py wrote."
+)
+_NAMES = flags.DEFINE_string("names", None, "Text file of the faces that count, one name a line.")
+_COMPARE = flags.DEFINE_list(
+    "compare", None, "Two report.json: print the paired difference, second minus first."
+)
 
 
-def predict_landmarks(
-    reconstructor: Reconstructor, folder: pathlib.Path, annotations: dict[str, np.ndarray]
-) -> np.ndarray:
-    """Returns the (N, 68, 3) landmarks of the annotated faces, image frame, each from its given box."""
-    boxes = annotations["roi_box"].astype(np.float32)
-    given = np.full((len(boxes), 68, 2), np.nan, np.float32)
-    if _LANDMARKS.value == "detected":
-        given = np.asarray(image_from_crop(annotations["fan68_crop"].astype(np.float32), boxes))
-    predicted = []
-    for row, name in enumerate(tqdm.tqdm(annotations["names"], unit="photo")):
-        photo = read_photo(folder / "images" / f"{pathlib.Path(str(name)).stem}.jpg")
-        face = reconstructor(photo, boxes=boxes[row : row + 1], landmarks=given[row : row + 1])[0]
-        predicted.append(face.landmarks)
-    return np.stack(predicted)
+class TestSet(NamedTuple):
+    """A test set, and how its protocol scores predictions on it beside landmarks and poses."""
+
+    photos: AnnotatedPhotos
+    score_meshes: Callable[[AnnotatedPhotos, Predictions], list[FaceErrors]] | None = None
 
 
-def print_table(predicted: np.ndarray, annotations: dict[str, np.ndarray]) -> None:
-    """Prints one row for each annotation set: bins, balanced mean with its interval, overall mean."""
-    original = np.swapaxes(annotations["pts68"], 1, 2).astype(np.float32)
-    reannotated = np.swapaxes(annotations["pts68_reannotated"], 1, 2).astype(np.float32)
-    print(
-        f"{len(predicted)} faces, given boxes, landmarks: {_LANDMARKS.value}. NME of 68 points, %:"
+def read_aflw2000_set(folder: pathlib.Path) -> TestSet:
+    """Returns AFLW2000-3D with the files that the flags name beside it."""
+    reannotated, boxes = (
+        pathlib.Path(flag.value) if flag.value else None for flag in (_REANNOTATED, _BOXES)
     )
-    print("annotation      0-30  30-60  60-90  balanced  95 % interval  overall")
-    for name, truth in (
-        ("original, 2D", original[..., :2]),
-        ("re-annotated, 2D", reannotated[..., :2]),
-        ("original, 3D", original),
-    ):
-        every = np.ones(truth.shape[:2], bool)
-        errors = np.asarray(
-            normalized_mean_error(predicted[..., : truth.shape[-1]], truth, every)[0]
+    photos = read_aflw2000(folder, reannotated, boxes)
+    return TestSet(without_undetected(photos) if _OFFICIAL.value else photos)
+
+
+def read_synthetic_set(folder: pathlib.Path) -> TestSet:
+    """Returns rendered faces and what was rendered."""
+    photos, truth = synthetic.read_synthetic(folder)
+    return TestSet(photos, functools.partial(synthetic.mesh_scores, truth))
+
+
+def read_florence_set(folder: pathlib.Path) -> TestSet:
+    """Returns photos of scans, and the scans."""
+    views = pathlib.Path(given(_VIEWS))
+    photos, scans = florence.read_florence(folder, views, embedded_face_model())
+    return TestSet(photos, functools.partial(florence.scan_scores, scans))
+
+
+def read_test_set() -> TestSet:
+    """Returns the test set that the flags name, or the part of it that they list."""
+    test_set = _READERS[given(_PROTOCOL)](pathlib.Path(given(_DATA)))
+    if not _NAMES.value:
+        return test_set
+    return test_set._replace(photos=listed_photos(pathlib.Path(_NAMES.value), test_set.photos))
+
+
+def find_predictions(photos: AnnotatedPhotos, with_meshes: bool) -> Predictions:
+    """Returns the results to score: from a file, or of a network, which is run here."""
+    if _PREDICTIONS.value:
+        return read_predictions(pathlib.Path(_PREDICTIONS.value), photos)
+    if _PROTOCOL.value == "aflw_lfpa" and not _POINT_ROWS.value:
+        raise ConfigError(
+            "AFLW-LFPA does not say where its 34 points lie on a mesh: give --point_rows, or "
+            "--predictions with 34 points."
         )
-        result = yaw_binned(errors, annotations["yaw"])
-        low, high = balanced_interval(errors, annotations["yaw"])
-        bins = "  ".join(f"{value:5.2f}" for value in result.bins)
-        print(
-            f"{name:16}{bins}     {result.balanced:5.2f}   {low:5.2f} .. {high:5.2f}    {result.overall:5.2f}"
+    weights, source = chosen_weights()
+    seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")
+    reconstructor = Reconstructor(embedded_face_model(), weights)
+    predictions = inference.predict(
+        reconstructor, source, photos, seen, keep_vertices=with_meshes or bool(_POINT_ROWS.value)
+    )
+    if _POINT_ROWS.value:
+        predictions = points_on_meshes(predictions, pathlib.Path(_POINT_ROWS.value))
+    return predictions
+
+
+def chosen_weights() -> tuple[Weights, str]:
+    """Returns the weights that the flags name, and what to call them."""
+    if _WORKDIR.value:
+        step = "newest" if _STEP.value is None else _STEP.value
+        name = f"{pathlib.Path(_WORKDIR.value).name}, {step} checkpoint"
+        return trained_weights(pathlib.Path(_WORKDIR.value), _STEP.value), name
+    if _WEIGHTS.value:
+        return load_weights(_WEIGHTS.value), pathlib.Path(_WEIGHTS.value).name
+    return embedded_weights(), "embedded weights"
+
+
+def describe(photos: AnnotatedPhotos, predictions: Predictions) -> dict[str, Any]:
+    """Returns what the numbers depend on."""
+    own = not _PREDICTIONS.value
+    return {
+        "protocol": _PROTOCOL.value,
+        "method": predictions.source,
+        "crop": (inference.DETECTOR if _CROP.value == "detector" else photos.crop)
+        if own
+        else "the method's",
+        "landmarks": _LANDMARKS.value if own else "the method's",
+        "failed": [photos.names[row] for row in predictions.missing()],
+    }
+
+
+def write_report(
+    photos: AnnotatedPhotos, predictions: Predictions, scores: list[FaceErrors]
+) -> None:
+    """Writes all files of the report, and prints what matters most."""
+    folder = pathlib.Path(given(_OUTPUT))
+    folder.mkdir(parents=True, exist_ok=True)
+    about = describe(photos, predictions)
+    report = document.build(about, photos.names, photos.yaw, scores)
+    if not _PREDICTIONS.value:
+        write_predictions(folder / "predictions.npz", predictions, photos.names)
+    document.write(folder / "report.json", report)
+    rows = table.rows(report)
+    markdown = f"{table.markdown(table.HEADER, rows)}\n"
+    atomic_files.write_bytes(folder / "report.md", markdown.encode())
+    picture = curve.draw(report)
+    atomic_files.write_bytes(folder / "curve.png", picture)
+    page.write(folder / "report.html", report, picture, photos, predictions)
+    print(table.plain(table.HEADER, table.headlines(rows)))
+    if about["failed"]:
+        print(f"No prediction for {len(about['failed'])} faces; report.json names them.")
+    print(f"All metrics: {folder / 'report.md'}; the worst faces: {folder / 'report.html'}")
+
+
+def compare() -> None:
+    """Prints the paired table of two reports."""
+    paths = [pathlib.Path(path) for path in _COMPARE.value or ()]
+    if len(paths) != 2:
+        raise ConfigError(
+            "--compare needs two files: --compare=first/report.json,second/report.json."
+        )
+    first, second = map(document.read, paths)
+    for name, report in (("first", first), ("second", second)):
+        about = report["about"]
+        print(f"{name}: {about['method']}, crop: {about['crop']}, landmarks: {about['landmarks']}")
+    print(table.plain(comparison.HEADER, comparison.compare(first, second)))
+
+
+def given(flag: flags.FlagHolder[str | None]) -> str:
+    """Returns the value of a flag that scoring cannot do without."""
+    if not flag.value:
+        raise ConfigError(f"--{flag.name} is missing; see --help.")
+    return flag.value
+
+
+def check_flags() -> None:
+    """Checks what belongs together before anything is read."""
+    for flag in (_PROTOCOL, _DATA, _OUTPUT):
+        given(flag)
+    sources = [flag.name for flag in (_PRETRAINED, _WORKDIR, _WEIGHTS, _PREDICTIONS) if flag.value]
+    if len(sources) != 1:
+        found = " and ".join(f"--{name}" for name in sources) or "none"
+        raise ConfigError(
+            f"Give one of --pretrained, --workdir, --weights and --predictions, not {found}."
         )
 
 
 def main() -> None:
-    folder = pathlib.Path(_DATA.value)
-    annotations = read_rows(folder / "annotations.npz", ROW_SHAPES)
-    weights = load_weights(_WEIGHTS.value) if _WEIGHTS.value else embedded_weights()
-    reconstructor = Reconstructor(embedded_face_model(), weights)
-    print_table(predict_landmarks(reconstructor, folder, annotations), annotations)
+    if _COMPARE.value:
+        compare()
+        return
+    check_flags()
+    photos, score_meshes = read_test_set()
+    predictions = find_predictions(photos, with_meshes=score_meshes is not None)
+    scores = landmark_scores(photos, predictions) + pose_scores(photos, predictions)
+    if score_meshes is not None:
+        scores += score_meshes(photos, predictions)
+    write_report(photos, predictions, scores)
+
+
+_READERS: dict[str, Callable[[pathlib.Path], TestSet]] = {
+    "aflw2000": read_aflw2000_set,
+    "aflw_lfpa": lambda folder: TestSet(read_aflw_lfpa(folder)),
+    "annotations": lambda folder: TestSet(read_annotations(folder)),
+    "synthetic": read_synthetic_set,
+    "florence": read_florence_set,
+}
 
 
 if __name__ == "__main__":

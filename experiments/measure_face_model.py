@@ -22,9 +22,11 @@ from twodasl_jax import programs
 from twodasl_jax.array_files import read_rows
 from twodasl_jax.array_types import Array
 from twodasl_jax.errors import InputError
-from twodasl_jax.evaluation.metrics import bootstrap_interval
+from twodasl_jax.evaluation.landmark_error import box_size, mean_error, point_distances
+from twodasl_jax.evaluation.summary import bootstrap_interval
 from twodasl_jax.face_model import embedded_face_model, load_face_model
 from twodasl_jax.geometry.fitting import fit_landmarks
+from twodasl_jax.geometry.landmark_sets import REGIONS
 from twodasl_jax.geometry.morphable_model import (
     MorphableModel,
     ShapeSpace,
@@ -36,15 +38,6 @@ from twodasl_jax.geometry.projection import picture_from_model
 from twodasl_jax.geometry.rotation import euler_from_rotation
 
 RESIDUAL_SIGMA = 0.01
-REGIONS = {
-    "all": slice(0, 68),
-    "jaw": slice(0, 17),
-    "brow": slice(17, 27),
-    "nose": slice(27, 36),
-    "eyes": slice(36, 48),
-    "mouth": slice(48, 68),
-}
-
 _MODEL = flags.DEFINE_string("model", None, "A face model's .npz instead of the embedded one.")
 _DATA = flags.DEFINE_string("data_dir", None, "Folder of annotations.npz.", required=True)
 _SHAPE_COUNT = flags.DEFINE_integer("shape_count", 40, "How many shape components to fit.")
@@ -66,8 +59,7 @@ class FittedFaces(NamedTuple):
 
 def normalized(points: Float[np.ndarray, "N 68 3"]) -> Float[np.ndarray, "N 68 3"]:
     """Returns faces with the mean of their points at the origin and of size one."""
-    extent = np.ptp(points[..., :2], axis=1)
-    size = np.sqrt(extent[:, 0] * extent[:, 1])
+    size = np.asarray(box_size(points, np.ones(points.shape[:2], bool)))
     return (points - points.mean(axis=1, keepdims=True)) / size[:, None, None]
 
 
@@ -86,12 +78,15 @@ def fit_faces(space: ShapeSpace, landmarks: Float[Array, "N 68 2"]) -> FittedFac
 def face_errors(
     fitted: FittedFaces, truth: Float[np.ndarray, "N 68 3"], yaw: Float[np.ndarray, " N"]
 ) -> dict[str, Float[np.ndarray, " N"]]:
-    """Returns each face's errors by name: in percent of the face's size, the yaw in degrees."""
-    difference = np.asarray(fitted.landmarks) - truth
-    distance = 100 * np.linalg.norm(difference[..., :2], axis=-1)
-    depth = difference[..., 2] - difference[..., 2].mean(axis=1, keepdims=True)
-    errors = {f"2D NME, {name}": distance[:, rows].mean(axis=1) for name, rows in REGIONS.items()}
-    errors["depth"] = 100 * np.abs(depth).mean(axis=1)
+    """Returns each face's errors by name: in percent of the face's size, which is one; the yaw in degrees."""
+    landmarks, size = np.asarray(fitted.landmarks), np.ones(len(truth), np.float32)
+    distances = np.asarray(point_distances(landmarks[..., :2], truth[..., :2]))
+    errors = {}
+    for name, rows in {"all": slice(0, 68), **REGIONS}.items():
+        every = np.ones(distances[:, rows].shape, bool)
+        errors[f"2D NME, {name}"] = np.asarray(mean_error(distances[:, rows], every, size))
+    depth = landmarks[..., 2] - truth[..., 2]
+    errors["depth"] = 100 * np.abs(depth - depth.mean(axis=1, keepdims=True)).mean(axis=1)
     errors["yaw, degrees"] = np.abs(np.asarray(fitted.yaw) - yaw)
     errors["azimuth - yaw"] = np.abs(np.asarray(fitted.azimuth) - yaw)
     return errors

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "data": {"geometry"},
-    "evaluation": set(),
+    "evaluation": {"geometry", "rendering"},
     "training": {
         "geometry",
         "losses",
@@ -46,6 +46,16 @@ MAY_IMPORT = {
         "face_model",
         "weights",
     },
+    "protocols": {
+        "geometry",
+        "evaluation",
+        "photos",
+        "detection",
+        "face_model",
+        "rendering",
+        "reconstruction",
+    },
+    "reports": {"geometry", "evaluation", "photos", "crops", "protocols"},
     "outputs": {"geometry", "photos", "rendering", "mesh_files", "reconstruction"},
     "cli": {
         "geometry",

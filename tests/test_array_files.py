@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.array_files import read_rows
+from twodasl_jax.array_files import read_array, read_rows
 from twodasl_jax.errors import DatasetError
 
 SHAPES = {"names": (), "points": (68, 2)}
@@ -55,3 +55,21 @@ def test_a_single_array_is_no_archive(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(DatasetError, match=r"a\.npz: No such file"):
         read_rows(tmp_path / "a.npz", SHAPES)
+
+
+def test_optional_arrays_and_free_sizes(tmp_path):
+    np.savez(tmp_path / "a.npz", names=["a", "b"], mesh=np.zeros((2, 5, 3)))
+    arrays = read_rows(tmp_path / "a.npz", {"names": ()}, {"mesh": (-1, 3), "pose": (3,)})
+    assert arrays["mesh"].shape == (2, 5, 3)
+    assert "pose" not in arrays
+    with pytest.raises(
+        DatasetError, match=r"mesh has shape \(2, 5, 3\), expected \('N', 'any', 2\)"
+    ):
+        read_rows(tmp_path / "a.npz", {"names": ()}, {"mesh": (-1, 2)})
+
+
+def test_an_archive_is_no_single_array(tmp_path):
+    np.savez(tmp_path / "a.npz", points=np.zeros(3))
+    (tmp_path / "a.npz").rename(tmp_path / "a.npy")
+    with pytest.raises(DatasetError, match=r"a\.npy.*of an archive, and \(3,\) is needed"):
+        read_array(tmp_path / "a.npy", (3,))

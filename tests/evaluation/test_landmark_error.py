@@ -1,10 +1,14 @@
 """NME against NumPy in float64 and by hand; what is missing neither helps nor harms."""
 
+import hypothesis
+import hypothesis.strategies as st
 import jax
 import numpy as np
 import pytest
 
+from twodasl_jax.evaluation import landmark_error
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error
+from twodasl_jax.geometry.rotation import rotation_from_euler
 
 
 def all_visible(points):
@@ -20,6 +24,18 @@ def test_by_hand():
     truth = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 12.0]])
     predicted = truth + np.array([[0.0, 0.0], [0.0, 3.0], [6.0, 0.0]])
     assert error_of(predicted, truth) == pytest.approx(100 * 3 / 6)
+
+
+def test_sizes_by_hand():
+    points = np.zeros((68, 2))
+    points[36], points[45], points[8] = (-3.0, 0.0), (3.0, 8.0), (0.0, 24.0)
+    every = all_visible(points)
+    assert landmark_error.box_size(points, every) == pytest.approx(12)
+    assert landmark_error.box_diagonal(points, every) == pytest.approx(np.hypot(6, 24))
+    assert landmark_error.inter_ocular_distance(points) == pytest.approx(10)
+    shown = every.copy()
+    shown[8] = False
+    assert landmark_error.box_diagonal(points, shown) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -48,6 +64,28 @@ def test_in_3d_a_common_depth_offset_is_ignored_and_nothing_else():
     assert (error_of(truth * np.array([1, 1, 2]), truth) > 1).all()
 
 
+def test_in_2d_nothing_is_moved():
+    points = np.random.default_rng(0).normal(size=(2, 68, 2)).astype("f")
+    moved = landmark_error.match_mean_depth(points + 1, points, all_visible(points))
+    np.testing.assert_array_equal(moved, points + 1)
+
+
+@hypothesis.given(
+    angles=st.tuples(*[st.floats(-3, 3)] * 3),
+    scale=st.floats(0.2, 5),
+    shift=st.tuples(*[st.floats(-9, 9)] * 3),
+)
+def test_a_similarity_is_no_error_of_shape(angles, scale, shift):
+    truth = np.random.default_rng(0).normal(size=(68, 3))
+    counted = all_visible(truth)
+    counted[5] = False
+    rotation = np.asarray(rotation_from_euler(np.array(angles, "f")))
+    predicted = (scale * truth @ rotation.T + np.array(shift)).astype("f")
+    predicted[5] += 3
+    matched = landmark_error.match_by_similarity(predicted, truth.astype("f"), counted)
+    np.testing.assert_allclose(np.asarray(matched)[counted], truth[counted], atol=1e-3)
+
+
 def test_a_face_without_points_or_size_is_unknown():
     truth = np.random.default_rng(0).normal(size=(3, 68, 2))
     visible = all_visible(truth)
@@ -55,3 +93,14 @@ def test_a_face_without_points_or_size_is_unknown():
     errors, known = normalized_mean_error(truth + 1, truth, visible)
     np.testing.assert_array_equal(known, [False, False, True])
     np.testing.assert_array_equal(np.isnan(errors), ~np.asarray(known))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_prediction_that_is_nan_makes_its_own_error_nan_and_no_other(dimensions):
+    truth = np.random.default_rng(0).normal(size=(3, 68, dimensions))
+    predicted = truth + 1
+    predicted[1, 20] = np.nan
+    assert np.isnan(error_of(predicted, truth)).tolist() == [False, True, False]
+    visible = all_visible(truth)
+    visible[1, 20] = False
+    assert np.isfinite(normalized_mean_error(predicted, truth, visible)[0]).all()

@@ -41,6 +41,15 @@ OFFICIAL = LandmarkSet(
 INNER = _landmarks(17, 68)
 ALL = _landmarks(0, 68)
 
+# The parts of a face that the 68 points outline.
+REGIONS = {
+    "jaw": slice(0, 17),
+    "brow": slice(17, 27),
+    "nose": slice(27, 36),
+    "eyes": slice(36, 48),
+    "mouth": slice(48, 68),
+}
+
 LANDMARK_SETS = {"official": OFFICIAL, "inner": INNER, "all": ALL}
 
 

@@ -105,9 +105,9 @@ def vertex_normals(
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
     doubled_areas = np.cross(c - a, b - a)
     doubled_areas[~np.isfinite(doubled_areas).all(axis=-1)] = 0
-    sums = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(sums, triangles[:, corner], doubled_areas)
+    corners = triangles.ravel()
+    by_axis = [np.bincount(corners, np.repeat(axis, 3), len(vertices)) for axis in doubled_areas.T]
+    sums = np.stack(by_axis, axis=-1).astype(vertices.dtype)
     lengths = np.linalg.norm(sums, axis=-1, keepdims=True)
     return sums / np.where(lengths > 0, lengths, 1)
 

@@ -65,12 +65,13 @@ def restore(
     Raises:
       WeightsError: the run was started with another network, face model or data set.
     """
-    if manager.latest_step() is None:
+    step = manager.latest_step()
+    if step is None:
         return state
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
-    check_identity(_read_identity(manager), identity, str(manager.directory), "--workdir")
+    check_identity(_read_identity(manager, step), identity, str(manager.directory), "--workdir")
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), run=ocp.args.JsonRestore())
-    restored = manager.restore(manager.latest_step(), args=items)
+    restored = manager.restore(step, args=items)
     batches.set_state(restored.run["batches"])
     return restored.state
 
@@ -110,29 +111,33 @@ def check_identity(found: Identity, wanted: Identity, where: str, setting: str) 
         )
 
 
-def _read_identity(manager: ocp.CheckpointManager) -> Identity:
+def _read_identity(manager: ocp.CheckpointManager, step: int) -> Identity:
     items = ocp.args.Composite(whitening=ocp.args.StandardRestore(), run=ocp.args.JsonRestore())
-    restored = manager.restore(manager.latest_step(), args=items)
+    restored = manager.restore(step, args=items)
     whitening = Whitening(restored.whitening["mean"], restored.whitening["std"])
     run = restored.run
     style = MapStyle(**run["landmark_map"])
     return Identity(run["architecture"], run["face_model"], whitening, style)
 
 
-def trained_weights(workdir: pathlib.Path) -> Weights:
-    """Returns the averaged weights of the newest checkpoint of a run.
+def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:
+    """Returns the averaged weights of a checkpoint of a run, the newest unless a step is given.
 
     Raises:
-      WeightsError: the run has no checkpoint.
+      WeightsError: the run has no such checkpoint.
     """
     if not (workdir / "checkpoints").is_dir():
         raise WeightsError(f"{workdir} holds no checkpoints: pass the --workdir of a training run")
     with open_checkpoints(workdir) as manager:
-        if manager.latest_step() is None:
+        chosen = manager.latest_step() if step is None else step
+        if chosen is None:
             raise WeightsError(f"{workdir} has no finished checkpoint yet")
-        identity = _read_identity(manager)
+        if chosen not in manager.all_steps():
+            kept = ", ".join(map(str, manager.all_steps()))
+            raise WeightsError(f"{workdir} keeps no checkpoint of step {chosen}, only {kept}")
+        identity = _read_identity(manager, chosen)
         items = ocp.args.Composite(state=ocp.args.StandardRestore())
-        state = manager.restore(manager.latest_step(), args=items).state
+        state = manager.restore(chosen, args=items).state
     variables = {
         "params": state["regressor"]["average"],
         "batch_stats": state["regressor"]["batch_stats"],

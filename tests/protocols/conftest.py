@@ -1,0 +1,10 @@
+"""Fixtures of the protocol tests."""
+
+import pytest
+
+from tests.protocols.files import Faces
+
+
+@pytest.fixture(scope="session")
+def faces(face_model):
+    return Faces(face_model)

@@ -1,0 +1,162 @@
+"""MICC Florence's files, written from a face model, and the distances of meshes from its scans."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from tests.protocols.files import ROOT
+from twodasl_jax.errors import DatasetError
+from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.protocols import florence
+from twodasl_jax.protocols.predictions import Predictions
+from twodasl_jax.protocols.surfaces import upright
+
+COUNT = 2
+
+
+def coefficients(number):
+    random = np.random.default_rng(number)
+    return random.normal(size=40).astype("f"), np.zeros(10, "f")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return embedded_face_model()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, model):
+    """Two subjects in millimetres, far from the origin: one with texture and marks, one bare and only in frontal2."""
+    root = tmp_path_factory.mktemp("florence")
+    shift = np.array([10.0, -20.0, 900.0])
+    for number, recording in zip(range(1, 1 + COUNT), ("frontal1", "frontal2"), strict=True):
+        place = root / f"subject_{number:02d}" / "Model" / recording / "obj"
+        place.mkdir(parents=True)
+        shape, expression = coefficients(number)
+        mesh = trimesh.Trimesh(
+            synthesize(model, shape, expression) + shift, model.triangles, process=False
+        )
+        if number == 1:
+            uv = np.random.default_rng(0).uniform(size=(len(mesh.vertices), 2))
+            picture = Image.new("RGB", (8, 8), (200, 120, 90))
+            mesh.visual = trimesh.visual.TextureVisuals(uv=uv, image=picture)
+            points = np.asarray(synthesize(landmark_space(model), shape, expression)) + shift
+            marks = {"version": 2, "groups": {"LJSON": {"landmarks": {"points": points.tolist()}}}}
+            (place / "1109.ljson").write_text(json.dumps(marks))
+        mesh.export(place / "1109.obj")
+    return root
+
+
+@pytest.fixture(scope="module")
+def views(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("views")
+    command = [
+        ROOT / "experiments" / "render_scans.py",
+        f"--data_dir={folder}",
+        f"--output_dir={output}",
+    ]
+    finished = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert "40 views of 2 scans" in finished.stdout
+    assert "No landmarks are marked for subject_02" in finished.stdout
+    return output
+
+
+@pytest.fixture(scope="module")
+def test_set(folder, views, model):
+    return florence.read_florence(folder, views, model)
+
+
+def test_scans_keep_their_unit_colours_and_marks(folder, model):
+    files = florence.find_scans(folder)
+    assert list(files) == ["subject_01", "subject_02"]
+    first, second = (florence.read_scan(path, model) for path in files.values())
+    assert first.marked
+    assert not second.marked
+    assert (first.colours == [200, 120, 90]).all()
+    assert len(set(map(tuple, second.colours))) == 1
+    # The mean face finds the landmarks of a scan that nobody marked to a few millimetres.
+    truth = np.asarray(synthesize(landmark_space(model), *coefficients(2))) + np.array(
+        [10.0, -20, 900]
+    )
+    assert np.linalg.norm(second.landmarks - truth, axis=1).mean() < 6
+
+
+def test_views_show_the_face_in_their_crop(views, test_set):
+    photos, _ = test_set
+    assert len(photos.names) == 40
+    assert all(photo.is_file() for photo in photos.photos)
+    assert set(photos.yaw) == {-80, -40, 0, 40, 80}
+    picture = imageio.imread(views / "images" / "subject_01_pitch+0_yaw+0.png").astype(int)
+    skin = np.abs(picture - 110).max(axis=2) > 8
+    box = photos.boxes[photos.names.index("subject_01_pitch+0_yaw+0")]
+    # The middle half of the crop is face, the corners of the picture are not.
+    left, top, right, bottom = np.rint(
+        box + (box[2] - box[0]) / 4 * np.array([1, 1, -1, -1])
+    ).astype(int)
+    assert skin[top:bottom, left:right].mean() > 0.99
+    assert not skin[[0, 0, -1, -1], [0, -1, 0, -1]].any()
+    assert box[2] - box[0] == pytest.approx(0.75 * 256, rel=1e-3)
+
+
+def test_the_true_mesh_has_no_error_and_the_mean_face_has_one(test_set, model):
+    photos, truth = test_set
+    shapes = [coefficients(int(name[8:10])) for name in photos.names]
+    # Any frame and unit will do: here a mirror-free copy, turned, in other units, y down.
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], "f")
+    vertices, landmarks = (
+        np.stack([0.3 * np.asarray(synthesize(space, *pair)) @ turn for pair in shapes])
+        for space in (model, landmark_space(model))
+    )
+    predictions = Predictions("truth", upright(landmarks), upright(vertices))
+    missing = dataclasses.replace(predictions, vertices=predictions.vertices.copy())
+    missing.vertices[7] = np.nan
+    scores = {score.metric: score for score in florence.scan_scores(truth, photos, missing)}
+    found = np.delete(np.arange(40), 7)
+    assert np.isnan(scores["scan_point_to_plane"].values[7])
+    assert (scores["scan_point_to_plane"].values[found] < 0.05).all()
+    assert (scores["scan_point_to_plane_mean_face"].values > 0.5).all()
+    assert (
+        scores["scan_point_to_point"].values[found]
+        <= scores["scan_point_to_point_mean_face"].values[found]
+    ).all()
+    # 100 mm between the outer eye corners, more or less.
+    ratio = scores["scan_point_to_point_mean_face"].values / scores["scan_nme_mean_face"].values
+    assert ((ratio > 0.7) & (ratio < 1.3)).all()
+    assert {score.unit for score in scores.values()} == {"%", "mm"}
+
+
+def test_predictions_without_meshes_are_refused(test_set):
+    photos, truth = test_set
+    with pytest.raises(DatasetError, match="holds no meshes"):
+        florence.scan_scores(truth, photos, Predictions("mine", np.zeros((40, 68, 3), "f")))
+
+
+def test_faulty_folders_are_named(tmp_path, model):
+    with pytest.raises(DatasetError, match="holds no folders subject_01"):
+        florence.find_scans(tmp_path)
+    place = tmp_path / "subject_01" / "Model" / "frontal1" / "obj"
+    place.mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"for subject_01\."):
+        florence.find_scans(tmp_path)
+    (place / "a.obj").write_text("# nothing\n")
+    with pytest.raises(DatasetError, match=r"a\.obj"):
+        florence.read_scan(place / "a.obj", model)
+    (place / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    (place / "a.ljson").write_text('{"groups": {}}')
+    with pytest.raises(DatasetError, match=r"a\.ljson: it is no LJSON file"):
+        florence.read_scan(place / "a.obj", model)

@@ -1,0 +1,125 @@
+"""Prediction files: matched by name, and refused or counted as failures where they do not fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.protocols.files import write_annotations
+from twodasl_jax.errors import DatasetError
+from twodasl_jax.protocols import predictions
+from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.predictions import Predictions, read_predictions
+
+
+@pytest.fixture
+def photos(tmp_path, faces):
+    write_annotations(tmp_path, faces)
+    return read_annotations(tmp_path)
+
+
+def write(tmp_path, names, landmarks, **more):
+    path = tmp_path / "mine.npz"
+    np.savez(path, names=names, landmarks=landmarks, **more)
+    return path
+
+
+def test_any_order_and_suffix(tmp_path, photos, faces):
+    names = [f"{name}.png" for name in faces.names[::-1]]
+    more = {"pose": faces.pose[::-1], "vertices": faces.points[::-1, :5]}
+    found = read_predictions(write(tmp_path, names, faces.points[::-1], **more), photos)
+    np.testing.assert_array_equal(found.landmarks, faces.points)
+    np.testing.assert_allclose(found.pose, faces.pose, atol=1e-5)
+    np.testing.assert_array_equal(found.vertices, faces.points[:, :5])
+    assert found.shape is None
+    assert found.missing() == []
+
+
+def test_missing_and_nan_predictions_are_failures(tmp_path, photos, faces):
+    landmarks = faces.points[[0, 2, 3], :, :2].copy()
+    landmarks[1, 7, 0] = np.nan
+    names = [faces.names[row] for row in (0, 2, 3)]
+    found = read_predictions(write(tmp_path, names, landmarks, pose=faces.pose[:3]), photos)
+    assert found.missing() == [1, 2, 4, 5]
+    # One bad point is enough: no region and no pose of the face counts then.
+    for values in (found.landmarks, found.pose):
+        assert np.isnan(values[[1, 2, 4, 5]]).all()
+        assert np.isfinite(values[[0, 3]]).all()
+
+
+def test_a_list_of_names_makes_a_subset(tmp_path, photos, faces):
+    (tmp_path / "names.txt").write_text(f"{faces.names[4]}.jpg\n\n{faces.names[1]}\n")
+    subset = predictions.listed_photos(tmp_path / "names.txt", photos)
+    assert subset.names == (faces.names[4], faces.names[1])
+    np.testing.assert_array_equal(subset.yaw, faces.yaw[[4, 1]].astype("f"))
+    np.testing.assert_array_equal(subset.annotations["original"].points, faces.points[[4, 1]])
+    (tmp_path / "names.txt").write_text("\n")
+    with pytest.raises(DatasetError, match="lists no names"):
+        predictions.listed_photos(tmp_path / "names.txt", photos)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["image00002", "a", "b"], r"does not have: a, b; its first name is image00002"),
+        (["image00002", "image00003", "image00002.jpg"], "more than once: image00002"),
+    ],
+)
+def test_names_that_do_not_match_are_listed(tmp_path, photos, names, reason):
+    path = write(tmp_path, names, np.zeros((3, 68, 2)))
+    with pytest.raises(DatasetError, match=rf"mine\.npz.*{reason}"):
+        read_predictions(path, photos)
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"),
+    [
+        ((6, 66, 2), r"\(6, 66, 2\), but this test set needs \(N, 68, 2 or 3\)"),
+        ((6, 68, 4), r"\(6, 68, 4\)"),
+        ((5, 68, 2), r"landmarks has shape \(5, 68, 2\)"),
+        ((6, 136), r"landmarks has shape \(6, 136\), expected \('N', 'any', 'any'\)"),
+    ],
+)
+def test_landmarks_of_another_shape_are_refused(tmp_path, photos, faces, shape, reason):
+    path = write(tmp_path, faces.names, np.zeros(shape))
+    with pytest.raises(DatasetError, match=reason):
+        read_predictions(path, photos)
+
+
+def test_written_predictions_are_read_again(tmp_path, photos, faces):
+    own = Predictions("mine", faces.points, None, faces.pose.astype("f"), faces.shape.astype("f"))
+    predictions.write_predictions(tmp_path / "own.npz", own, photos.names)
+    again = read_predictions(tmp_path / "own.npz", photos)
+    for name in ("landmarks", "pose", "shape"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(own, name))
+
+
+def test_points_on_meshes_by_hand(tmp_path):
+    vertices = np.array([[[0, 0, 0], [4, 0, 0], [0, 8, 0]]], "f")
+    found = Predictions("mine", np.zeros((1, 68, 3), "f"), vertices)
+    rows = {
+        "landmark_vertices": [[0, 1, 2], [1, 1, 1]],
+        "landmark_weights": [[0.5, 0.25, 0.25], [1, 0, 0]],
+    }
+    np.savez(tmp_path / "rows.npz", **rows)
+    moved = predictions.points_on_meshes(found, tmp_path / "rows.npz")
+    np.testing.assert_array_equal(moved.landmarks, [[[1, 2, 0], [4, 0, 0]]])
+    np.savez(tmp_path / "rows.npz", **{**rows, "landmark_vertices": [[0, 1, 3], [1, 1, 1]]})
+    with pytest.raises(DatasetError, match="whole numbers from 0 to 2"):
+        predictions.points_on_meshes(found, tmp_path / "rows.npz")
+
+
+def test_many_names_are_cut_short(tmp_path, photos):
+    names = [f"x{number}" for number in range(30)]
+    with pytest.raises(DatasetError, match=r"x18, x19 and 10 more; its first"):
+        read_predictions(write(tmp_path, names, np.zeros((30, 68, 2))), photos)
+
+
+def test_a_test_set_of_other_points(tmp_path, photos, faces):
+    annotation = photos.annotations["original"]
+    few = dataclasses.replace(
+        annotation, points=annotation.points[:, :34], visible=annotation.visible[:, :34]
+    )
+    photos = dataclasses.replace(photos, annotations={"original": few})
+    found = read_predictions(write(tmp_path, faces.names, np.zeros((6, 34, 2))), photos)
+    assert found.landmarks.shape == (6, 34, 2)

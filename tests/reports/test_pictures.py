@@ -1,0 +1,74 @@
+"""The curve and the page: what they show, and that a missing photo does not stop them."""
+
+import io
+
+import imageio.v3 as imageio
+import numpy as np
+
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation
+from twodasl_jax.protocols.predictions import Predictions
+from twodasl_jax.protocols.scoring import FaceErrors
+from twodasl_jax.reports import curve, document, page
+
+ABOUT = {"protocol": "p", "method": "<b>m</b>", "crop": "c", "landmarks": "none", "failed": ["b"]}
+
+
+def report(values, metric="nme68_2d"):
+    errors = FaceErrors(metric, "original", "%", values, np.ones(len(values), bool))
+    names = [chr(ord("a") + row) for row in range(len(values))]
+    return document.build(ABOUT, names, None, [errors])
+
+
+def test_the_curve_is_a_picture_that_depends_on_the_errors():
+    pictures = [
+        imageio.imread(io.BytesIO(curve.draw(report(np.array(values, "f")))))
+        for values in ([1, 2, 3], [1, 2, np.nan], [9, 9.5, 30])
+    ]
+    assert pictures[0].shape[1] > 600
+    assert all((pictures[0] != other).any() for other in pictures[1:])
+
+
+def test_faces_without_prediction_are_the_worst():
+    errors = np.array([1.0, np.nan, 5.0, 2.0, 4.0, 3.0])
+    worst, others = page.chosen_faces(errors, 2)
+    assert worst.tolist() == [1, 2]
+    assert len(others) == 2
+    assert not set(others) & set(worst)
+    worst, others = page.chosen_faces(errors, 20)
+    assert sorted(worst) == list(range(6))
+    assert others.tolist() == []
+
+
+def test_points_are_drawn_where_they_are():
+    crop = np.zeros((120, 120, 3), np.uint8)
+    true, predicted = np.array([[30.0, 60.0], [np.nan, 3.0]]), np.array([[90.0, 20.0]])
+    picture = page.draw_points(crop, true, predicted).astype(int)
+    red, green = picture[..., 0] > 200, picture[..., 1] > 200
+    np.testing.assert_allclose(np.argwhere(red).mean(axis=0) / 3, [20, 90], atol=0.5)
+    np.testing.assert_allclose(np.argwhere(green).mean(axis=0) / 3, [60, 30], atol=0.5)
+    # A ring is open in the middle, a disc is not.
+    assert not green[180, 90]
+    assert red[60, 270]
+
+
+def test_the_page_holds_everything_and_names_photos_that_are_missing(tmp_path):
+    imageio.imwrite(tmp_path / "a.png", np.full((50, 50, 3), 90, np.uint8))
+    points = np.random.default_rng(0).uniform(10, 40, (2, 68, 2)).astype("f")
+    photos = AnnotatedPhotos(
+        names=("a", "b"),
+        photos=(tmp_path / "a.png", tmp_path / "b.png"),
+        boxes=np.array([[5, 5, 45, 45]] * 2, "f"),
+        crop="c",
+        annotations={"original": Annotation(points, np.ones((2, 68), bool))},
+    )
+    written = report(np.array([3.25, np.nan], "f"))
+    path = tmp_path / "report.html"
+    page.write(path, written, curve.draw(written), photos, Predictions("m", points))
+    text = path.read_text("utf-8")
+    assert "&lt;b&gt;m&lt;/b&gt; on p" in text
+    assert "<b>3.25</b>" in text
+    assert "Cannot read" in text
+    assert "b.png" in text
+    assert text.count("data:image/jpeg") == 1
+    assert text.count("data:image/png") == 1
+    assert "http" not in text

@@ -1,0 +1,78 @@
+"""A test set in one file: `annotations.npz` beside a folder of pictures.
+
+    names (N,)   pts68 (N, 3, 68): x right, y down, z toward the camera up to an offset, image pixels
+    yaw (N,)     degrees        roi_box (N, 4): x0, y0, x1, y1 of the crops        images/: NAME.jpg or .png
+
+and where there are any
+
+    pts68_reannotated (N, 2, 68)     a second annotation set
+    visible (N, 68)                  which of the points the photo shows
+    pose (N, 3)                      yaw, pitch, roll in degrees
+    fan68_crop (N, 68, 2)            points that a detector found, pixels of the 120x120 crop
+"""
+
+import pathlib
+
+import numpy as np
+
+from twodasl_jax.array_files import read_rows
+from twodasl_jax.errors import DatasetError
+from twodasl_jax.geometry.frames import image_from_crop
+from twodasl_jax.photos import find_photos
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, listed, stem
+
+_NEEDED = {"names": (), "yaw": (), "pts68": (3, 68), "roi_box": (4,)}
+_OPTIONAL = {
+    "pts68_reannotated": (2, 68),
+    "visible": (68,),
+    "pose": (3,),
+    "fan68_crop": (68, 2),
+}
+
+
+def read_annotations(folder: pathlib.Path) -> AnnotatedPhotos:
+    """Reads a folder with `annotations.npz` and `images/`.
+
+    Raises:
+      DatasetError: the file or an array of it is missing or of another shape, or a name comes twice.
+    """
+    path = folder / "annotations.npz"
+    arrays = read_rows(path, _NEEDED, _OPTIONAL)
+    names = tuple(stem(str(name)) for name in arrays["names"])
+    doubled = sorted(name for name in set(names) if names.count(name) > 1)
+    if doubled:
+        raise DatasetError(f"{path} names faces more than once: {listed(doubled)}.")
+    boxes = arrays["roi_box"].astype(np.float32)
+    pose = arrays.get("pose")
+    return AnnotatedPhotos(
+        names=names,
+        photos=_photos(folder / "images", names),
+        boxes=boxes,
+        crop="the set's own boxes",
+        annotations=_annotations(arrays),
+        yaw=arrays["yaw"].astype(np.float32),
+        pose=None if pose is None else pose.astype(np.float32),
+        detected=_detected(arrays.get("fan68_crop"), boxes),
+    )
+
+
+def _annotations(arrays: dict[str, np.ndarray]) -> dict[str, Annotation]:
+    points = arrays["pts68"].swapaxes(1, 2).astype(np.float32)
+    visible = arrays.get("visible", np.ones(points.shape[:2])).astype(bool)
+    annotations = {"original": Annotation(points, visible)}
+    if "pts68_reannotated" in arrays:
+        again = arrays["pts68_reannotated"].swapaxes(1, 2).astype(np.float32)
+        annotations["reannotated"] = Annotation(again, visible)
+    return annotations
+
+
+def _detected(in_crops: np.ndarray | None, boxes: np.ndarray) -> np.ndarray | None:
+    if in_crops is None:
+        return None
+    return np.asarray(image_from_crop(in_crops.astype(np.float32), boxes))
+
+
+def _photos(folder: pathlib.Path, names: tuple[str, ...]) -> tuple[pathlib.Path, ...]:
+    """Finds the picture of each name; those that are missing are only missed when they are to be read."""
+    found = {photo.stem: photo for photo in find_photos(folder)} if folder.is_dir() else {}
+    return tuple(found.get(name, folder / f"{name}.jpg") for name in names)

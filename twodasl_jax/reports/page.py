@@ -1,0 +1,174 @@
+"""A page that shows where a method fails: its worst faces and some others, with true and predicted points."""
+
+import base64
+import html
+import io
+import pathlib
+import string
+from collections.abc import Sequence
+
+import numpy as np
+import tqdm
+from jaxtyping import Float, Int, UInt8
+from PIL import Image, ImageDraw
+
+from twodasl_jax import atomic_files
+from twodasl_jax.crops import crop_photo
+from twodasl_jax.errors import InputError
+from twodasl_jax.geometry.frames import CROP_SIZE, crop_from_image
+from twodasl_jax.photos import read_photo
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
+from twodasl_jax.protocols.predictions import Predictions
+from twodasl_jax.reports import table
+from twodasl_jax.reports.document import Document, errors_of, metrics
+
+_SHOWN = 20
+_SEED = 0
+_SCALE = 3  # display pixels for one of the crop
+_RADIUS = 3.6  # display pixels
+_TRUE_COLOUR = (80, 230, 120)
+_PREDICTED_COLOUR = (255, 90, 80)
+
+_PAGE = string.Template("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
+<style>
+:root { color-scheme: light dark }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem }
+table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
+th, td { border-bottom: 1px solid #8885; padding: .2rem .7rem .2rem 0; text-align: left }
+.wide { overflow-x: auto }
+.faces { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)) }
+figure { margin: 0 } figure img { border-radius: 4px; width: 100% }
+figcaption { font-size: 12px } .true { color: #2a9d4f } .predicted { color: #d8483e }
+</style>
+<h1>$title</h1>
+<p>$about</p>
+<div class="wide">$headlines</div>
+<img src="$curve" alt="cumulative error curve" width="680">
+<p>The crop that a network sees, with <b class="true">true points (rings)</b> and
+<b class="predicted">predicted points (discs)</b>; rings alone mean that there is no prediction.</p>
+$sections
+<h2>All metrics</h2>
+<div class="wide">$everything</div>
+""")
+
+
+def write(
+    path: pathlib.Path,
+    document: Document,
+    curve: bytes,
+    photos: AnnotatedPhotos,
+    predictions: Predictions,
+) -> None:
+    """Writes the page, one file without others. Photos that cannot be read are said to be so.
+
+    Args:
+      path: the file to write.
+      document: of the report.
+      curve: the cumulative curve, PNG.
+      photos: the test set.
+      predictions: on its photos.
+    """
+    metric, reference = metrics(document)[0]
+    errors = errors_of(document, metric, reference)
+    worst, others = chosen_faces(errors, _SHOWN)
+    sections = []
+    progress = tqdm.tqdm(
+        total=len(worst) + len(others), desc="page", unit="face", leave=False, disable=None
+    )
+    for title, rows in (("The worst faces", worst), ("Other faces, chosen at random", others)):
+        figures = []
+        for row in rows:
+            figures.append(_figure(row, errors[row], photos, predictions))
+            progress.update()
+        heading = f"<h2>{title}</h2><p>By {metric}, {reference}.</p>"
+        sections.append(f'{heading}<div class="faces">{"".join(figures)}</div>')
+    progress.close()
+    about = document["about"]
+    rows_of_text = table.rows(document)
+    text = _PAGE.substitute(
+        title=html.escape(f"{about['method']} on {about['protocol']}"),
+        about=html.escape("; ".join(f"{key}: {_shown(value)}" for key, value in about.items())),
+        headlines=_html_table(table.headlines(rows_of_text)),
+        curve=_data_url("png", curve),
+        sections="".join(sections),
+        everything=_html_table(rows_of_text),
+    )
+    atomic_files.write_bytes(path, text.encode())
+
+
+def chosen_faces(
+    errors: Float[np.ndarray, " N"], count: int
+) -> tuple[Int[np.ndarray, " worst"], Int[np.ndarray, " others"]]:
+    """Returns the faces with the largest errors, those without one first, and as many others, drawn by a fixed seed."""
+    order = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")
+    worst, rest = order[:count], order[count:]
+    drawn = np.random.default_rng(_SEED).permutation(len(rest))[:count]
+    return worst, np.sort(rest[drawn])
+
+
+def draw_points(
+    crop: UInt8[np.ndarray, "120 120 3"],
+    true: Float[np.ndarray, "P 2"],
+    predicted: Float[np.ndarray, "Q 2"],
+) -> UInt8[np.ndarray, "360 360 3"]:
+    """Draws true points as rings and predicted ones as discs on an enlarged crop; points are in the crop frame."""
+    side = CROP_SIZE * _SCALE
+    picture = Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(picture)
+    for points, colour, filled in (
+        (predicted, _PREDICTED_COLOUR, True),
+        (true, _TRUE_COLOUR, False),
+    ):
+        for x, y in points[np.isfinite(points).all(axis=1)] * _SCALE:
+            around = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
+            draw.ellipse(around, fill=colour if filled else None, outline=colour, width=2)
+    return np.array(picture)
+
+
+def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predictions) -> str:
+    name = html.escape(photos.names[row])
+    shown = "no prediction" if np.isnan(error) else f"{error:.2f}"
+    yaw = "" if photos.yaw is None else f", yaw {photos.yaw[row]:.0f}&deg;"
+    try:
+        crop = crop_photo(read_photo(photos.photos[row]), photos.boxes[row])
+    except InputError as problem:
+        return f"<figure><figcaption>{name}: {html.escape(str(problem))}</figcaption></figure>"
+    true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
+    picture = draw_points(
+        crop,
+        _in_crop(true[0] if true else np.zeros((0, 2), np.float32), photos.boxes[row]),
+        _in_crop(predictions.landmarks[row, :, :2], photos.boxes[row]),
+    )
+    source = _data_url("jpeg", _jpeg(picture))
+    return (
+        f'<figure><img src="{source}" alt="{name}"><figcaption>{name}<br><b>{shown}</b>{yaw}'
+        "</figcaption></figure>"
+    )
+
+
+def _in_crop(points: Float[np.ndarray, "P 2"], box: Float[np.ndarray, "4"]) -> np.ndarray:
+    return np.asarray(crop_from_image(points, box))
+
+
+def _data_url(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _jpeg(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _html_table(rows: Sequence[tuple[str, ...]]) -> str:
+    def line(tag: str, cells: Sequence[str]) -> str:
+        inside = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
+        return f"<tr>{inside}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table>{line('th', table.HEADER)}{body}</table>"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

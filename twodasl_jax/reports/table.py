@@ -1,0 +1,88 @@
+"""A report in rows of text: each says its annotation set, mean, count, crop and interval."""
+
+from collections.abc import Callable, Sequence
+
+from twodasl_jax.evaluation.summary import BIN_NAMES
+from twodasl_jax.reports.document import Document, metrics
+
+HEADER = (
+    "metric",
+    "against",
+    "mean",
+    "value",
+    "95 % interval",
+    *BIN_NAMES,
+    "faces",
+    "failed",
+    "crop",
+    "landmarks",
+)
+# What the console shows; the Markdown table and the page hold everything.
+_HEADLINES = (
+    *("nme68_2d", "nme68_3d", "nme34_2d", "pose_rotation"),
+    *("dense_nme_3d", "mesh", "identity", "mesh_point_to_plane"),
+    *("scan_nme", "scan_point_to_plane"),
+)
+# A shape error says nothing without the mean face's beside it.
+_BASELINE = "_mean_face"
+_UNKNOWN = "-"
+
+
+def rows(document: Document) -> list[tuple[str, ...]]:
+    """Returns the rows below `HEADER`: one for the balanced mean, one for the overall mean of each metric."""
+    table = []
+    for metric, reference in metrics(document):
+        entry = document[metric][reference]
+        bins = [_number(value) for value in entry["bins"]]
+        counts = str(entry["count"]), str(entry["failures"])
+        place = document["about"]["crop"], document["about"]["landmarks"]
+        name = f"{metric} ({entry['unit']})"
+        for mean in ("balanced", "overall"):
+            if entry[mean] is None and mean == "balanced":
+                continue
+            interval = _interval(entry[f"{mean}_interval"])
+            shown = bins if mean == "balanced" else [_UNKNOWN] * len(bins)
+            table.append(
+                (name, reference, mean, _number(entry[mean]), interval, *shown, *counts, *place)
+            )
+    return table
+
+
+def headlines(table: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Returns the rows that matter most."""
+    return [row for row in table if row[0].split()[0].removesuffix(_BASELINE) in _HEADLINES]
+
+
+def plain(header: Sequence[str], table: Sequence[Sequence[str]]) -> str:
+    """Returns a table for the console."""
+    return _aligned(header, table, "  ".join)
+
+
+def markdown(header: Sequence[str], table: Sequence[Sequence[str]]) -> str:
+    """Returns a table in Markdown."""
+    rule = ["---"] * len(header)
+    return _aligned(header, [rule, *table], lambda cells: f"| {' | '.join(cells)} |")
+
+
+def _aligned(
+    header: Sequence[str],
+    table: Sequence[Sequence[str]],
+    join: Callable[[Sequence[str]], str],
+) -> str:
+    columns = zip(header, *table, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip()
+        for row in (header, *table)
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"{value:.3f}"
+
+
+def _interval(bounds: Sequence[float | None] | None) -> str:
+    if bounds is None or None in bounds:
+        return _UNKNOWN
+    return " .. ".join(map(_number, bounds))

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "weights": {"geometry", "networks"},
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
+    "synthetic_faces": {"geometry", "rendering"},
     "data": {"geometry"},
     "evaluation": {"geometry", "rendering"},
     "training": {

@@ -14,6 +14,7 @@
 With another number of points than 68 the names say so (nme34_2d), and there are no regions.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -88,7 +89,8 @@ def pose_scores(photos: AnnotatedPhotos, predictions: Predictions) -> list[FaceE
     return [FaceErrors("pose_rotation", "original", "degrees", rotation, every), *single]
 
 
-@jax.jit
+# Run once or twice on small arrays, the program takes most of its time to compile.
+@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def _landmark_errors(
     predicted: Float[Array, "N P D"],
     truth: Float[Array, "N P E"],

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.frames import box_from_landmarks
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import picture_from_model
@@ -152,3 +153,14 @@ def test_the_camera_blurs_and_adds_noise(studio, plain):
     assert roughness[1] < 0.6 * roughness[0]
     assert roughness[2] > 1.5 * roughness[0]
     assert roughness[3] < 0.8 * roughness[0]
+
+
+def test_the_near_eye_of_a_profile_is_seen_though_its_lids_are_folds():
+    """On the embedded model, whose normals at the corners of eyes point into the fold."""
+    studio = build_studio(embedded_face_model())
+    for index in range(4):
+        drawn = sample_parameters(np.random.default_rng([8, index]), 40, 10)
+        turned = np.array([80, 0, 0], np.float32)
+        face = render(studio, dataclasses.replace(drawn, yaw_pitch_roll=turned), side=64)
+        assert face.visible[45]
+        assert not face.visible[36]

@@ -16,6 +16,9 @@ from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
 
+# Of all processes together.
+DEVICES = 4
+
 
 def two_steps(kind, index, count):
     """Takes two steps on this process's share of a batch; returns the arrays of the result by name."""
@@ -24,7 +27,9 @@ def two_steps(kind, index, count):
     space = build_space(model, whitening_of(batch.annotated.vector), 20)
     mine = jax.tree.map(lambda leaf: np.split(leaf, count)[index], batch)
     recipe = small.recipe(
-        BatchGroups(1, AXIS), AXIS, critic=small.critic_recipe(mismatched=True, updates=2)
+        BatchGroups(1, AXIS),
+        AXIS,
+        critic=small.critic_recipe(mismatched=True, updates=2),
     )
     devices = MAPS[kind](functools.partial(train_step, recipe, space), jax.devices())
     state = devices.replicate(create_state(recipe, jax.random.key(0)))
@@ -36,7 +41,7 @@ def two_steps(kind, index, count):
 
 if __name__ == "__main__":
     kind, port, count, index, output = sys.argv[1:]
-    jax.config.update("jax_num_cpu_devices", 2)
+    jax.config.update("jax_num_cpu_devices", DEVICES // int(count))
     jax.config.update("jax_disable_most_optimizations", True)
     processes.join(f"127.0.0.1:{port}", int(count), int(index))
     np.savez(output, **two_steps(kind, int(index), int(count)))

@@ -10,47 +10,31 @@ import jax
 import numpy as np
 import pytest
 
-from tests.training import process_worker
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.training import processes
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def four_devices():
-    """The same two steps in this process, on its first four devices."""
-    with pytest.MonkeyPatch.context() as patch:
-        first = jax.devices()[:4]
-        patch.setattr(jax, "devices", lambda: first)
-        return process_worker.two_steps("shard_map", 0, 1)
+def results_of(folder, kind, count):
+    """Starts so many processes and returns what each of them got.
 
-
-@pytest.mark.parametrize("kind", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
-def test_two_processes_equal_one(tmp_path, four_devices, kind):
+    All are new: what an older process has compiled with other options rounds otherwise, and a ReLU makes that seen.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    outputs = [folder / f"{kind}_{count}_{index}.npz" for index in range(count)]
+    command = [sys.executable, "-m", "tests.training.process_worker", kind, str(port), str(count)]
     workers = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.training.process_worker",
-                kind,
-                str(port),
-                "2",
-                str(index),
-            ]
-            + [str(tmp_path / f"{index}.npz")],
+            [*command, str(index), str(output)],
             cwd=ROOT,
             env=os.environ | {"JAX_PLATFORMS": "cpu"},
             stderr=subprocess.PIPE,
             text=True,
         )
-        for index in range(2)
+        for index, output in enumerate(outputs)
     ]
     try:
         for worker in workers:
@@ -59,15 +43,25 @@ def test_two_processes_equal_one(tmp_path, four_devices, kind):
     finally:
         for worker in workers:
             worker.kill()
-    for index in range(2):
-        with np.load(tmp_path / f"{index}.npz") as results:
-            assert set(results) == set(four_devices)
-            for name in results:
-                expected = four_devices[name]
-                tolerance = 2e-4 * np.abs(expected).max()
-                np.testing.assert_allclose(
-                    results[name], expected, rtol=0, atol=tolerance, err_msg=name
-                )
+    return [dict(np.load(output)) for output in outputs]
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory):
+    """The same two steps by one process with four devices."""
+    (results,) = results_of(tmp_path_factory.mktemp("one"), "shard_map", 1)
+    return results
+
+
+@pytest.mark.parametrize("kind", ["shard_map", pytest.param("pmap", marks=pytest.mark.slow)])
+def test_two_processes_equal_one(tmp_path, one_process, kind):
+    for results in results_of(tmp_path, kind, 2):
+        assert set(results) == set(one_process)
+        for name, expected in one_process.items():
+            tolerance = 2e-4 * np.abs(expected).max()
+            np.testing.assert_allclose(
+                results[name], expected, rtol=0, atol=tolerance, err_msg=name
+            )
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ _STEP = flags.DEFINE_integer(
 )
 _WEIGHTS = flags.DEFINE_string("weights", None, "Score a weights file (.npz).")
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "Score any method's results (.npz).")
+_METHOD = flags.DEFINE_string("method", None, "What the report calls the method and its settings.")
 
 _LANDMARKS = flags.DEFINE_string(
     "landmarks", "none", f"What the landmark map shows the network: {inference.LANDMARK_INPUTS}."
@@ -161,14 +162,13 @@ def chosen_weights() -> tuple[Weights, str]:
 
 
 def describe(photos: AnnotatedPhotos, predictions: Predictions) -> dict[str, Any]:
-    """Returns what the numbers depend on."""
+    """Returns what the numbers depend on; of another method it is not known what it was shown."""
+    crop = inference.DETECTOR if _CROP.value == "detector" else photos.crop
     own = not _PREDICTIONS.value
     return {
         "protocol": _PROTOCOL.value,
-        "method": predictions.source,
-        "crop": (inference.DETECTOR if _CROP.value == "detector" else photos.crop)
-        if own
-        else "the method's",
+        "method": _METHOD.value or predictions.source,
+        "crop": crop if own else "the method's",
         "landmarks": _LANDMARKS.value if own else "the method's",
         "failed": [photos.names[row] for row in predictions.missing()],
     }
@@ -179,7 +179,6 @@ def write_report(
 ) -> None:
     """Writes all files of the report, and prints what matters most."""
     folder = pathlib.Path(given(_OUTPUT))
-    folder.mkdir(parents=True, exist_ok=True)
     about = describe(photos, predictions)
     report = document.build(about, photos.names, photos.yaw, scores)
     if not _PREDICTIONS.value:
@@ -236,6 +235,8 @@ def main() -> None:
         return
     check_flags()
     photos, score_meshes = read_test_set()
+    # Before the long part: a report that cannot be written should be known early.
+    pathlib.Path(given(_OUTPUT)).mkdir(parents=True, exist_ok=True)
     predictions = find_predictions(photos, with_meshes=score_meshes is not None)
     scores = landmark_scores(photos, predictions) + pose_scores(photos, predictions)
     if score_meshes is not None:

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.protocols.files import Faces, write_aflw2000, write_annotations
+from tests.protocols.files import Faces, write_aflw2000, write_aflw_lfpa, write_annotations
+from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
@@ -163,6 +164,41 @@ def affine_in_crops(faces):
         translation=(faces.camera.translation * ratio[:, None] + origin).astype("f"),
     )
     return np.asarray(affine_from_camera(camera))
+
+
+@pytest.mark.slow
+def test_a_network_is_run_over_aflw_lfpa(tmp_path):
+    """34 points of the set's own definition, placed on the mesh by a file."""
+    model = embedded_face_model()
+    faces = Faces(model)
+    chosen = slice(17, 51)
+    points, boxes = faces.points[:2, chosen, :2], faces.boxes[:2]
+    write_aflw_lfpa(tmp_path / "set", points, np.ones((2, 34)), boxes)
+    rows = {
+        name: getattr(model, name)[chosen] for name in ("landmark_vertices", "landmark_weights")
+    }
+    np.savez(tmp_path / "rows.npz", **rows)
+    common = [
+        "--protocol=aflw_lfpa",
+        f"--data_dir={tmp_path / 'set'}",
+        f"--output_dir={tmp_path / 'out'}",
+    ]
+    refused = run("evaluate", *common, "--pretrained")
+    assert refused.returncode == 2
+    assert "does not say where its 34 points lie" in refused.stderr
+    finished = run("evaluate", *common, "--pretrained", f"--point_rows={tmp_path / 'rows.npz'}")
+    assert finished.returncode == 0, finished.stderr
+    entry = report_of(tmp_path / "out")["nme34_2d"]["original"]
+    assert (entry["count"], entry["balanced"]) == (2, None)
+    # Noise for a picture: the network can only say that a face fills its crop.
+    assert 0 < entry["overall"] < 50
+    np.savez(tmp_path / "mine.npz", names=["1", "2"], landmarks=points + np.array([3.0, 4.0]))
+    finished = run("evaluate", *common, f"--predictions={tmp_path / 'mine.npz'}", "--method=mine")
+    assert finished.returncode == 0, finished.stderr
+    report = report_of(tmp_path / "out")
+    size = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    assert report["nme34_2d"]["original"]["overall"] == pytest.approx((500 / size).mean(), rel=1e-3)
+    assert report["about"]["method"] == "mine"
 
 
 @pytest.mark.slow

@@ -45,9 +45,9 @@ def read_rows(
     for name, array in arrays.items():
         row_shape = {**row_shapes, **optional}[name]
         if not (_fits(array, (count, *row_shape)) and count):
-            sizes = ("N", *("any" if size < 0 else size for size in row_shape))
+            sizes = (count or "N", *("any" if size < 0 else size for size in row_shape))
             raise DatasetError(
-                f"Cannot use {path}: {name} has shape {array.shape}, expected {sizes}."
+                f"Cannot use {path}: {name} has shape {array.shape}, expected {sizes}, one row for each."
             )
     return arrays
 

@@ -140,6 +140,36 @@ def test_the_true_mesh_has_no_error_and_the_mean_face_has_one(test_set, model):
     assert {score.unit for score in scores.values()} == {"%", "mm"}
 
 
+@pytest.mark.slow
+def test_the_program_scores_a_network_on_views(folder, views, tmp_path):
+    chosen = [
+        f"subject_{number:02d}_pitch+0_yaw{yaw}"
+        for number in (1, 2)
+        for yaw in ("+0", "-40", "+80")
+    ]
+    (tmp_path / "names.txt").write_text("\n".join(chosen))
+    command = [
+        *(
+            sys.executable,
+            ROOT / "experiments" / "evaluate.py",
+            "--protocol=florence",
+            "--pretrained",
+        ),
+        *(f"--data_dir={folder}", f"--views={views}", f"--output_dir={tmp_path / 'out'}"),
+        f"--names={tmp_path / 'names.txt'}",
+    ]
+    finished = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)}
+    )
+    assert finished.returncode == 0, finished.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    for metric in ("scan_point_to_plane", "scan_nme", "scan_nme_mean_face"):
+        assert metric in finished.stdout
+        entry = report[metric]["scan"]
+        assert entry["count"] == 6
+        assert 0 < entry["balanced"] < 10
+
+
 def test_predictions_without_meshes_are_refused(test_set):
     photos, truth = test_set
     with pytest.raises(DatasetError, match="holds no meshes"):

@@ -74,7 +74,7 @@ def test_optional_annotations(tmp_path, faces):
 
 def test_annotations_that_do_not_fit_are_named(tmp_path, faces):
     write_annotations(tmp_path, faces, visible=np.ones((6, 34)))
-    with pytest.raises(DatasetError, match=r"visible has shape \(6, 34\), expected \('N', 68\)"):
+    with pytest.raises(DatasetError, match=r"visible has shape \(6, 34\), expected \(6, 68\)"):
         read_annotations(tmp_path)
     arrays = dict(np.load(tmp_path / "annotations.npz"))
     arrays["names"][3] = arrays["names"][0]

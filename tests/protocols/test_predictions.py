@@ -76,8 +76,11 @@ def test_names_that_do_not_match_are_listed(tmp_path, photos, names, reason):
     [
         ((6, 66, 2), r"\(6, 66, 2\), but this test set needs \(N, 68, 2 or 3\)"),
         ((6, 68, 4), r"\(6, 68, 4\)"),
-        ((5, 68, 2), r"landmarks has shape \(5, 68, 2\)"),
-        ((6, 136), r"landmarks has shape \(6, 136\), expected \('N', 'any', 'any'\)"),
+        (
+            (5, 68, 2),
+            r"landmarks has shape \(5, 68, 2\), expected \(6, 'any', 'any'\), one row for each",
+        ),
+        ((6, 136), r"landmarks has shape \(6, 136\), expected \(6, 'any', 'any'\)"),
     ],
 )
 def test_landmarks_of_another_shape_are_refused(tmp_path, photos, faces, shape, reason):

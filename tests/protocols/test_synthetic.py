@@ -136,5 +136,5 @@ def test_a_set_without_its_coefficients_is_refused(tmp_path, faces, face_model):
     write_synthetic(tmp_path, faces, face_model)
     arrays = dict(np.load(tmp_path / "annotations.npz"))
     np.savez(tmp_path / "annotations.npz", **{**arrays, "shape": arrays["shape"][:, :7]})
-    with pytest.raises(DatasetError, match=r"shape has shape \(6, 7\), expected \('N', 40\)"):
+    with pytest.raises(DatasetError, match=r"shape has shape \(6, 7\), expected \(6, 40\)"):
         read_synthetic(tmp_path)

@@ -1,64 +1,151 @@
-"""Prepares annotated face crops for training: fits the face model to their landmarks and stores everything.
+"""Prepares faces for training: crops, landmarks and coefficients of the face model, in the form that training reads.
 
-  python experiments/prepare_data.py --source_dir=FOLDER --data_dir=DATA
+  python experiments/prepare_data.py --dataset=faces_2d --source_dir=FOLDER --data_dir=DATA
+  python experiments/prepare_data.py --dataset=synthetic_faces --count=20000 --data_dir=DATA
 
-FOLDER holds `images.zip` (120x120 face crops) and `annotations.npz` with `names` (N,), `pts68` (N, 68, 2) in crop
-pixels, nan where a point is missing, and `visibility` (N, 68): 0 not labelled, 1 hidden, 2 visible. The result is a
-TFDS data set (array_record, readable without TensorFlow) under DATA, for `experiments/train.py`.
+faces_2d: in-the-wild faces, to whose landmarks the face model is fitted. FOLDER holds `images.zip` (120x120 face crops)
+and `annotations.npz` with `names` (N,), `pts68` (N, 68, 2) in crop pixels, nan where a point is missing, and
+`visibility` (N, 68): 0 not labelled, 1 hidden, 2 visible.
+
+synthetic_faces: rendered from the face model, all of it known, the same from the same --seed. --source_dir may name a
+folder of skins (pictures in the texture coordinates of the face model), which half of the faces then wear.
+
+The result is a TFDS data set (array_record, readable without TensorFlow) under DATA, for `experiments/train.py`, and
+DATA/contact_sheet.png: look at it before you train. An interrupted preparation is started again by the same command.
 """
 
+import dataclasses
 import pathlib
 import zipfile
+from collections.abc import Callable, Iterator
 
+import imageio.v3 as imageio
 import numpy as np
+import tensorflow_datasets as tfds
 import tqdm
 from absl import flags
+from jaxtyping import UInt8
+from PIL import Image
 
 from twodasl_jax import face_model, programs
+from twodasl_jax.atomic_files import replacing
 from twodasl_jax.data.annotations import read_annotations
-from twodasl_jax.data.faces_2d import Faces2D, Faces2DSource
+from twodasl_jax.data.face_crops import CropSource, FaceCrop, FaceCrops, open_face_crops
+from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
-from twodasl_jax.errors import DatasetError
+from twodasl_jax.data.synthetic_crops import synthetic_source
+from twodasl_jax.errors import ConfigError, DatasetError
+from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.photos import find_photos, read_photo
+from twodasl_jax.rendering import points
 
-_SOURCE = flags.DEFINE_string(
-    "source_dir", None, "Folder of images.zip and annotations.npz.", required=True
+_DATASET = flags.DEFINE_enum(
+    "dataset", "faces_2d", ["faces_2d", "synthetic_faces"], "What kind of faces."
 )
+_SOURCE = flags.DEFINE_string("source_dir", None, "Folder that the faces, or skins, come from.")
 _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.", required=True)
+_COUNT = flags.DEFINE_integer("count", 20000, "synthetic_faces: how many.", lower_bound=50)
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "synthetic_faces: which; 2025 is the test set of render_faces.py.", lower_bound=0
+)
+
+_SHEET = (5, 8)  # rows and columns
+_VISIBLE_COLOUR, _HIDDEN_COLOUR = (80, 230, 120), (255, 90, 80)
+# Texels a side: the pictures show a face with far fewer.
+_SKIN_SIDE = 1024
 
 
-def prepare(source_dir: pathlib.Path, data_dir: pathlib.Path) -> None:
-    """Reads, fits and stores one data set; says what came out."""
-    model = face_model.embedded_face_model()
-    crops, archive = read_annotations(source_dir), source_dir / "images.zip"
+def read_faces_2d(model: MorphableModel) -> CropSource:
+    """Returns the crops of a folder, with the face model fitted to them."""
+    if not _SOURCE.value:
+        raise ConfigError("--source_dir is missing: the folder of images.zip and annotations.npz.")
+    folder = pathlib.Path(_SOURCE.value)
+    crops, archive = read_annotations(folder), folder / "images.zip"
     if not zipfile.is_zipfile(archive):
         raise DatasetError(f"{archive} is missing, or no zip file: it must hold the face crops.")
-    data_dir.mkdir(parents=True, exist_ok=True)
     progress = lambda chunks: tqdm.tqdm(chunks, desc="Fitting the face model", unit="chunk")  # noqa: E731
     fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
     fitted = np.isfinite(fits.error)
     if not fitted.any():
-        raise DatasetError(f"No face in {source_dir} shows enough points to fit the face model to.")
-    source = Faces2DSource(archive, crops, fits, face_model.digest(model))
-    Faces2D(source, data_dir=str(data_dir)).download_and_prepare()
+        raise DatasetError(f"No face in {folder} shows enough points to fit the face model to.")
     quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
-    turned = np.degrees(np.abs(fits.yaw[fitted]))
     print(
-        f"{len(crops.names)} faces in {data_dir}; {(~fitted).sum()} show too few points for a fit"
+        f"{len(fitted)} faces, of which {(~fitted).sum()} show too few points for a fit; misfit, % of the "
+        "face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(*quartiles)
+    )
+    return faces_2d_source(archive, crops, fits, face_model.digest(model))
+
+
+def draw_synthetic_faces(model: MorphableModel) -> CropSource:
+    """Returns rendered faces, with the skins of --source_dir if it is given."""
+    skins = []
+    if _SOURCE.value:
+        skins = [read_skin(path) for path in find_photos(_SOURCE.value)]
+        if not skins:
+            raise DatasetError(f"{_SOURCE.value} holds no pictures of skins.")
+    return synthetic_source(model, _COUNT.value, _SEED.value, skins)
+
+
+def read_skin(path: pathlib.Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads a texture, not larger than it can be seen."""
+    picture = Image.fromarray(read_photo(path))
+    picture.thumbnail((_SKIN_SIDE, _SKIN_SIDE))
+    return np.asarray(picture)
+
+
+_READERS: dict[str, Callable[[MorphableModel], CropSource]] = {
+    "faces_2d": read_faces_2d,
+    "synthetic_faces": draw_synthetic_faces,
+}
+
+
+def with_progress(source: CropSource) -> CropSource:
+    """Returns the same source; a bar goes on as its records are taken."""
+
+    def shown(name: str, split: Callable[[], Iterator[FaceCrop]]) -> Iterator[FaceCrop]:
+        yield from tqdm.tqdm(split(), desc=name, unit="face", disable=None)
+
+    splits = {
+        name: lambda name=name, split=split: shown(name, split)
+        for name, split in source.splits.items()
+    }
+    return dataclasses.replace(source, splits=splits)
+
+
+def summarize(builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path) -> None:
+    """Says what was prepared, and draws some of it."""
+    records = builder.as_data_source("train")
+    rows, columns = _SHEET
+    chosen = np.linspace(0, len(records) - 1, rows * columns).astype(int)
+    drawings = []
+    for row in sorted(set(chosen.tolist())):
+        record = records[row]
+        drawing = points.enlarge(record["image"])
+        for seen, colour in ((2, _VISIBLE_COLOUR), (1, _HIDDEN_COLOUR)):
+            shown = np.where(record["visibility"][:, None] == seen, record["landmarks"], np.nan)
+            drawing = points.add_points(drawing, shown, colour, filled=False)
+        drawings.append(drawing)
+    with replacing(data_dir / "contact_sheet.png") as beside:
+        imageio.imwrite(beside, points.contact_sheet(drawings, columns)[::2, ::2])
+    yaw = np.degrees(np.abs([record["yaw"] for record in records]))
+    counts = {name: builder.info.splits[name].num_examples for name in builder.info.splits}
+    print(f"{data_dir}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    print(
+        "|yaw| up to 30, 60, 90 degrees: {} {} {}".format(*np.histogram(yaw, [0, 30, 60, 181])[0])
     )
     print(
-        "misfit, % of the face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(
-            *quartiles
-        )
-    )
-    print(
-        "|yaw| up to 30, 60, 90 degrees: {} {} {}".format(
-            *np.histogram(turned, [0, 30, 60, 181])[0]
-        )
+        f"Look at {data_dir / 'contact_sheet.png'}: green landmarks are visible, red ones hidden."
     )
 
 
 def main() -> None:
-    prepare(pathlib.Path(_SOURCE.value), pathlib.Path(_DATA.value))
+    model = face_model.embedded_face_model()
+    source = _READERS[_DATASET.value](model)
+    data_dir = pathlib.Path(_DATA.value)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    tfds.disable_progress_bar()
+    FaceCrops(with_progress(source), data_dir=str(data_dir)).download_and_prepare()
+    summarize(open_face_crops(data_dir, source.face_model), data_dir)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "synthetic_faces": {"geometry", "rendering"},
-    "data": {"geometry"},
+    "data": {"geometry", "crops", "face_model", "synthetic_faces"},
     "evaluation": {"geometry", "rendering"},
     "training": {
         "geometry",
@@ -56,7 +56,7 @@ MAY_IMPORT = {
         "rendering",
         "reconstruction",
     },
-    "reports": {"geometry", "evaluation", "photos", "crops", "protocols"},
+    "reports": {"geometry", "evaluation", "photos", "crops", "rendering", "protocols"},
     "outputs": {"geometry", "photos", "rendering", "mesh_files", "reconstruction"},
     "cli": {
         "geometry",

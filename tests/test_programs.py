@@ -125,6 +125,12 @@ def run(name, *arguments):
             "--topology=v9:2x2: known chips are v4, v5e, v5p, v6e",
         ),
         ("benchmark", ["--what=train_step", "--batch_size=3"], "so choose an even number"),
+        ("prepare_data", ["--data_dir={}/data"], "--source_dir is missing"),
+        (
+            "prepare_data",
+            ["--dataset=synthetic_faces", "--source_dir={}", "--data_dir={}/data"],
+            "{} holds no pictures of skins",
+        ),
         ("prepare_data", ["--source_dir={}/no", "--data_dir={}/data"], "{}/no/annotations.npz"),
         ("evaluate", [], "--protocol is missing; see --help."),
         (

@@ -5,7 +5,8 @@ import pytest
 from tests.data import faces
 from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.annotations import read_annotations
-from twodasl_jax.data.faces_2d import Faces2D, Faces2DSource
+from twodasl_jax.data.face_crops import FaceCrops
+from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
 
 
@@ -30,6 +31,6 @@ def data_dir(tmp_path_factory, face_folder, pseudo_3d, face_model):
     folder = tmp_path_factory.mktemp("data")
     digest = face_model_files.digest(face_model)
     crops = read_annotations(face_folder)
-    source = Faces2DSource(face_folder / "images.zip", crops, pseudo_3d, digest)
-    Faces2D(source, data_dir=str(folder)).download_and_prepare()
+    source = faces_2d_source(face_folder / "images.zip", crops, pseudo_3d, digest)
+    FaceCrops(source, data_dir=str(folder)).download_and_prepare()
     return folder

@@ -39,9 +39,9 @@ def grid(x, y, z):
     return Surface(np.stack([x, y, z], -1).reshape(-1, 3), triangles)
 
 
-def plane(height=0.0):
+def plane():
     x, y = np.meshgrid(np.arange(5.0), np.arange(4.0)[::-1])
-    return grid(x, y, np.full_like(x, height))
+    return grid(x, y, np.zeros_like(x))
 
 
 def undo(points, scale, rotation, translation):
@@ -103,12 +103,41 @@ def test_distances_are_those_of_the_nearest_vertices():
     assert (fit.point_to_plane <= fit.point_to_point + 1e-9).all()
 
 
+def above_and_below():
+    """The plane's vertices 0.3 aside, rows 0.4 above, below, below and above it: no small motion helps."""
+    heights = 0.4 * np.repeat([1, -1, -1, 1], 5)[:, None]
+    return plane().vertices + np.concatenate([np.full((20, 1), 0.3), 0 * heights, heights], axis=1)
+
+
 def test_distances_from_a_plane_by_hand():
-    # All vertices but one lie on the plane, half a cell aside: the motion along the plane is free, and stays zero.
-    aside = plane().vertices + np.array([0.3, 0.0, 0.0])
-    fit = fit_to_surface(aside, plane(), HERE, with_scale=False)
-    np.testing.assert_allclose(fit.point_to_plane, 0, atol=1e-9)
-    np.testing.assert_allclose(fit.point_to_point, 0.3, atol=1e-9)
+    fit = fit_to_surface(above_and_below(), plane(), HERE, with_scale=False)
+    np.testing.assert_allclose(fit.point_to_plane, 0.4, atol=1e-9)
+    np.testing.assert_allclose(fit.point_to_point, 0.5, atol=1e-9)
+
+
+def test_a_vertex_without_a_normal_counts_with_its_whole_distance():
+    vertices, triangles = plane()
+    loose = Surface(np.concatenate([vertices, [[2.3, 0.0, 5.0]]]), triangles)
+    fit = fit_to_surface(above_and_below(), loose, HERE, with_scale=False)
+    # The row y = 0 lies 0.4 above the plane.
+    assert fit.point_to_point[-1] == pytest.approx(4.6)
+    assert fit.point_to_plane[-1] == pytest.approx(4.6)
+
+
+def test_hair_that_only_the_scan_has_does_not_pull():
+    vertices, triangles = TRUE
+    hair = np.where(vertices[:, 1:2] > 95, [0.0, 0.0, 60.0], 0.0)
+    fit = fit_to_surface(OTHER, Surface(vertices + hair, triangles), HERE, with_scale=True)
+    moved = fit.transform.scale * OTHER @ fit.transform.rotation.T + fit.transform.translation
+    assert np.linalg.norm(moved - OTHER, axis=1).mean() < 1
+
+
+def test_a_start_that_is_far_off_is_left_behind():
+    rotation = Rotation.from_euler("xyz", [12, -10, 8], degrees=True).as_matrix()
+    start = Similarity(np.array(1.15), rotation, np.array([9.0, -8.0, 7.0]))
+    fit = fit_to_surface(OTHER, TRUE, start, with_scale=True)
+    moved = fit.transform.scale * OTHER @ fit.transform.rotation.T + fit.transform.translation
+    np.testing.assert_allclose(moved, OTHER, atol=0.1)
 
 
 def test_crop_by_hand():

@@ -89,6 +89,12 @@ def test_landmarks_of_another_shape_are_refused(tmp_path, photos, faces, shape, 
         read_predictions(path, photos)
 
 
+def test_empty_meshes_are_refused(tmp_path, photos, faces):
+    path = write(tmp_path, faces.names, faces.points, vertices=np.zeros((6, 0, 3)))
+    with pytest.raises(DatasetError, match=r"mine\.npz: vertices holds empty meshes"):
+        read_predictions(path, photos)
+
+
 def test_written_predictions_are_read_again(tmp_path, photos, faces):
     own = Predictions("mine", faces.points, None, faces.pose.astype("f"), faces.shape.astype("f"))
     predictions.write_predictions(tmp_path / "own.npz", own, photos.names)

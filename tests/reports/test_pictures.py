@@ -42,7 +42,7 @@ def test_faces_without_prediction_are_the_worst():
 def test_points_are_drawn_where_they_are():
     crop = np.zeros((120, 120, 3), np.uint8)
     true, predicted = np.array([[30.0, 60.0], [np.nan, 3.0]]), np.array([[90.0, 20.0]])
-    picture = page.draw_points(crop, true, predicted).astype(int)
+    picture = page.drawn(crop, true, predicted).astype(int)
     red, green = picture[..., 0] > 200, picture[..., 1] > 200
     np.testing.assert_allclose(np.argwhere(red).mean(axis=0) / 3, [20, 90], atol=0.5)
     np.testing.assert_allclose(np.argwhere(green).mean(axis=0) / 3, [60, 30], atol=0.5)

@@ -23,7 +23,7 @@ def training_batches(
     """Returns batches in which frontal, half-profile and profile faces have fixed shares.
 
     Args:
-      source: records of `faces_2d`, random access.
+      source: records of `face_crops`, random access.
       yaw: yaw of each record that may be drawn, radians; nan leaves a record out.
       batch_size: examples a batch, of all processes together.
       yaw_shares: share of |yaw| up to 30, up to 60 and beyond 60 degrees; sums to one.

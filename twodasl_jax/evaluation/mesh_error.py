@@ -42,7 +42,8 @@ class SurfaceFit(NamedTuple):
     Attributes:
       transform: from the frame of the reconstruction to the surface's.
       point_to_point: (V,) distance to the nearest reconstructed vertex.
-      point_to_plane: (V,) the same step measured along the true surface's normal, so that sliding is no error.
+      point_to_plane: (V,) the same step measured along the true surface's normal, so that sliding is no error; the
+        whole step for a vertex without a normal (scans have triangles without area).
     """
 
     transform: Similarity
@@ -95,7 +96,9 @@ def fit_to_surface(
     some = _Targets(every.points[::step], every.normals[::step])
     transform = _align(tree, some, start, with_scale)
     match = _match(tree, every, transform)
-    return SurfaceFit(transform, match.distances, np.abs(match.heights))
+    has_normal = every.normals.any(axis=1)
+    heights = np.where(has_normal, np.abs(match.heights), match.distances)
+    return SurfaceFit(transform, match.distances, heights)
 
 
 @typed

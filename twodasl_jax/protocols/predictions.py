@@ -55,6 +55,8 @@ def read_predictions(path: pathlib.Path, photos: AnnotatedPhotos) -> Predictions
     """
     arrays = read_rows(path, {"names": (), "landmarks": (-1, -1)}, _OPTIONAL)
     _check_points(path, arrays["landmarks"], photos)
+    if "vertices" in arrays and not arrays["vertices"].shape[1]:
+        raise DatasetError(f"Cannot use {path}: vertices holds empty meshes.")
     rows = rows_of([str(name) for name in arrays["names"]], photos.names, path)
 
     usable = np.isfinite(arrays["landmarks"]).all(axis=(1, 2))

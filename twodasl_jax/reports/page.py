@@ -10,22 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 import tqdm
 from jaxtyping import Float, Int, UInt8
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from twodasl_jax import atomic_files
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import InputError
-from twodasl_jax.geometry.frames import CROP_SIZE, crop_from_image
+from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.photos import read_photo
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
+from twodasl_jax.rendering import points
 from twodasl_jax.reports import table
 from twodasl_jax.reports.document import Document, errors_of, metrics
 
 _SHOWN = 20
 _SEED = 0
-_SCALE = 3  # display pixels for one of the crop
-_RADIUS = 3.6  # display pixels
 _TRUE_COLOUR = (80, 230, 120)
 _PREDICTED_COLOUR = (255, 90, 80)
 
@@ -107,23 +106,14 @@ def chosen_faces(
     return worst, np.sort(rest[drawn])
 
 
-def draw_points(
+def drawn(
     crop: UInt8[np.ndarray, "120 120 3"],
     true: Float[np.ndarray, "P 2"],
     predicted: Float[np.ndarray, "Q 2"],
 ) -> UInt8[np.ndarray, "360 360 3"]:
     """Draws true points as rings and predicted ones as discs on an enlarged crop; points are in the crop frame."""
-    side = CROP_SIZE * _SCALE
-    picture = Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(picture)
-    for points, colour, filled in (
-        (predicted, _PREDICTED_COLOUR, True),
-        (true, _TRUE_COLOUR, False),
-    ):
-        for x, y in points[np.isfinite(points).all(axis=1)] * _SCALE:
-            around = (x - _RADIUS, y - _RADIUS, x + _RADIUS, y + _RADIUS)
-            draw.ellipse(around, fill=colour if filled else None, outline=colour, width=2)
-    return np.array(picture)
+    picture = points.add_points(points.enlarge(crop), predicted, _PREDICTED_COLOUR, filled=True)
+    return points.add_points(picture, true, _TRUE_COLOUR, filled=False)
 
 
 def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predictions) -> str:
@@ -135,7 +125,7 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
     except InputError as problem:
         return f"<figure><figcaption>{name}: {html.escape(str(problem))}</figcaption></figure>"
     true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
-    picture = draw_points(
+    picture = drawn(
         crop,
         _in_crop(true[0] if true else np.zeros((0, 2), np.float32), photos.boxes[row]),
         _in_crop(predictions.landmarks[row, :, :2], photos.boxes[row]),
@@ -147,8 +137,8 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
     )
 
 
-def _in_crop(points: Float[np.ndarray, "P 2"], box: Float[np.ndarray, "4"]) -> np.ndarray:
-    return np.asarray(crop_from_image(points, box))
+def _in_crop(in_image: Float[np.ndarray, "P 2"], box: Float[np.ndarray, "4"]) -> np.ndarray:
+    return np.asarray(crop_from_image(in_image, box))
 
 
 def _data_url(kind: str, data: bytes) -> str:

@@ -111,7 +111,8 @@ def body_layer(
     raster = rasterizer.rasterize(mesh, corners, side, side)
     covered, values = samples_of(raster, corners, np.concatenate(attributes))
     strands = 1 + 0.18 * rng.standard_normal(len(values), np.float32)
-    colour = shade(0.75 * values[:, 3:] * strands[:, None], values[:, :3], parameters.light, 0.0)
+    matt = np.zeros(len(values), np.float32)
+    colour = shade(0.75 * values[:, 3:] * strands[:, None], values[:, :3], parameters.light, matt)
     layer = np.zeros((side, side, 4), np.float32)
     layer[covered, :3], layer[covered, 3] = colour, 1
     # Softens the outline and what was speckled just now.

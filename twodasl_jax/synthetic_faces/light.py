@@ -1,5 +1,6 @@
 """Light on matt surfaces: second-order spherical harmonics, and the encoding of a picture."""
 
+import numba
 import numpy as np
 from jaxtyping import Float, Float32
 
@@ -39,20 +40,14 @@ def directed_light(
 
 def harmonics(normals: np.ndarray) -> np.ndarray:
     """Real spherical harmonics up to the second order, (N, 9)."""
-    x, y, z = normals.T
     values = np.empty((len(normals), 9), normals.dtype)
-    values[:, 0] = 0.282095
-    for column, value in enumerate((y, z, x), 1):
-        values[:, column] = 0.488603 * value
-    for column, value in zip((4, 5, 7), (x * y, y * z, x * z), strict=True):
-        values[:, column] = 1.092548 * value
-    values[:, 6] = 0.315392 * (3 * z * z - 1)
-    values[:, 8] = 0.546274 * (x * x - y * y)
+    for row, normal in enumerate(normals):
+        _harmonics(normal[0], normal[1], normal[2], values[row])
     return values
 
 
 def shade(
-    albedo: np.ndarray, normals: np.ndarray, light: np.ndarray, gloss: np.ndarray | float
+    albedo: np.ndarray, normals: np.ndarray, light: np.ndarray, gloss: np.ndarray
 ) -> np.ndarray:
     """Colours of lit surfaces, from 0 to 255 as in a picture.
 
@@ -60,19 +55,50 @@ def shade(
       albedo: (N, 3) reflectance, linear.
       normals: (N, 3) of any length, image frame.
       light: (9, 3).
-      gloss: (N,) or one for all.
+      gloss: (N,).
     """
-    lengths = np.sqrt(np.einsum("nd,nd->n", normals, normals))
-    unit = normals / np.maximum(lengths, 1e-6)[:, None]
-    irradiance = np.maximum(harmonics(unit) @ light, 0.02)
     # The first order points to where most of the light comes from.
     toward = light[[3, 1, 2]].sum(axis=1)
     strength = np.linalg.norm(toward)
     half = toward / max(float(strength), 1e-6) + np.array([0, 0, 1])
-    mirrored = np.maximum(unit @ (half / np.linalg.norm(half)).astype(np.float32), 0) ** 16
-    linear = albedo * irradiance + (gloss * mirrored * np.float32(strength / 3))[:, None]
-    return _encode(linear)
+    mirror = (half / np.linalg.norm(half)).astype(np.float32)
+    colours = np.empty((len(albedo), 3), np.float32)
+    mirrored_light = gloss * np.float32(strength / 3)
+    _shade(
+        albedo.astype(np.float32, copy=False),
+        normals.astype(np.float32, copy=False),
+        light.astype(np.float32, copy=False),
+        mirrored_light.astype(np.float32, copy=False),
+        mirror,
+        colours,
+    )
+    return colours
 
 
-def _encode(linear: np.ndarray) -> np.ndarray:
-    return _ENCODING[(np.clip(linear, 0, 1) * 4096).astype(np.int32)]
+@numba.njit(cache=True, nogil=True)
+def _harmonics(x, y, z, values):
+    values[0] = 0.282095
+    values[1], values[2], values[3] = 0.488603 * y, 0.488603 * z, 0.488603 * x
+    values[4], values[5], values[7] = 1.092548 * x * y, 1.092548 * y * z, 1.092548 * x * z
+    values[6] = 0.315392 * (3 * z * z - 1)
+    values[8] = 0.546274 * (x * x - y * y)
+
+
+@numba.njit(cache=True, nogil=True)
+def _shade(albedo, normals, light, gloss, mirror, colours):
+    order = np.empty(9, np.float32)
+    for row in range(len(albedo)):
+        x, y, z = normals[row]
+        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-6))
+        x, y, z = x / length, y / length, z / length
+        _harmonics(x, y, z, order)
+        facing = max(x * mirror[0] + y * mirror[1] + z * mirror[2], np.float32(0))
+        for _ in range(4):
+            facing *= facing  # to the 16th power
+        for channel in range(3):
+            irradiance = np.float32(0)
+            for term in range(9):
+                irradiance += order[term] * light[term, channel]
+            linear = albedo[row, channel] * max(irradiance, np.float32(0.02)) + gloss[row] * facing
+            step = int(min(max(linear, np.float32(0)), np.float32(1)) * 4096)
+            colours[row, channel] = _ENCODING[step]

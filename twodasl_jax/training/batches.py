@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 
 from twodasl_jax.data import pipeline
-from twodasl_jax.data.faces_2d import open_faces_2d
+from twodasl_jax.data.face_crops import open_face_crops
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
@@ -47,7 +47,7 @@ class TrainingData:
 
 def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingData:
     """Opens the data sets of a run, without the faces that the model could not be fitted to."""
-    builder = open_faces_2d(pathlib.Path(config.data_dir), model_digest)
+    builder = open_face_crops(pathlib.Path(config.data_dir), model_digest)
     records, validation = (builder.as_data_source(split) for split in ("train", "validation"))
     annotated, vectors = _usable(records, config.largest_fit_error)
     held_out = [
@@ -69,7 +69,7 @@ def _open_wild(config: ml_collections.ConfigDict, model_digest: str) -> Source |
             f"wild_batch_size={config.wild_batch_size}, but wild_dir names no data set: set it, or "
             "wild_batch_size=0"
         )
-    builder = open_faces_2d(pathlib.Path(config.wild_dir), model_digest)
+    builder = open_face_crops(pathlib.Path(config.wild_dir), model_digest)
     return _usable(builder.as_data_source("train"), config.largest_fit_error)[0]
 
 

@@ -5,13 +5,13 @@ import pytest
 
 from tests.data import faces
 from twodasl_jax import face_model as face_model_files
-from twodasl_jax.data.faces_2d import open_faces_2d
+from twodasl_jax.data.face_crops import open_face_crops
 from twodasl_jax.errors import DatasetError
 
 
 @pytest.fixture
 def builder(data_dir, face_model):
-    return open_faces_2d(data_dir, face_model_files.digest(face_model))
+    return open_face_crops(data_dir, face_model_files.digest(face_model))
 
 
 def test_every_face_is_in_one_split(builder):
@@ -36,9 +36,9 @@ def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
 
 def test_another_face_model_is_refused(data_dir):
     with pytest.raises(DatasetError, match="prepare it again"):
-        open_faces_2d(data_dir, "another")
+        open_face_crops(data_dir, "another")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DatasetError, match=r"prepare_data\.py"):
-        open_faces_2d(tmp_path, "any")
+        open_face_crops(tmp_path, "any")

@@ -50,7 +50,7 @@ _SEED = flags.DEFINE_integer(
 )
 
 _SHEET = (5, 8)  # rows and columns
-_VISIBLE_COLOUR, _HIDDEN_COLOUR = (80, 230, 120), (255, 90, 80)
+_VISIBLE_COLOUR, _HIDDEN_COLOUR = points.TRUE_COLOUR, points.PREDICTED_COLOUR
 # Texels a side: the pictures show a face with far fewer.
 _SKIN_SIDE = 1024
 

@@ -35,6 +35,7 @@ MAY_IMPORT = {
         "networks",
         "data",
         "evaluation",
+        "rendering",
         "face_model",
         "weights",
     },

@@ -35,3 +35,7 @@ class DatasetError(InputError):
 
 class ConfigError(InputError):
     """The settings of a run do not fit together."""
+
+
+class DivergenceError(InputError):
+    """A training run has left the numbers that can be computed with."""

@@ -17,7 +17,7 @@ def records():
             "landmarks": np.full((68, 2), row, np.float32),
             "visibility": np.full(68, 2, np.uint8),
             "vector": np.full(62, row, np.float32),
-            "name": b"left out",
+            "name": f"face{row}".encode(),
         }
         for row in range(len(YAW))
     ]
@@ -81,7 +81,8 @@ def test_the_batches_of_all_processes_joined_are_those_of_one():
 def test_fields_of_a_record_stay_together():
     batch = next(batches())
     np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["vector"][:, 0])
-    assert set(batch) == {"image", "landmarks", "visibility", "vector"}
+    assert set(batch) == {"image", "landmarks", "visibility", "vector", "name"}
+    assert batch["name"].tolist() == [f"face{row:.0f}".encode() for row in batch["vector"][:, 0]]
 
 
 def test_stacked_keeps_the_order():

@@ -8,6 +8,7 @@ import numpy as np
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import FaceErrors
+from twodasl_jax.rendering.points import compare_points, contact_sheet
 from twodasl_jax.reports import curve, document, page
 
 ABOUT = {"protocol": "p", "method": "<b>m</b>", "crop": "c", "landmarks": "none", "failed": ["b"]}
@@ -42,13 +43,20 @@ def test_faces_without_prediction_are_the_worst():
 def test_points_are_drawn_where_they_are():
     crop = np.zeros((120, 120, 3), np.uint8)
     true, predicted = np.array([[30.0, 60.0], [np.nan, 3.0]]), np.array([[90.0, 20.0]])
-    picture = page.drawn(crop, true, predicted).astype(int)
+    picture = compare_points(crop, true, predicted).astype(int)
     red, green = picture[..., 0] > 200, picture[..., 1] > 200
     np.testing.assert_allclose(np.argwhere(red).mean(axis=0) / 3, [20, 90], atol=0.5)
     np.testing.assert_allclose(np.argwhere(green).mean(axis=0) / 3, [60, 30], atol=0.5)
     # A ring is open in the middle, a disc is not.
     assert not green[180, 90]
     assert red[60, 270]
+
+
+def test_a_contact_sheet_is_filled_row_by_row():
+    drawings = [np.full((360, 360, 3), value, np.uint8) for value in (10, 20, 30)]
+    sheet = contact_sheet(drawings, 2)
+    assert sheet.shape == (720, 720, 3)
+    assert [sheet[row, column, 0] for row in (5, 365) for column in (5, 365)] == [10, 20, 30, 255]
 
 
 def test_the_page_holds_everything_and_names_photos_that_are_missing(tmp_path):

@@ -10,6 +10,8 @@ import numpy as np
 # Bounds of |yaw| in degrees: nearly frontal, half profile, profile, as AFLW2000-3D is scored.
 _YAW_BOUNDS = (30.0, 60.0)
 _ARRAYS = ("image", "landmarks", "visibility", "vector")
+# Bytes of a name that are kept, so that names form an array.
+_NAME_LENGTH = 64
 
 
 def training_batches(
@@ -20,7 +22,7 @@ def training_batches(
     seed: int,
     process: tuple[int, int] = (0, 1),
 ) -> grain.IterDataset:
-    """Returns batches in which frontal, half-profile and profile faces have fixed shares.
+    """Returns batches in which frontal, half-profile and profile faces have fixed shares, with their names.
 
     Args:
       source: records of `face_crops`, random access.
@@ -36,7 +38,7 @@ def training_batches(
         rows = np.flatnonzero((bins == index) & ~np.isnan(yaw))
         if share > 0 and len(rows):
             picked = grain.MapDataset.source(rows).seed(seed + index).shuffle().repeat()
-            datasets.append(picked.map(lambda row: _arrays(source[int(row)])))
+            datasets.append(picked.map(lambda row: _named(source[int(row)])))
             shares.append(share)
     mixed = grain.MapDataset.mix(datasets, np.array(shares) / np.sum(shares))
     index, count = process
@@ -56,6 +58,11 @@ def stacked(source: Sequence[dict[str, Any]], rows: Sequence[int]) -> dict[str, 
     """Returns some records of a (small) data set as arrays."""
     records = [_arrays(source[row]) for row in rows]
     return {name: np.stack([record[name] for record in records]) for name in _ARRAYS}
+
+
+def _named(record: dict[str, Any]) -> dict[str, np.ndarray]:
+    name = np.asarray(record["name"], f"S{_NAME_LENGTH}")
+    return {**_arrays(record), "name": name}
 
 
 def _arrays(record: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -13,6 +13,25 @@ SCALE = 3  # pixels of a drawing for one of the crop
 _RADIUS = 3.6  # pixels of a drawing
 
 Colour = tuple[int, int, int]
+TRUE_COLOUR: Colour = (80, 230, 120)
+PREDICTED_COLOUR: Colour = (255, 90, 80)
+
+
+@typed
+def compare_points(
+    crop: UInt8[np.ndarray, "120 120 3"],
+    true: Float[np.ndarray, "P 2"],
+    predicted: Float[np.ndarray, "Q 2"],
+) -> UInt8[np.ndarray, "360 360 3"]:
+    """Draws true points as green rings and predicted ones as red discs on an enlarged crop.
+
+    Args:
+      crop: RGB.
+      true: crop frame; nan for those that are not there.
+      predicted: the same.
+    """
+    drawing = add_points(enlarge(crop), predicted, PREDICTED_COLOUR, filled=True)
+    return add_points(drawing, true, TRUE_COLOUR, filled=False)
 
 
 @typed

@@ -19,14 +19,12 @@ from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.photos import read_photo
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
-from twodasl_jax.rendering import points
+from twodasl_jax.rendering.points import compare_points
 from twodasl_jax.reports import table
 from twodasl_jax.reports.document import Document, errors_of, metrics
 
 _SHOWN = 20
 _SEED = 0
-_TRUE_COLOUR = (80, 230, 120)
-_PREDICTED_COLOUR = (255, 90, 80)
 
 _PAGE = string.Template("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
@@ -106,16 +104,6 @@ def chosen_faces(
     return worst, np.sort(rest[drawn])
 
 
-def drawn(
-    crop: UInt8[np.ndarray, "120 120 3"],
-    true: Float[np.ndarray, "P 2"],
-    predicted: Float[np.ndarray, "Q 2"],
-) -> UInt8[np.ndarray, "360 360 3"]:
-    """Draws true points as rings and predicted ones as discs on an enlarged crop; points are in the crop frame."""
-    picture = points.add_points(points.enlarge(crop), predicted, _PREDICTED_COLOUR, filled=True)
-    return points.add_points(picture, true, _TRUE_COLOUR, filled=False)
-
-
 def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predictions) -> str:
     name = html.escape(photos.names[row])
     shown = "no prediction" if np.isnan(error) else f"{error:.2f}"
@@ -125,7 +113,7 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
     except InputError as problem:
         return f"<figure><figcaption>{name}: {html.escape(str(problem))}</figcaption></figure>"
     true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
-    picture = drawn(
+    picture = compare_points(
         crop,
         _in_crop(true[0] if true else np.zeros((0, 2), np.float32), photos.boxes[row]),
         _in_crop(predictions.landmarks[row, :, :2], photos.boxes[row]),
@@ -137,8 +125,8 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
     )
 
 
-def _in_crop(in_image: Float[np.ndarray, "P 2"], box: Float[np.ndarray, "4"]) -> np.ndarray:
-    return np.asarray(crop_from_image(in_image, box))
+def _in_crop(points: Float[np.ndarray, "P 2"], box: Float[np.ndarray, "4"]) -> np.ndarray:
+    return np.asarray(crop_from_image(points, box))
 
 
 def _data_url(kind: str, data: bytes) -> str:

@@ -83,6 +83,9 @@ def _usable(records: Any, largest_error: float) -> tuple[Source, np.ndarray]:
 class Batches:
     """Iterates over the batches of this process.
 
+    Attributes:
+      names: of the faces of the last batch.
+
     Args:
       annotated: Grain iterator over records with 3D annotation; None without such images.
       wild: the same for images in the wild.
@@ -91,21 +94,25 @@ class Batches:
 
     def __init__(self, annotated: Any, wild: Any, vector_size: int):
         self._parts = {"annotated": annotated, "wild": wild}
+        self.names: list[str] = []
         self._nothing = {
             "image": np.zeros((0, CROP_SIZE, CROP_SIZE, 3), np.uint8),
             "landmarks": np.zeros((0, 68, 2), np.float32),
             "visibility": np.zeros((0, 68), np.uint8),
             "vector": np.zeros((0, vector_size), np.float32),
+            "name": np.zeros(0, "S1"),
         }
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> TrainBatch:
-        annotated, wild = (
-            self._nothing if part is None else next(part) for part in self._parts.values()
-        )
-        wild = {name: values for name, values in wild.items() if name != "vector"}
+        parts = [
+            dict(self._nothing if part is None else next(part)) for part in self._parts.values()
+        ]
+        self.names = [name.decode(errors="replace") for part in parts for name in part.pop("name")]
+        annotated, wild = parts
+        del wild["vector"]
         return TrainBatch(AnnotatedFaces(**annotated), WildFaces(**wild))
 
     def get_state(self) -> dict[str, Any]:

@@ -8,12 +8,15 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+import imageio.v3 as imageio
 import jax
 import ml_collections
+import numpy as np
 import tqdm
 from jaxtyping import PyTree
 
 from twodasl_jax import face_model
+from twodasl_jax.atomic_files import replacing
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.batches import load_data, open_batches
 from twodasl_jax.training.checkpoints import (
@@ -26,11 +29,16 @@ from twodasl_jax.training.checkpoints import (
     trained_weights,
 )
 from twodasl_jax.training.devices import AXIS, MAPS, local_copy
-from twodasl_jax.training.face_space import build_space, whitening_of
-from twodasl_jax.training.recipe import build_recipe, choose, create_state, start_from
-from twodasl_jax.training.state import TrainState
+from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
+from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_state, start_from
+from twodasl_jax.training.state import AnnotatedFaces, TrainState
 from twodasl_jax.training.step import Metrics, train_step
-from twodasl_jax.training.validation import validation_errors
+from twodasl_jax.training.stopping import asked_to_stop
+from twodasl_jax.training.validation import draw_validation, validation_errors, validation_points
+from twodasl_jax.training.watch import Watch
+
+# Held-out faces that are drawn at each evaluation.
+_FACES_SHOWN = 12
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: MorphableModel) -> None:
@@ -38,12 +46,14 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
 
     Args:
       config: see `configs/`.
-      workdir: holds `checkpoints/`, `metrics.jsonl` and the config; a run continues from what is there.
+      workdir: holds `checkpoints/`, `metrics.jsonl`, the config, and `validation/` with pictures of held-out faces; a
+        run continues from what is there. After SIGTERM it saves and returns early.
       model: the face model that the data set was prepared for.
 
     Raises:
       ConfigError: the batch cannot be split over the devices.
       WeightsError: the run was started with other settings, or `start_from` names a run of other ones.
+      DivergenceError: numbers ceased to be finite; the last checkpoint is from before.
     """
     digest = face_model.digest(model)
     data = load_data(config, digest)
@@ -57,10 +67,15 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
     identity = Identity(config.architecture, digest, whitening, recipe.landmark_map)
     if earlier:
         check_identity(identity_of(earlier), identity, config.start_from, "start_from")
-    score = jax.jit(functools.partial(validation_errors, recipe, space))
+    evaluate = _evaluation(recipe, space, data.held_out, workdir / "validation")
     init_key, run_key = jax.random.split(jax.random.key(config.seed))
     workdir.mkdir(parents=True, exist_ok=True)
-    with open_checkpoints(workdir) as manager, _open_log(workdir) as log:
+    watch = Watch()
+    with (
+        open_checkpoints(workdir) as manager,
+        _open_log(workdir) as log,
+        asked_to_stop() as stops,
+    ):
         first = create_state(recipe, init_key)
         start = devices.replicate(start_from(first, earlier) if earlier else first)
         start = restore(manager, start, batches, identity)
@@ -71,14 +86,42 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
             return devices.step(state, devices.split(next(batches)), run_key)
 
         for number, state, metrics in _steps(config, step, start):
-            last = number == config.steps
+            watch.add(number, metrics, batches.names)
+            stopped = stops(number)
+            last = stopped or number == config.steps
             if number % config.log_every == 0 or last:
+                watch.look()
                 _write(log, number, metrics)
-            if number % config.evaluate_every == 0 or last:
-                errors = score(_averaged(state), data.held_out)
-                tqdm.tqdm.write(_write(log, number, errors))
+            if number % config.evaluate_every == 0 or number == config.steps:
+                tqdm.tqdm.write(_write(log, number, evaluate(number, state)))
             if number % config.checkpoint_every == 0 or last:
+                watch.look()
                 save(manager, state, batches, identity)
+            if stopped:
+                tqdm.tqdm.write(
+                    f"Stopped after step {number}: the same command goes on from there."
+                )
+                break
+
+
+def _evaluation(
+    recipe: Recipe, space: FaceSpace, held_out: AnnotatedFaces, folder: pathlib.Path
+) -> Callable[[int, TrainState], Metrics]:
+    """Returns a function that measures a state on held-out faces, and draws some of them into the folder."""
+    score = jax.jit(functools.partial(validation_errors, recipe, space))
+    point = jax.jit(functools.partial(validation_points, recipe, space))
+    shown = jax.tree.map(lambda values: values[:_FACES_SHOWN], held_out)
+
+    def evaluate(step: int, state: TrainState) -> Metrics:
+        variables = _averaged(state)
+        if jax.process_index() == 0:
+            folder.mkdir(exist_ok=True)
+            points = map(np.asarray, point(variables, shown))
+            with replacing(folder / f"step_{step:08d}.png") as beside:
+                imageio.imwrite(beside, draw_validation(np.asarray(shown.image), *points)[::2, ::2])
+        return score(variables, held_out)
+
+    return evaluate
 
 
 def _open_log(workdir: pathlib.Path) -> contextlib.AbstractContextManager[TextIO]:

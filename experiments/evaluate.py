@@ -17,7 +17,8 @@ Results of another method: an .npz of `names` (M,) and `landmarks` (M, 68, 2 or 
 picture, z toward the camera; optional `pose` (M, 3), yaw pitch roll in degrees, and `vertices` (M, V, 3). A face of the
 test set that it does not name is a failure, unless --names lists the faces that count.
 
-OUTPUT_DIR gets report.json, report.md, curve.png, report.html with the worst faces, and predictions.npz.
+OUTPUT_DIR gets report.json, report.md, curve.png, report.html with the worst faces, and, of a network that is run here,
+predictions.npz.
 """
 
 import functools
@@ -33,13 +34,14 @@ from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.protocols import florence, inference, synthetic
 from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, select
 from twodasl_jax.protocols.annotations import read_annotations
 from twodasl_jax.protocols.predictions import (
     Predictions,
-    listed_photos,
+    listed_rows,
     points_on_meshes,
     read_predictions,
+    select_predictions,
     write_predictions,
 )
 from twodasl_jax.protocols.scoring import FaceErrors, landmark_scores, pose_scores
@@ -122,18 +124,26 @@ def read_florence_set(folder: pathlib.Path) -> TestSet:
     return TestSet(photos, functools.partial(florence.scan_scores, scans))
 
 
-def read_test_set() -> TestSet:
-    """Returns the test set that the flags name, or the part of it that they list."""
-    test_set = _READERS[given(_PROTOCOL)](pathlib.Path(given(_DATA)))
-    if not _NAMES.value:
-        return test_set
-    return test_set._replace(photos=listed_photos(pathlib.Path(_NAMES.value), test_set.photos))
-
-
-def find_predictions(photos: AnnotatedPhotos, with_meshes: bool) -> Predictions:
-    """Returns the results to score: from a file, or of a network, which is run here."""
+def find_predictions(
+    photos: AnnotatedPhotos, with_meshes: bool
+) -> tuple[AnnotatedPhotos, Predictions]:
+    """Returns the faces that count and the results on them: from a file, or of a network, which is run here."""
+    rows = None
+    if _NAMES.value:
+        rows = listed_rows(pathlib.Path(_NAMES.value), photos.names)
     if _PREDICTIONS.value:
-        return read_predictions(pathlib.Path(_PREDICTIONS.value), photos)
+        # Of the whole set, so that a file of all results serves every list.
+        predictions = read_predictions(pathlib.Path(_PREDICTIONS.value), photos)
+        if rows is None:
+            return photos, predictions
+        return select(photos, rows), select_predictions(predictions, rows)
+    if rows is not None:
+        photos = select(photos, rows)
+    return photos, run_network(photos, with_meshes)
+
+
+def run_network(photos: AnnotatedPhotos, with_meshes: bool) -> Predictions:
+    """Returns what the network that the flags name finds on the photos."""
     if _PROTOCOL.value == "aflw_lfpa" and not _POINT_ROWS.value:
         raise ConfigError(
             "AFLW-LFPA does not say where its 34 points lie on a mesh: give --point_rows, or "
@@ -207,7 +217,16 @@ def compare() -> None:
     for name, report in (("first", first), ("second", second)):
         about = report["about"]
         print(f"{name}: {about['method']}, crop: {about['crop']}, landmarks: {about['landmarks']}")
-    print(table.plain(comparison.HEADER, comparison.compare(first, second)))
+    rows = comparison.compare(first, second)
+    print(table.plain(comparison.HEADER, table.headlines(rows) or rows))
+    for note in comparison.notes(first, second):
+        print(note)
+    if _OUTPUT.value:
+        path = pathlib.Path(_OUTPUT.value) / "comparison.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        markdown = f"{table.markdown(comparison.HEADER, rows)}\n"
+        atomic_files.write_bytes(path, markdown.encode())
+        print(f"All metrics: {path}")
 
 
 def given(flag: flags.FlagHolder[str | None]) -> str:
@@ -227,6 +246,11 @@ def check_flags() -> None:
         raise ConfigError(
             f"Give one of --pretrained, --workdir, --weights and --predictions, not {found}."
         )
+    shown = [flag.name for flag in (_LANDMARKS, _CROP, _STEP, _POINT_ROWS) if flag.present]
+    if _PREDICTIONS.value and shown:
+        raise ConfigError(
+            f"--{shown[0]} is for a network that is run here, not for --predictions: leave it out."
+        )
 
 
 def main() -> None:
@@ -234,10 +258,10 @@ def main() -> None:
         compare()
         return
     check_flags()
-    photos, score_meshes = read_test_set()
+    photos, score_meshes = _READERS[given(_PROTOCOL)](pathlib.Path(given(_DATA)))
     # Before the long part: a report that cannot be written should be known early.
     pathlib.Path(given(_OUTPUT)).mkdir(parents=True, exist_ok=True)
-    predictions = find_predictions(photos, with_meshes=score_meshes is not None)
+    photos, predictions = find_predictions(photos, with_meshes=score_meshes is not None)
     scores = landmark_scores(photos, predictions) + pose_scores(photos, predictions)
     if score_meshes is not None:
         scores += score_meshes(photos, predictions)

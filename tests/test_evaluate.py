@@ -105,6 +105,23 @@ def test_a_face_without_prediction_is_a_failure(scored):
     assert "No prediction for 1 faces" in finished.stdout
 
 
+def test_a_list_of_names_picks_from_a_file_of_all(scored):
+    root, _ = scored
+    (root / "names.txt").write_text("image00003\nimage00004\nimage00006\n")
+    finished = run(
+        "evaluate",
+        "--protocol=aflw2000",
+        f"--data_dir={root / 'set'}",
+        f"--predictions={root / 'first.npz'}",
+        f"--names={root / 'names.txt'}",
+        f"--output_dir={root / 'part'}",
+    )
+    assert finished.returncode == 0, finished.stderr
+    entry = report_of(root / "part")["nme68_2d"]["original"]
+    np.testing.assert_allclose(entry["bins"], [3, 4, 9], atol=1e-3)
+    assert (entry["count"], entry["failures"]) == (3, 0)
+
+
 def test_two_reports_are_compared_face_by_face(scored):
     root, _ = scored
     paths = ",".join(str(root / name / "report.json") for name in ("first", "second"))
@@ -112,7 +129,7 @@ def test_two_reports_are_compared_face_by_face(scored):
     assert finished.returncode == 0, finished.stderr
     row = next(line for line in finished.stdout.splitlines() if line.startswith("nme68_2d (%)"))
     assert "+1.000" in row
-    assert row.split()[-1] == "5"
+    assert row.split()[-4:] == ["5", "0", "/", "1"]
 
 
 def test_official_coefficients_are_decoded_and_scored(tmp_path, faces, face_model):
@@ -223,7 +240,9 @@ def test_a_network_is_run_over_rendered_faces(tmp_path):
         f"--output_dir={tmp_path / 'again'}",
     )
     assert again.returncode == 0, again.stderr
-    assert report_of(tmp_path / "again")["nme68_2d"] == report["nme68_2d"]
+    again = report_of(tmp_path / "again")
+    assert again["nme68_2d"] == report["nme68_2d"]
+    assert again["mesh"] == report["mesh"]
     part = run(
         "evaluate",
         *common,

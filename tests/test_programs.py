@@ -143,6 +143,14 @@ def run(name, *arguments):
             ["--protocol=annotations", "--data_dir={}/no", "--output_dir={}/out", "--pretrained"],
             "Cannot read {}/no/annotations.npz: No such file",
         ),
+        (
+            "evaluate",
+            [
+                *("--protocol=annotations", "--data_dir={}", "--output_dir={}/out"),
+                *("--predictions={}/p.npz", "--landmarks=given"),
+            ],
+            "--landmarks is for a network that is run here",
+        ),
         ("evaluate", ["--compare={}/file"], "--compare needs two files"),
         ("evaluate", ["--compare={}/file,{}/file"], "{}/file: it is no report.json"),
         (

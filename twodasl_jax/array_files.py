@@ -45,9 +45,9 @@ def read_rows(
     for name, array in arrays.items():
         row_shape = {**row_shapes, **optional}[name]
         if not (_fits(array, (count, *row_shape)) and count):
-            sizes = (count or "N", *("any" if size < 0 else size for size in row_shape))
+            wanted = _shown((count or -1, *row_shape))
             raise DatasetError(
-                f"Cannot use {path}: {name} has shape {array.shape}, expected {sizes}, one row for each."
+                f"Cannot use {path}: {name} has shape {_shown(array.shape)}, expected {wanted}, one row for each."
             )
     return arrays
 
@@ -60,8 +60,10 @@ def read_array(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
     """
     array = _load(path, lambda: np.load(path, allow_pickle=False))
     if not isinstance(array, np.ndarray) or not _fits(array, shape):
-        found = getattr(array, "shape", "of an archive")
-        raise DatasetError(f"Cannot use {path}: its shape is {found}, and {shape} is needed.")
+        found = _shown(array.shape) if isinstance(array, np.ndarray) else "of an archive"
+        raise DatasetError(
+            f"Cannot use {path}: its shape is {found}, and {_shown(shape)} is needed."
+        )
     return array
 
 
@@ -85,7 +87,7 @@ def read_mat(path: pathlib.Path, shapes: Shapes) -> dict[str, np.ndarray]:
     for name, shape in shapes.items():
         if not _fits(fields[name], shape):
             raise DatasetError(
-                f"Cannot use {path}: {name} has shape {fields[name].shape}, expected {shape}."
+                f"Cannot use {path}: {name} has shape {_shown(fields[name].shape)}, expected {_shown(shape)}."
             )
         if not np.isfinite(fields[name]).all():
             raise DatasetError(f"Cannot use {path}: {name} has values that are not finite.")
@@ -96,13 +98,15 @@ def _load(path: pathlib.Path, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except KeyError as error:
-        reason = str(error.args[0])
-        missing = reason if "archive" in reason else f"it has no field {reason}"
-        raise DatasetError(f"Cannot use {path}: {missing}.") from error
+        missing = str(error.args[0]).removesuffix(" is not a file in the archive")
+        raise DatasetError(f"Cannot use {path}: it has no array {missing}.") from error
     except NotImplementedError as error:
         raise DatasetError(f"Cannot read {path}: save it as version 7, without HDF5.") from error
     except _DAMAGE as error:
-        cause = getattr(error, "strerror", None) or f"it is damaged, or no {path.suffix} file"
+        damage = f"it is damaged, or no {path.suffix} file"
+        if "allow_pickle" in str(error):
+            damage += " of plain arrays: save names as strings, not as objects"
+        cause = getattr(error, "strerror", None) or damage
         raise DatasetError(f"Cannot read {path}: {cause}.") from error
 
 
@@ -110,3 +114,7 @@ def _fits(array: np.ndarray, shape: tuple[int, ...]) -> bool:
     return len(array.shape) == len(shape) and all(
         wanted in (-1, size) for size, wanted in zip(array.shape, shape, strict=True)
     )
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return f"({', '.join('any' if size < 0 else str(size) for size in shape)})"

@@ -75,8 +75,11 @@ def load_weights(path: str | pathlib.Path) -> Weights:
             name.removeprefix(_VARIABLES): array.astype(np.float32)
             for name, array in arrays.items()
         }
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
+    except KeyError as error:
+        raise WeightsError(f"{path} is no weights file: it has no array {error.args[0]}") from error
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path} cannot be read as weights: {cause}") from error
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise WeightsError(

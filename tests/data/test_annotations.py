@@ -30,7 +30,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
 def test_wrong_counts_are_named(tmp_path):
     path = tmp_path / "annotations.npz"
     np.savez(path, names=np.array(["a"]), pts68=np.zeros((2, 68, 2)), visibility=np.zeros((1, 68)))
-    with pytest.raises(DatasetError, match=r"shape \(1,\)"):
+    with pytest.raises(DatasetError, match=r"names has shape \(1\), expected \(2\)"):
         read_annotations(tmp_path)
 
 

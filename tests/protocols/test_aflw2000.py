@@ -71,11 +71,17 @@ def test_all_faulty_annotations_are_named_at_once(folder):
     with pytest.raises(DatasetError) as error:
         read_aflw2000(folder)
     message = str(error.value)
-    assert "4 of 6 annotations" in message
+    assert "4 of 6 annotations are of no use" in message
     assert "image00002.mat: No such file" in message
     assert "image00004.mat: it is damaged, or no .mat file" in message
-    assert "image00005.mat: it has no field pt3d_68" in message
+    assert "image00005.mat: it has no array pt3d_68" in message
     assert "image00006.mat: pt3d_68 has values that are not finite" in message
+
+
+def test_an_annotation_without_its_picture_is_named(folder):
+    (folder / "image00003.jpg").unlink()
+    with pytest.raises(DatasetError, match="annotations without a picture: image00003"):
+        read_aflw2000(folder)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

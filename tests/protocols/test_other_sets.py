@@ -38,10 +38,10 @@ def test_lfpa_counts_visible_points_and_divides_by_its_own_boxes(tmp_path, lfpa)
 
 def test_lfpa_without_a_field_or_of_another_width(tmp_path, lfpa):
     scipy.io.savemat(tmp_path / "Landmark.mat", {"phisT": np.zeros((2, 38))})
-    with pytest.raises(DatasetError, match=r"phisT has shape \(2, 38\), expected \(-1, 102\)"):
+    with pytest.raises(DatasetError, match=r"phisT has shape \(2, 38\), expected \(any, 102\)"):
         read_aflw_lfpa(tmp_path)
     scipy.io.savemat(tmp_path / "Landmark.mat", {"phis": np.zeros((2, 102))})
-    with pytest.raises(DatasetError, match=r"Landmark\.mat: it has no field phisT"):
+    with pytest.raises(DatasetError, match=r"Landmark\.mat: it has no array phisT"):
         read_aflw_lfpa(tmp_path)
     (tmp_path / "Landmark.mat").unlink()
     with pytest.raises(DatasetError, match=r"Landmark\.mat: No such file"):

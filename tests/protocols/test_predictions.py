@@ -8,6 +8,7 @@ import pytest
 from tests.protocols.files import write_annotations
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.protocols import predictions
+from twodasl_jax.protocols.annotated_photos import select
 from twodasl_jax.protocols.annotations import read_annotations
 from twodasl_jax.protocols.predictions import Predictions, read_predictions
 
@@ -49,19 +50,37 @@ def test_missing_and_nan_predictions_are_failures(tmp_path, photos, faces):
 
 def test_a_list_of_names_makes_a_subset(tmp_path, photos, faces):
     (tmp_path / "names.txt").write_text(f"{faces.names[4]}.jpg\n\n{faces.names[1]}\n")
-    subset = predictions.listed_photos(tmp_path / "names.txt", photos)
+    rows = predictions.listed_rows(tmp_path / "names.txt", photos.names)
+    assert rows.tolist() == [4, 1]
+    subset = select(photos, rows)
     assert subset.names == (faces.names[4], faces.names[1])
     np.testing.assert_array_equal(subset.yaw, faces.yaw[[4, 1]].astype("f"))
     np.testing.assert_array_equal(subset.annotations["original"].points, faces.points[[4, 1]])
+    found = predictions.select_predictions(Predictions("m", faces.points, pose=faces.pose), rows)
+    np.testing.assert_array_equal(found.landmarks, faces.points[[4, 1]])
+    np.testing.assert_array_equal(found.pose, faces.pose[[4, 1]])
+    assert found.vertices is None
     (tmp_path / "names.txt").write_text("\n")
     with pytest.raises(DatasetError, match="lists no names"):
-        predictions.listed_photos(tmp_path / "names.txt", photos)
+        predictions.listed_rows(tmp_path / "names.txt", photos.names)
+
+
+def test_names_may_be_bytes_and_paths(tmp_path, photos, faces):
+    names = [f"photos/{name}.jpg".encode() for name in faces.names]
+    found = read_predictions(write(tmp_path, names, faces.points), photos)
+    assert found.missing() == []
+
+
+def test_text_in_place_of_numbers_is_refused(tmp_path, photos, faces):
+    path = write(tmp_path, faces.names, faces.points.astype(str))
+    with pytest.raises(DatasetError, match="landmarks is not made of numbers"):
+        read_predictions(path, photos)
 
 
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (["image00002", "a", "b"], r"does not have: a, b; its first name is image00002"),
+        (["image00002", "a", "b"], r"does not have: a, b; the test set.s first is image00002"),
         (["image00002", "image00003", "image00002.jpg"], "more than once: image00002"),
     ],
 )
@@ -78,9 +97,9 @@ def test_names_that_do_not_match_are_listed(tmp_path, photos, names, reason):
         ((6, 68, 4), r"\(6, 68, 4\)"),
         (
             (5, 68, 2),
-            r"landmarks has shape \(5, 68, 2\), expected \(6, 'any', 'any'\), one row for each",
+            r"landmarks has shape \(5, 68, 2\), expected \(6, any, any\), one row for each",
         ),
-        ((6, 136), r"landmarks has shape \(6, 136\), expected \(6, 'any', 'any'\)"),
+        ((6, 136), r"landmarks has shape \(6, 136\), expected \(6, any, any\)"),
     ],
 )
 def test_landmarks_of_another_shape_are_refused(tmp_path, photos, faces, shape, reason):
@@ -120,7 +139,7 @@ def test_points_on_meshes_by_hand(tmp_path):
 
 def test_many_names_are_cut_short(tmp_path, photos):
     names = [f"x{number}" for number in range(30)]
-    with pytest.raises(DatasetError, match=r"x18, x19 and 10 more; its first"):
+    with pytest.raises(DatasetError, match=r"x18, x19 and 10 more; the test set"):
         read_predictions(write(tmp_path, names, np.zeros((30, 68, 2))), photos)
 
 

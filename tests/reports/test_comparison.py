@@ -6,7 +6,7 @@ import pytest
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.protocols.scoring import FaceErrors
 from twodasl_jax.reports import document
-from twodasl_jax.reports.comparison import HEADER, compare
+from twodasl_jax.reports.comparison import HEADER, compare, notes
 
 YAW = np.repeat([0.0, 45.0, 80.0], 40).astype("f")
 NAMES = [f"face{number}" for number in range(120)]
@@ -44,6 +44,7 @@ def test_faces_are_matched_by_name_and_failures_left_out_on_both_sides():
     first[5] = np.nan
     rows = compare(report(first), report(second, NAMES[::-1], YAW[::-1]))
     assert cells(rows[0])["faces"] == "119"
+    assert cells(rows[0])["failed"] == "1 / 0"
     assert cells(rows[0])["difference"] == "+2.000"
     assert cells(rows[0])["95 % interval"] == "+2.000 .. +2.000"
 
@@ -58,3 +59,11 @@ def test_reports_of_other_faces_or_metrics_are_refused():
         compare(report(np.ones(120)), report(np.ones(120), [name.upper() for name in NAMES]))
     with pytest.raises(DatasetError, match="share no metric"):
         compare(report(np.ones(120)), report(np.ones(120), metric="nme34_2d"))
+
+
+def test_faces_of_one_report_alone_and_other_protocols_are_said():
+    whole, part = report(np.ones(120)), report(np.ones(100), NAMES[:100], YAW[:100])
+    assert notes(whole, whole) == []
+    assert notes(whole, part) == ["20 faces are only in the first report and do not count here."]
+    part["about"]["protocol"] = "q"
+    assert notes(part, whole)[1] == "The reports are of different protocols: q and p."

@@ -29,15 +29,16 @@ def test_the_curve_is_a_picture_that_depends_on_the_errors():
     assert all((pictures[0] != other).any() for other in pictures[1:])
 
 
-def test_faces_without_prediction_are_the_worst():
+def test_the_worst_faces_and_others():
     errors = np.array([1.0, np.nan, 5.0, 2.0, 4.0, 3.0])
-    worst, others = page.chosen_faces(errors, 2)
-    assert worst.tolist() == [1, 2]
+    worst = page.worst_faces(errors, 2)
+    assert worst.tolist() == [2, 4]
+    others = page.other_faces(errors, worst, 2)
     assert len(others) == 2
-    assert not set(others) & set(worst)
-    worst, others = page.chosen_faces(errors, 20)
-    assert sorted(worst) == list(range(6))
-    assert others.tolist() == []
+    assert not set(others) & {1, 2, 4}
+    worst = page.worst_faces(errors, 20)
+    assert worst.tolist() == [2, 4, 5, 3, 0]
+    assert page.other_faces(errors, worst, 20).tolist() == []
 
 
 def test_points_are_drawn_where_they_are():
@@ -78,5 +79,8 @@ def test_the_page_holds_everything_and_names_photos_that_are_missing(tmp_path):
     assert "Cannot read" in text
     assert "b.png" in text
     assert text.count("data:image/jpeg") == 1
+    assert "Faces without a prediction" in text
+    assert "Other faces" not in text
+    assert "failed: 1 faces" in text
     assert text.count("data:image/png") == 1
     assert "http" not in text

@@ -41,8 +41,11 @@ def read_aflw2000(
     photos = tuple(find_photos(folder))
     if not photos:
         raise DatasetError(
-            f"{folder} holds no pictures: give the folder of AFLW2000-3D's .jpg files."
+            f"{folder} holds no pictures: give the folder that has AFLW2000-3D's .jpg and .mat files side by side."
         )
+    alone = sorted({path.stem for path in folder.glob("*.mat")} - {photo.stem for photo in photos})
+    if alone:
+        raise DatasetError(f"{folder} has annotations without a picture: {listed(alone)}.")
     mats = _read_mats(photos)
     points = np.stack([mat["pt3d_68"].T for mat in mats]).astype(np.float32)
     pitch_yaw_roll = np.degrees(np.concatenate([mat["Pose_Para"][:, :3] for mat in mats]))
@@ -86,5 +89,7 @@ def _read_mats(photos: tuple[pathlib.Path, ...]) -> list[dict[str, np.ndarray]]:
         except DatasetError as error:
             faults.append(str(error).rstrip("."))
     if faults:
-        raise DatasetError(f"{len(faults)} of {len(photos)} annotations: {listed(faults)}.")
+        raise DatasetError(
+            f"{len(faults)} of {len(photos)} annotations are of no use, get them anew. {listed(faults)}."
+        )
     return mats

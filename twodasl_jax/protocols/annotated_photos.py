@@ -77,12 +77,12 @@ def select(photos: AnnotatedPhotos, rows: Int[np.ndarray, " K"]) -> AnnotatedPho
 
 
 def rows_of(
-    wanted: Sequence[str], names: Sequence[str], source: str | pathlib.Path
+    wanted: Sequence[str | bytes], names: Sequence[str], source: str | pathlib.Path
 ) -> Int[np.ndarray, " K"]:
-    """Returns where each wanted name stands among `names`; suffixes like .jpg do not count.
+    """Returns where each wanted name stands among `names`.
 
     Args:
-      wanted: names that `source` lists.
+      wanted: names that `source` lists; their folders and suffixes do not count.
       names: of a test set, without suffix.
       source: the file to blame.
 
@@ -98,15 +98,15 @@ def rows_of(
     if unknown:
         raise DatasetError(
             f"{source} names faces that the test set does not have: {listed(unknown)}; "
-            f"its first name is {names[0]}."
+            f"the test set's first is {names[0]}."
         )
     return np.array([places[name] for name in stems], int)
 
 
-def stem(name: str) -> str:
-    """Returns a face's name without the suffix of its picture."""
-    path = pathlib.PurePosixPath(name)
-    return str(path.with_suffix("")) if path.suffix.lower() in _SUFFIXES else name
+def stem(name: str | bytes) -> str:
+    """Returns a face's name without the folder and the suffix of its picture."""
+    path = pathlib.PurePosixPath(name.decode() if isinstance(name, bytes) else name)
+    return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
 def listed(names: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def read_annotations(folder: pathlib.Path) -> AnnotatedPhotos:
     """
     path = folder / "annotations.npz"
     arrays = read_rows(path, _NEEDED, _OPTIONAL)
-    names = tuple(stem(str(name)) for name in arrays["names"])
+    names = tuple(stem(name) for name in arrays["names"].tolist())
     doubled = sorted(name for name in set(names) if names.count(name) > 1)
     if doubled:
         raise DatasetError(f"{path} names faces more than once: {listed(doubled)}.")

@@ -129,7 +129,7 @@ def read_florence(
     """
     path = views / "annotations.npz"
     rows = read_rows(path, {"names": (), "scan": (), "yaw": (), "roi_box": (4,)})
-    names = tuple(stem(str(name)) for name in rows["names"])
+    names = tuple(stem(name) for name in rows["names"].tolist())
     scan_of = tuple(str(name) for name in rows["scan"])
     files = find_scans(folder)
     unknown = sorted(set(scan_of) - set(files))

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from twodasl_jax.array_files import read_rows
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import DatasetError
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, rows_of, select
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, rows_of
 
 _OPTIONAL = {"vertices": (-1, 3), "pose": (3,), "shape": (-1,)}
 
@@ -57,7 +57,12 @@ def read_predictions(path: pathlib.Path, photos: AnnotatedPhotos) -> Predictions
     _check_points(path, arrays["landmarks"], photos)
     if "vertices" in arrays and not arrays["vertices"].shape[1]:
         raise DatasetError(f"Cannot use {path}: vertices holds empty meshes.")
-    rows = rows_of([str(name) for name in arrays["names"]], photos.names, path)
+    for name in arrays.keys() - {"names"}:
+        if arrays[name].dtype.kind not in "iuf":
+            raise DatasetError(
+                f"Cannot use {path}: {name} is not made of numbers, but of {arrays[name].dtype}."
+            )
+    rows = rows_of(arrays["names"].tolist(), photos.names, path)
 
     usable = np.isfinite(arrays["landmarks"]).all(axis=(1, 2))
     placed = {
@@ -93,27 +98,35 @@ def points_on_meshes(predictions: Predictions, path: pathlib.Path) -> Prediction
 
 
 def write_predictions(path: pathlib.Path, predictions: Predictions, names: Sequence[str]) -> None:
-    """Writes landmarks and poses in the form that `read_predictions` reads; meshes would fill gigabytes."""
+    """Writes predictions in the form that `read_predictions` reads."""
     arrays: dict[str, Any] = {"names": np.array(names), "landmarks": predictions.landmarks}
     arrays |= {
-        name: values
-        for name in ("pose", "shape")
-        if (values := getattr(predictions, name)) is not None
+        name: values for name in _OPTIONAL if (values := getattr(predictions, name)) is not None
     }
     with replacing(path) as beside, open(beside, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 
-def listed_photos(path: pathlib.Path, photos: AnnotatedPhotos) -> AnnotatedPhotos:
-    """Returns the part of a test set that a text file lists, one name a line.
+def listed_rows(path: pathlib.Path, names: Sequence[str]) -> Int[np.ndarray, " K"]:
+    """Returns which faces of a test set a text file lists, one name a line.
 
     Raises:
       DatasetError: the file is empty, or lists a face twice, or one that the test set does not have.
     """
-    names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    if not names:
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    if not lines:
         raise DatasetError(f"{path} lists no names: write one a line.")
-    return select(photos, rows_of(names, photos.names, path))
+    return rows_of(lines, names, path)
+
+
+def select_predictions(predictions: Predictions, rows: Int[np.ndarray, " K"]) -> Predictions:
+    """Returns the predictions on some of the photos, in the given order."""
+    arrays = {
+        name: values[rows]
+        for name in ("landmarks", *_OPTIONAL)
+        if (values := getattr(predictions, name)) is not None
+    }
+    return Predictions(predictions.source, **arrays)
 
 
 def _check_points(path: pathlib.Path, landmarks: np.ndarray, photos: AnnotatedPhotos) -> None:

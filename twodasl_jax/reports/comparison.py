@@ -9,7 +9,10 @@ from twodasl_jax.errors import DatasetError
 from twodasl_jax.evaluation import summary
 from twodasl_jax.reports.document import Document, errors_of, metrics
 
-HEADER = ("metric", "against", "mean", "first", "second", "difference", "95 % interval", "faces")
+HEADER = (
+    *("metric", "against", "mean", "first", "second", "difference", "95 % interval"),
+    *("faces", "failed"),
+)
 
 
 class _Pair(NamedTuple):
@@ -23,7 +26,8 @@ class _Pair(NamedTuple):
 def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
     """Returns the rows below `HEADER`; a negative difference says that the second method is better.
 
-    Only faces with both errors enter a row, whose count says how many.
+    Only faces with both errors enter a row, whose count says how many; `failed` is how many faces of each report have
+    no prediction.
 
     Raises:
       DatasetError: the reports share no faces or no metric.
@@ -34,10 +38,28 @@ def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
     for metric, reference in shared:
         pair = _pair(first, second, (rows_first, rows_second), (metric, reference))
         unit = first[metric][reference]["unit"]
-        table += [(f"{metric} ({unit})", reference, *row) for row in _rows(pair)]
+        failed = " / ".join(str(each[metric][reference]["failures"]) for each in (first, second))
+        table += [(f"{metric} ({unit})", reference, *row, failed) for row in _rows(pair)]
     if not table:
         raise DatasetError("The reports share no metric: compare reports of one protocol.")
     return table
+
+
+def notes(first: Document, second: Document) -> list[str]:
+    """Returns what a reader of `compare` should know: faces that are in one report only, and other protocols."""
+    names = [set(document["faces"]["names"]) for document in (first, second)]
+    remarks = []
+    for which, alone in (("first", names[0] - names[1]), ("second", names[1] - names[0])):
+        if alone:
+            remarks.append(
+                f"{len(alone)} faces are only in the {which} report and do not count here."
+            )
+    protocols = [document["about"]["protocol"] for document in (first, second)]
+    if protocols[0] != protocols[1]:
+        remarks.append(
+            f"The reports are of different protocols: {protocols[0]} and {protocols[1]}."
+        )
+    return remarks
 
 
 def _shared(

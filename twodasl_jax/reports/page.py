@@ -30,18 +30,19 @@ _PAGE = string.Template("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>$title</title>
 <style>
 :root { color-scheme: light dark }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 92rem; padding: 0 1rem }
 table { border-collapse: collapse; font-size: 13px; white-space: nowrap }
 th, td { border-bottom: 1px solid #8885; padding: .2rem .7rem .2rem 0; text-align: left }
 .wide { overflow-x: auto }
 .faces { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)) }
+img { max-width: 100% }
 figure { margin: 0 } figure img { border-radius: 4px; width: 100% }
 figcaption { font-size: 12px } .true { color: #2a9d4f } .predicted { color: #d8483e }
 </style>
 <h1>$title</h1>
 <p>$about</p>
 <div class="wide">$headlines</div>
-<img src="$curve" alt="cumulative error curve" width="680">
+<p><img src="$curve" alt="cumulative error curve" width="680"></p>
 <p>The crop that a network sees, with <b class="true">true points (rings)</b> and
 <b class="predicted">predicted points (discs)</b>; rings alone mean that there is no prediction.</p>
 $sections
@@ -66,21 +67,6 @@ def write(
       photos: the test set.
       predictions: on its photos.
     """
-    metric, reference = metrics(document)[0]
-    errors = errors_of(document, metric, reference)
-    worst, others = chosen_faces(errors, _SHOWN)
-    sections = []
-    progress = tqdm.tqdm(
-        total=len(worst) + len(others), desc="page", unit="face", leave=False, disable=None
-    )
-    for title, rows in (("The worst faces", worst), ("Other faces, chosen at random", others)):
-        figures = []
-        for row in rows:
-            figures.append(_figure(row, errors[row], photos, predictions))
-            progress.update()
-        heading = f"<h2>{title}</h2><p>By {metric}, {reference}.</p>"
-        sections.append(f'{heading}<div class="faces">{"".join(figures)}</div>')
-    progress.close()
     about = document["about"]
     rows_of_text = table.rows(document)
     text = _PAGE.substitute(
@@ -88,26 +74,54 @@ def write(
         about=html.escape("; ".join(f"{key}: {_shown(value)}" for key, value in about.items())),
         headlines=_html_table(table.headlines(rows_of_text)),
         curve=_data_url("png", curve),
-        sections="".join(sections),
+        sections=_sections(document, photos, predictions),
         everything=_html_table(rows_of_text),
     )
     atomic_files.write_bytes(path, text.encode())
 
 
-def chosen_faces(
-    errors: Float[np.ndarray, " N"], count: int
-) -> tuple[Int[np.ndarray, " worst"], Int[np.ndarray, " others"]]:
-    """Returns the faces with the largest errors, those without one first, and as many others, drawn by a fixed seed."""
-    order = np.argsort(-np.nan_to_num(errors, nan=np.inf), kind="stable")
-    worst, rest = order[:count], order[count:]
+def worst_faces(errors: Float[np.ndarray, " N"], count: int) -> Int[np.ndarray, " K"]:
+    """Returns the faces with the largest errors, largest first; those without an error are none of them."""
+    order = np.argsort(-np.nan_to_num(errors, nan=-np.inf), kind="stable")
+    return order[: min(count, int(np.isfinite(errors).sum()))]
+
+
+def other_faces(
+    errors: Float[np.ndarray, " N"], shown: Int[np.ndarray, " K"], count: int
+) -> Int[np.ndarray, " L"]:
+    """Returns faces with an error that are not among those shown, drawn by a fixed seed."""
+    rest = np.setdiff1d(np.flatnonzero(np.isfinite(errors)), shown)
     drawn = np.random.default_rng(_SEED).permutation(len(rest))[:count]
-    return worst, np.sort(rest[drawn])
+    return np.sort(rest[drawn])
+
+
+def _sections(document: Document, photos: AnnotatedPhotos, predictions: Predictions) -> str:
+    metric, reference = metrics(document)[0]
+    errors = errors_of(document, metric, reference)
+    worst = worst_faces(errors, _SHOWN)
+    groups = {
+        "Faces without a prediction": np.flatnonzero(np.isnan(errors))[:_SHOWN],
+        "The worst faces": worst,
+        "Other faces, chosen at random": other_faces(errors, worst, _SHOWN),
+    }
+    total = sum(map(len, groups.values()))
+    sections = []
+    with tqdm.tqdm(total=total, desc="page", unit="face", leave=False, disable=None) as progress:
+        for title, rows in groups.items():
+            figures = []
+            for row in rows:
+                figures.append(_figure(row, errors[row], photos, predictions))
+                progress.update()
+            heading = f"<h2>{title}</h2><p>By {metric}, {reference}.</p>"
+            if figures:
+                sections.append(f'{heading}<div class="faces">{"".join(figures)}</div>')
+    return "".join(sections)
 
 
 def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predictions) -> str:
     name = html.escape(photos.names[row])
     shown = "no prediction" if np.isnan(error) else f"{error:.2f}"
-    yaw = "" if photos.yaw is None else f", yaw {photos.yaw[row]:.0f}&deg;"
+    yaw = "" if photos.yaw is None else f", yaw {round(float(photos.yaw[row]))}&deg;"
     try:
         crop = crop_photo(read_photo(photos.photos[row]), photos.boxes[row])
     except InputError as problem:
@@ -149,4 +163,4 @@ def _html_table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+    return f"{len(value)} faces" if isinstance(value, list) else str(value)

@@ -12,6 +12,9 @@ HEADER = (
     "value",
     "95 % interval",
     *BIN_NAMES,
+    "median",
+    "beyond 10 %",
+    "AUC 10",
     "faces",
     "failed",
     "crop",
@@ -41,7 +44,12 @@ def rows(document: Document) -> list[tuple[str, ...]]:
             if entry[mean] is None and mean == "balanced":
                 continue
             interval = _interval(entry[f"{mean}_interval"])
-            shown = bins if mean == "balanced" else [_UNKNOWN] * len(bins)
+            others = [_number(entry.get(key)) for key in ("median", "failure_rate_10", "auc_10")]
+            shown = (
+                [*bins, *[_UNKNOWN] * len(others)]
+                if mean == "balanced"
+                else [*[_UNKNOWN] * len(bins), *others]
+            )
             table.append(
                 (name, reference, mean, _number(entry[mean]), interval, *shown, *counts, *place)
             )

@@ -1,13 +1,15 @@
 """Whole runs: they resume bit for bit, log what they do, and end in weights that can be used."""
 
 import json
+import signal
 
+import imageio.v3 as imageio
 import jax
 import numpy as np
 import pytest
 
 from tests.data import faces
-from twodasl_jax.errors import DatasetError, WeightsError
+from twodasl_jax.errors import DatasetError, DivergenceError, WeightsError
 from twodasl_jax.geometry.morphable_model import truncate
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.training import loop
@@ -69,6 +71,50 @@ def test_the_log_holds_losses_and_validation_errors(finished):
     assert {line["step"] for line in lines} == set(range(1, 7))
     assert sum("without_landmarks" in line for line in lines) == 2
     assert all(np.isfinite(value) for line in lines for value in line.values())
+
+
+def test_held_out_faces_are_drawn_at_each_evaluation(finished):
+    pictures = sorted((finished / "validation").iterdir())
+    assert [path.name for path in pictures] == ["step_00000003.png", "step_00000006.png"]
+    assert imageio.imread(pictures[0]).shape == (180, 540, 3)
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_the_run_goes_on_bit_for_bit(
+    config, finished, tmp_path, face_model, monkeypatch
+):
+    write = loop._write
+
+    def terminated(log, step, values):
+        if step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return write(log, step, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_write", terminated)
+        train(config, tmp_path / "run", face_model)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").open()]
+    # Asked while step 2 was being logged, it ends with the next one.
+    assert max(steps) == 3
+    assert trained_weights(tmp_path / "run", 3)
+    train(config, tmp_path / "run", face_model)
+    one, other = trained_weights(finished), trained_weights(tmp_path / "run")
+    jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_says_where_and_keeps_its_checkpoint(config, tmp_path, face_model):
+    wild = config.copy_and_resolve_references()
+    wild.update({"learning_rate": 1e30, "warmup_steps": 1, "checkpoint_every": 1})
+    with pytest.raises(DivergenceError, match=r"At step \d .* ceased to be finite.*face\d+\.png"):
+        train(wild, tmp_path / "run", face_model)
+    weights = trained_weights(tmp_path / "run")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(weights.variables))
+
+
+def test_a_step_that_was_not_saved_is_named(finished):
+    with pytest.raises(WeightsError, match=r"keeps no checkpoint of step 5, only 4, 6"):
+        trained_weights(finished, 5)
 
 
 def test_trained_weights_reconstruct(finished, face_model, tmp_path):

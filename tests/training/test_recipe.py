@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import optax
 import pytest
@@ -13,6 +14,7 @@ import configs
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.networks import BatchGroups, SelfCritic
 from twodasl_jax.training.recipe import LossWeights, build_recipe, create_state
+from twodasl_jax.training.settings import check_settings
 
 NAMES = sorted(
     path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py") if path.stem[0] != "_"
@@ -27,6 +29,7 @@ def config_of(name, *arguments):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_config_builds(name):
+    check_settings(config_of(name))
     recipe = build_recipe(config_of(name), 62)
     state = jax.eval_shape(lambda: create_state(recipe, jax.random.key(0)))
     assert (state.critic is not None) == bool(recipe.loss_weights.l_sc)
@@ -137,3 +140,37 @@ def test_needs_a_second_pass_for_the_cycle_only():
     assert not LossWeights(wpdc=1, l_2d_con=1, l_sc=1, vdc=1).needs_second_pass
     assert LossWeights(l_3d_con=1).needs_second_pass
     assert LossWeights(l_cyc=1).needs_second_pass
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            ("lerning_rate",),
+            1.0,
+            r"config.lerning_rate is no setting: did you mean config.learning_rate\?",
+        ),
+        (("loss_weights", "l_2dcon"), 1.0, r"did you mean config.loss_weights.l_2d_con\?"),
+        (("steps",), 1.5, r"config.steps=1.5: it must be of type int"),
+        (("seed",), True, r"config.seed=True: it must be of type int"),
+        (("vertices",), 1.5, r"config.vertices=1.5: it must be of type str or int"),
+        (("critic",), 3, r"config.critic=3: it holds settings of its own"),
+    ],
+)
+def test_a_misspelt_setting_is_named_with_the_nearest_one(path, value, sentence):
+    config = ml_collections.ConfigDict(config_of("paper").to_dict(), type_safe=False)
+    inner = config
+    for name in path[:-1]:
+        inner = inner[name]
+    inner[path[-1]] = value
+    with pytest.raises(ConfigError, match=sentence):
+        check_settings(config)
+
+
+def test_a_missing_setting_is_named_and_an_int_will_do_for_a_float():
+    config = config_of("paper").to_dict()
+    config["learning_rate"] = 1
+    check_settings(ml_collections.ConfigDict(config))
+    del config["gradient_clip"]
+    with pytest.raises(ConfigError, match="config lacks gradient_clip"):
+        check_settings(ml_collections.ConfigDict(config))

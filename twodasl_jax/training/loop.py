@@ -31,6 +31,7 @@ from twodasl_jax.training.checkpoints import (
 from twodasl_jax.training.devices import AXIS, MAPS, local_copy
 from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
 from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_state, start_from
+from twodasl_jax.training.settings import check_settings
 from twodasl_jax.training.state import AnnotatedFaces, TrainState
 from twodasl_jax.training.step import Metrics, train_step
 from twodasl_jax.training.stopping import asked_to_stop
@@ -51,10 +52,11 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
       model: the face model that the data set was prepared for.
 
     Raises:
-      ConfigError: the batch cannot be split over the devices.
+      ConfigError: a setting is unknown, missing or of another type, or the batch cannot be split over the devices.
       WeightsError: the run was started with other settings, or `start_from` names a run of other ones.
       DivergenceError: numbers ceased to be finite; the last checkpoint is from before.
     """
+    check_settings(config)
     digest = face_model.digest(model)
     data = load_data(config, digest)
     recipe = build_recipe(config, data.vectors.shape[1], jax.device_count(), AXIS)

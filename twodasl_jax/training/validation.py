@@ -54,7 +54,7 @@ def draw_validation(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Returns a sheet of the faces with annotated points as rings and predicted ones as discs."""
     drawings = [compare_points(*face) for face in zip(images, truth, predicted, strict=True)]
-    return contact_sheet(drawings, _SHEET_COLUMNS)
+    return contact_sheet(drawings, min(_SHEET_COLUMNS, len(drawings)))
 
 
 def _predict(recipe, space, variables, faces, landmarks) -> Float[Array, "B 68 2"]:

@@ -1,0 +1,43 @@
+"""Leaving early: on SIGTERM after the step, and where numbers cease to be finite."""
+
+import os
+import signal
+
+import jax.numpy as jnp
+import pytest
+
+from twodasl_jax.errors import DivergenceError
+from twodasl_jax.training.stopping import asked_to_stop
+from twodasl_jax.training.watch import Watch
+
+
+def test_a_signal_is_seen_after_the_step_and_the_old_handler_comes_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with asked_to_stop() as stops:
+        assert not stops(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stops(2)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sound_steps_are_forgotten():
+    watch = Watch()
+    watch.add(1, {"loss": jnp.ones(())}, ["a"])
+    watch.look()
+    watch.look()
+
+
+def test_the_first_broken_step_is_named_with_its_terms_and_faces():
+    watch = Watch()
+    watch.add(7, {"loss": jnp.ones(()), "raw/vdc": jnp.ones(())}, ["a", "b"])
+    watch.add(8, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.asarray(jnp.inf)}, ["c", "d"])
+    watch.add(9, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.ones(())}, ["e"])
+    with pytest.raises(DivergenceError, match=r"At step 8 loss, raw/vdc .* these faces: c, d\."):
+        watch.look()
+
+
+def test_of_many_faces_the_first_are_named():
+    watch = Watch()
+    watch.add(1, {"loss": jnp.asarray(jnp.nan)}, [f"face{number}" for number in range(500)])
+    with pytest.raises(DivergenceError, match=r"face63 \.\.\."):
+        watch.look()

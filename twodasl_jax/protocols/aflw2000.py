@@ -12,9 +12,13 @@ from twodasl_jax.array_files import read_array, read_mat
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import box_from_landmarks
 from twodasl_jax.photos import find_photos
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, listed, select
-
-RULE = "3DDFA's rule around the true points"
+from twodasl_jax.protocols.annotated_photos import (
+    CROP_RULE,
+    AnnotatedPhotos,
+    Annotation,
+    listed,
+    select,
+)
 
 _COUNT = 2000
 # Places of the faces, among the sorted names, that the detector of the official 2DASL and 3DDFA evaluation missed.
@@ -60,7 +64,7 @@ def read_aflw2000(
         boxes=np.asarray(box_from_landmarks(points[..., :2]))
         if boxes is None
         else read_array(boxes, (len(photos), 4)).astype(np.float32),
-        crop=RULE if boxes is None else boxes.name,
+        crop=CROP_RULE if boxes is None else boxes.name,
         annotations=annotations,
         yaw=pitch_yaw_roll[:, 1].astype(np.float32),
         pose=pitch_yaw_roll[:, [1, 0, 2]].astype(np.float32),

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float, Int
 
 from twodasl_jax.errors import DatasetError
 
+CROP_RULE = "3DDFA's rule around the true points"
+
 _NAMES_SHOWN = 20
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".mat")
 
@@ -89,10 +91,7 @@ def rows_of(
     Raises:
       DatasetError: a name is listed twice, or the test set has no such face; all such names are listed.
     """
-    stems = [stem(name) for name in wanted]
-    doubled = [name for name, count in collections.Counter(stems).items() if count > 1]
-    if doubled:
-        raise DatasetError(f"{source} names faces more than once: {listed(doubled)}.")
+    stems = unique_stems(wanted, source)
     places = {name: row for row, name in enumerate(names)}
     unknown = [name for name in stems if name not in places]
     if unknown:
@@ -101,6 +100,19 @@ def rows_of(
             f"the test set's first is {names[0]}."
         )
     return np.array([places[name] for name in stems], int)
+
+
+def unique_stems(names: Sequence[str | bytes], source: str | pathlib.Path) -> tuple[str, ...]:
+    """Returns the names of faces without the folders and suffixes of their pictures.
+
+    Raises:
+      DatasetError: a name comes twice; all such names are listed, and `source` is the file to blame.
+    """
+    stems = tuple(stem(name) for name in names)
+    doubled = [name for name, count in collections.Counter(stems).items() if count > 1]
+    if doubled:
+        raise DatasetError(f"{source} names faces more than once: {listed(doubled)}.")
+    return stems
 
 
 def stem(name: str | bytes) -> str:

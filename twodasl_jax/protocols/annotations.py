@@ -16,10 +16,9 @@ import pathlib
 import numpy as np
 
 from twodasl_jax.array_files import read_rows
-from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.photos import find_photos
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, listed, stem
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, unique_stems
 
 _NEEDED = {"names": (), "yaw": (), "pts68": (3, 68), "roi_box": (4,)}
 _OPTIONAL = {
@@ -38,10 +37,7 @@ def read_annotations(folder: pathlib.Path) -> AnnotatedPhotos:
     """
     path = folder / "annotations.npz"
     arrays = read_rows(path, _NEEDED, _OPTIONAL)
-    names = tuple(stem(name) for name in arrays["names"].tolist())
-    doubled = sorted(name for name in set(names) if names.count(name) > 1)
-    if doubled:
-        raise DatasetError(f"{path} names faces more than once: {listed(doubled)}.")
+    names = unique_stems(arrays["names"].tolist(), path)
     boxes = arrays["roi_box"].astype(np.float32)
     pose = arrays.get("pose")
     return AnnotatedPhotos(

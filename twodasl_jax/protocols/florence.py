@@ -34,7 +34,7 @@ from twodasl_jax.evaluation.mesh_error import Surface, bounding_box_size, fit_to
 from twodasl_jax.geometry.alignment import Similarity, apply_similarity
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.photos import find_photos
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, listed, rows_of, stem
+from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, listed, rows_of, unique_stems
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import FaceErrors
 from twodasl_jax.protocols.surfaces import NOSE_TIP, face_of, mean_distances, upright
@@ -129,7 +129,7 @@ def read_florence(
     """
     path = views / "annotations.npz"
     rows = read_rows(path, {"names": (), "scan": (), "yaw": (), "roi_box": (4,)})
-    names = tuple(stem(name) for name in rows["names"].tolist())
+    names = unique_stems(rows["names"].tolist(), path)
     scan_of = tuple(str(name) for name in rows["scan"])
     files = find_scans(folder)
     unknown = sorted(set(scan_of) - set(files))

@@ -28,7 +28,7 @@ from twodasl_jax.face_model import load_face_model
 from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
 from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
-from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, rows_of
+from twodasl_jax.protocols.annotated_photos import CROP_RULE, AnnotatedPhotos, rows_of
 from twodasl_jax.protocols.annotations import read_annotations
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import FaceErrors
@@ -85,7 +85,7 @@ def read_synthetic(folder: pathlib.Path) -> tuple[AnnotatedPhotos, SyntheticTrut
     arrays = {name: values.astype(np.float32) for name, values in rows.items()}
     camera = WeakPerspective(arrays["scale"], arrays["rotation"], arrays["translation"])
     truth = SyntheticTruth(photos.names, model, arrays["shape"], arrays["expression"], camera)
-    return dataclasses.replace(photos, crop="3DDFA's rule around the true points"), truth
+    return dataclasses.replace(photos, crop=CROP_RULE), truth
 
 
 def mesh_scores(

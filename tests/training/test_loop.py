@@ -3,13 +3,14 @@
 import json
 import signal
 
+import filelock
 import imageio.v3 as imageio
 import jax
 import numpy as np
 import pytest
 
 from tests.data import faces
-from twodasl_jax.errors import DatasetError, DivergenceError, WeightsError
+from twodasl_jax.errors import DatasetError, DivergenceError, OutputError, WeightsError
 from twodasl_jax.geometry.morphable_model import truncate
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.training import loop
@@ -163,6 +164,15 @@ def test_a_run_of_another_network_is_not_resumed(config, finished, face_model):
     with pytest.raises(WeightsError, match=r"holds a compact network .* choose another --workdir"):
         train(other, finished, face_model)
     assert (finished / "config.json").read_text() == before
+
+
+def test_a_folder_that_another_run_holds_is_left_alone(config, finished, face_model):
+    with (
+        filelock.FileLock(finished / ".lock"),
+        pytest.raises(OutputError, match="in use by another run"),
+    ):
+        train(config, finished, face_model)
+    train(config, finished, face_model)
 
 
 def test_a_folder_without_checkpoints_has_no_weights(tmp_path):

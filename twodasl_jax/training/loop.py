@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+import filelock
 import imageio.v3 as imageio
 import jax
 import ml_collections
@@ -17,6 +18,7 @@ from jaxtyping import PyTree
 
 from twodasl_jax import face_model
 from twodasl_jax.atomic_files import replacing
+from twodasl_jax.errors import OutputError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.batches import load_data, open_batches
 from twodasl_jax.training.checkpoints import (
@@ -55,6 +57,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
       ConfigError: a setting is unknown, missing or of another type, or the batch cannot be split over the devices.
       WeightsError: the run was started with other settings, or `start_from` names a run of other ones.
       DivergenceError: numbers ceased to be finite; the last checkpoint is from before.
+      OutputError: another run holds the folder.
     """
     check_settings(config)
     digest = face_model.digest(model)
@@ -74,6 +77,7 @@ def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: Morph
     workdir.mkdir(parents=True, exist_ok=True)
     watch = Watch()
     with (
+        _held(workdir),
         open_checkpoints(workdir) as manager,
         _open_log(workdir) as log,
         asked_to_stop() as stops,
@@ -124,6 +128,22 @@ def _evaluation(
         return score(variables, held_out)
 
     return evaluate
+
+
+@contextlib.contextmanager
+def _held(workdir: pathlib.Path) -> Iterator[None]:
+    """Keeps other runs out of a folder; the first of several processes holds it for all."""
+    if jax.process_index() > 0:
+        yield
+        return
+    try:
+        # The system takes the lock back however a process ends.
+        with filelock.FileLock(workdir / ".lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise OutputError(
+            f"{workdir} is in use by another run: wait for it, or choose another --workdir"
+        ) from error
 
 
 def _open_log(workdir: pathlib.Path) -> contextlib.AbstractContextManager[TextIO]:

@@ -11,10 +11,12 @@ from typing import Any, TypedDict
 
 import numpy as np
 import tensorflow_datasets as tfds
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import CROP_SIZE
+
+_VALIDATION_STRIDE = 25
 
 
 class FaceCrop(TypedDict):
@@ -52,6 +54,13 @@ class CropSource:
     face_model: str
     vector_size: int
     splits: Mapping[str, Callable[[], Iterator[FaceCrop]]]
+
+
+def split_rows(count: int) -> dict[str, Int[np.ndarray, " M"]]:
+    """Returns which of so many faces belong to "train" and "validation": one in 25 is held out, in their order."""
+    rows = np.arange(count)
+    held_out = rows % _VALIDATION_STRIDE == 0
+    return {"train": rows[~held_out], "validation": rows[held_out]}
 
 
 class FaceCrops(tfds.core.GeneratorBasedBuilder):

@@ -9,11 +9,8 @@ import numpy as np
 from jaxtyping import Int
 
 from twodasl_jax.data.annotations import AnnotatedCrops, read_crop
-from twodasl_jax.data.face_crops import CropSource, FaceCrop
+from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
 from twodasl_jax.data.pseudo_3d import Pseudo3D
-
-# One face in this many is held out for validation, in the order of the file.
-_VALIDATION_STRIDE = 25
 
 
 def faces_2d_source(
@@ -27,17 +24,10 @@ def faces_2d_source(
       fits: their pseudo 3D annotations.
       face_model: digest of the model that was fitted.
     """
-    rows = np.arange(len(crops.names))
-    held_out = rows % _VALIDATION_STRIDE == 0
     read = functools.partial(_records, archive, crops, fits)
-    return CropSource(
-        face_model,
-        fits.vectors.shape[1],
-        {
-            "train": functools.partial(read, rows[~held_out]),
-            "validation": functools.partial(read, rows[held_out]),
-        },
-    )
+    rows = split_rows(len(crops.names))
+    splits = {name: functools.partial(read, chosen) for name, chosen in rows.items()}
+    return CropSource(face_model, fits.vectors.shape[1], splits)
 
 
 def _records(

@@ -13,16 +13,14 @@ import numpy as np
 from jaxtyping import UInt8
 
 from twodasl_jax.crops import crop_photo
-from twodasl_jax.data.face_crops import CropSource, FaceCrop
+from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
 from twodasl_jax.face_model import digest
-from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
+from twodasl_jax.geometry.coefficients import POSE_COUNT, Coefficients, official_from_coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.synthetic_faces import Studio, SyntheticFace, build_studio, synthetic_face
 
-# One face in this many is held out for validation.
-_VALIDATION_STRIDE = 25
 # Faces that a process draws before it hands them over.
 _CHUNK = 64
 # Of the pictures, in pixels: their crops are then 86 to 144 pixels wide, about as wide as what is stored.
@@ -45,17 +43,13 @@ def synthetic_source(
       seed: which faces (`synthetic_faces.synthetic_face`).
       textures: skins in the model's texture coordinates; half of the faces wear one of them.
     """
-    indices = np.arange(count)
-    held_out = indices % _VALIDATION_STRIDE == 0
     draw = functools.partial(_draw_all, model, seed, textures)
-    return CropSource(
-        digest(model),
-        12 + len(model.shape_std) + len(model.expression_std),
-        {
-            "train": functools.partial(draw, indices[~held_out].tolist()),
-            "validation": functools.partial(draw, indices[held_out].tolist()),
-        },
-    )
+    splits = {
+        name: functools.partial(draw, indices.tolist())
+        for name, indices in split_rows(count).items()
+    }
+    vector_size = POSE_COUNT + len(model.shape_std) + len(model.expression_std)
+    return CropSource(digest(model), vector_size, splits)
 
 
 def crop_of(name: str, face: SyntheticFace) -> FaceCrop:

@@ -31,6 +31,7 @@ import tqdm
 from absl import flags
 
 from twodasl_jax import programs
+from twodasl_jax.data.face_crops import STORED_SIZE
 from twodasl_jax.errors import ConfigError, InputError
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
@@ -99,7 +100,7 @@ def random_batch(model: MorphableModel, count: int) -> TrainBatch:
         random.normal(size=(both, len(model.expression_std))).astype(np.float32),
     )
     points = np.asarray(project(coefficients, landmark_space(model)))[..., :2]
-    image = random.integers(256, size=(both, 120, 120, 3)).astype(np.uint8)
+    image = random.integers(256, size=(both, STORED_SIZE, STORED_SIZE, 3)).astype(np.uint8)
     visibility = np.full((both, 68), 2, np.uint8)
     vectors = np.asarray(official_from_coefficients(coefficients))
     return TrainBatch(

@@ -29,10 +29,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import config_flags
 
 from twodasl_jax import programs
+from twodasl_jax.data.face_crops import STORED_SIZE
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.coefficients import POSE_COUNT, Whitening
-from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.training.compiled import Cost, cost_of
 from twodasl_jax.training.devices import AXIS, sharded
 from twodasl_jax.training.face_space import FaceSpace, build_space
@@ -99,7 +99,7 @@ def _build(config: ml_collections.ConfigDict, device_count: int) -> tuple[Recipe
 def _batch_shapes(config: ml_collections.ConfigDict, vector_size: int) -> TrainBatch:
     def faces(count):
         return {
-            "image": jnp.zeros((count, CROP_SIZE, CROP_SIZE, 3), jnp.uint8),
+            "image": jnp.zeros((count, STORED_SIZE, STORED_SIZE, 3), jnp.uint8),
             "landmarks": jnp.zeros((count, 68, 2)),
             "visibility": jnp.zeros((count, 68), jnp.uint8),
         }

@@ -30,7 +30,7 @@ from PIL import Image
 from twodasl_jax import face_model, programs
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.data.annotations import read_annotations
-from twodasl_jax.data.face_crops import CropSource, FaceCrop, FaceCrops, open_face_crops
+from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, FaceCrops, open_face_crops
 from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
 from twodasl_jax.data.synthetic_crops import synthetic_source
@@ -123,7 +123,7 @@ def summarize(builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path) -> None
         drawing = points.enlarge(record["image"])
         for seen, colour in ((2, _VISIBLE_COLOUR), (1, _HIDDEN_COLOUR)):
             shown = np.where(record["visibility"][:, None] == seen, record["landmarks"], np.nan)
-            drawing = points.add_points(drawing, shown, colour, filled=False)
+            drawing = points.add_points(drawing, shown + MARGIN, colour, filled=False)
         drawings.append(drawing)
     with replacing(data_dir / "contact_sheet.png") as beside:
         imageio.imwrite(beside, points.contact_sheet(drawings, columns)[::2, ::2])

@@ -20,22 +20,21 @@ _LARGEST_REDUCTION = 4
 
 @typed
 def crop_photo(
-    photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
-) -> UInt8[np.ndarray, "120 120 3"]:
-    """Returns the box of a photo as a 120x120 crop, smoothed where it shrinks; outside is black.
+    photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"], size: int = CROP_SIZE
+) -> UInt8[np.ndarray, "{size} {size} 3"]:
+    """Returns the box of a photo as a square crop, smoothed where it shrinks; outside is black.
 
     Args:
       photo: (H, W, 3) RGB.
       box: x0, y0, x1, y1, image frame; it may leave the photo and need not be square.
+      size: side of the crop in pixels.
 
     Raises:
       BoxError: see `check_box`.
     """
     check_box(box, photo.shape[1], photo.shape[0])
     x0, y0, x1, y1 = map(float, box)
-    across, down = (
-        max(1, int(side / (CROP_SIZE * _LARGEST_REDUCTION))) for side in (x1 - x0, y1 - y0)
-    )
+    across, down = (max(1, int(side / (size * _LARGEST_REDUCTION))) for side in (x1 - x0, y1 - y0))
     x0, y0, x1, y1 = x0 / across, y0 / down, x1 / across, y1 / down
     left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
     first_row, first_column = max(top, 0), max(left, 0)
@@ -46,7 +45,7 @@ def crop_photo(
         .crop((left - first_column, top - first_row, right - first_column, bottom - first_row))
     )
     inside = (x0 - left, y0 - top, x1 - left, y1 - top)
-    resized = region.resize((CROP_SIZE, CROP_SIZE), Image.Resampling.BILINEAR, box=inside)
+    resized = region.resize((size, size), Image.Resampling.BILINEAR, box=inside)
     return np.asarray(resized)
 
 

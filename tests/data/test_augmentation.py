@@ -91,6 +91,15 @@ def test_the_picture_moves_with_the_labels(some_faces):
     assert np.abs(np.asarray(moved.landmarks[30]) - points[30, :2]).max() > 5
 
 
+def test_what_comes_in_is_what_lay_in_the_margin(some_faces):
+    wide = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (144, 144, 3)), jnp.float32)
+    face = dataclasses.replace(one(some_faces), image=wide)
+    moved = move_face(face, jnp.array([[1.0, 0.0, 12.0], [0.0, 1.0, -5.0]]))
+    np.testing.assert_allclose(moved.image, wide[17:137, :120], atol=1e-2)
+    still = move_face(face, jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
+    np.testing.assert_allclose(still.image, wide[12:132, 12:132], atol=1e-2)
+
+
 def test_depth_scales_with_the_picture(some_faces, face_model):
     face = one(some_faces)
     doubled = move_face(face, jnp.array([[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]]))

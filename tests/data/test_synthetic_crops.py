@@ -35,7 +35,7 @@ def test_landmarks_and_coefficients_belong_together(records, face_model):
         # 3DDFA's crop: the larger extent of the landmarks is the side over sqrt(2), in the middle.
         extent = np.ptp(record["landmarks"], axis=0).max()
         assert extent == pytest.approx(120 / np.sqrt(2), rel=1e-3)
-        assert record["image"].shape == (120, 120, 3)
+        assert record["image"].shape == (144, 144, 3)
         assert set(record["visibility"]) <= {1, 2}
         assert record["error"] == 0
 

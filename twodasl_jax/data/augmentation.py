@@ -23,13 +23,13 @@ class Faces:
     """Annotated crops.
 
     Attributes:
-      image: (..., 120, 120, 3) RGB, 0 to 255.
+      image: (..., M, M, 3) RGB, 0 to 255; the crop is in the middle, with a margin around it or none.
       landmarks: (..., 68, 2) 2D labels, crop frame; nan where missing.
       visible: (..., 68) which labels are neither missing nor hidden.
       coefficients: (pseudo) 3D annotation; None for in-the-wild images.
     """
 
-    image: Float[Array, "*batch 120 120 3"]
+    image: Float[Array, "*batch M M 3"]
     landmarks: Float[Array, "*batch 68 2"]
     visible: Bool[Array, "*batch 68"]
     coefficients: Coefficients | None
@@ -77,7 +77,7 @@ class Detection:
 def augment(
     keys: Key[Array, " B"], faces: Faces, mirror: CoefficientMirror, settings: Augmentation
 ) -> Faces:
-    """Returns randomly changed copies of a batch of faces, annotations included; one key for each."""
+    """Returns randomly changed crops of a batch of faces, annotations included; one key for each."""
     return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(
         keys, faces
     )
@@ -108,7 +108,7 @@ def mirror_face(face: Faces, mirror: CoefficientMirror) -> Faces:
 
 @typed
 def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
-    """Returns one face moved in its crop; what comes in from outside is black.
+    """Returns the crop of one face, moved in it; what is not in its picture is black.
 
     Args:
       face: one face, without leading axes.
@@ -131,12 +131,15 @@ def _move_coefficients(coefficients: Coefficients, similarity: Float[Array, "2 3
     return dataclasses.replace(coefficients, affine=affine)
 
 
-def _warp(image: Float[Array, "H W 3"], similarity: Float[Array, "2 3"]) -> Float[Array, "H W 3"]:
-    """Moves a picture by bilinear sampling at the centres of its pixels."""
-    height, width, _ = image.shape
+def _warp(
+    image: Float[Array, "M M 3"], similarity: Float[Array, "2 3"]
+) -> Float[Array, "120 120 3"]:
+    """Moves the crop in the middle of a picture, by bilinear sampling at the centres of its pixels."""
+    margin = (image.shape[0] - CROP_SIZE) / 2
     inverse = jnp.linalg.inv(similarity[:, :2])
-    y, x = jnp.meshgrid(jnp.arange(height) + 0.5, jnp.arange(width) + 0.5, indexing="ij")
-    source = jnp.tensordot(inverse, jnp.stack([x, y]) - similarity[:, 2, None, None], axes=1) - 0.5
+    y, x = jnp.meshgrid(jnp.arange(CROP_SIZE) + 0.5, jnp.arange(CROP_SIZE) + 0.5, indexing="ij")
+    inside = jnp.tensordot(inverse, jnp.stack([x, y]) - similarity[:, 2, None, None], axes=1)
+    source = inside + margin - 0.5
 
     def sample(channel):
         return jax.scipy.ndimage.map_coordinates(channel, [source[1], source[0]], order=1)

@@ -2,6 +2,9 @@
 
 Every kind of faces (in-the-wild folders, rendered ones) is turned into a `CropSource`; `FaceCrops` writes it as
 array_record, and `open_face_crops` gives random access to the records, which Grain batches.
+
+A record's picture is the crop with a margin around it, so that a face that augmentation turns or moves is followed by
+what lies beside it. Landmarks and coefficients stay in the frame of the crop.
 """
 
 import dataclasses
@@ -13,8 +16,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Int, UInt8
 
+from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import CROP_SIZE
+
+# Pixels on each side of the crop, and the side of what is stored.
+MARGIN = 12
+STORED_SIZE = CROP_SIZE + 2 * MARGIN
 
 _VALIDATION_STRIDE = 25
 
@@ -24,7 +32,7 @@ class FaceCrop(TypedDict):
 
     Keys:
       name: of the face, unique in its split.
-      image: RGB.
+      image: RGB, the crop and MARGIN pixels around it.
       landmarks: 2D labels, crop frame, nan where missing.
       visibility: 0 not labelled, 1 hidden, 2 visible.
       vector: coefficients in the official layout, not whitened.
@@ -33,7 +41,7 @@ class FaceCrop(TypedDict):
     """
 
     name: str
-    image: UInt8[np.ndarray, "120 120 3"]
+    image: UInt8[np.ndarray, "144 144 3"]
     landmarks: Float[np.ndarray, "68 2"]
     visibility: UInt8[np.ndarray, "68"]
     vector: Float[np.ndarray, " C"]
@@ -56,6 +64,25 @@ class CropSource:
     splits: Mapping[str, Callable[[], Iterator[FaceCrop]]]
 
 
+def stored_picture(
+    photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
+) -> UInt8[np.ndarray, "144 144 3"]:
+    """Returns the crop of a box of a photo with the margin that is stored; outside of the photo is black.
+
+    Raises:
+      BoxError: the box cannot be cropped (`crops.check_box`).
+    """
+    margin = (box[2:] - box[:2]) * (MARGIN / CROP_SIZE)
+    return crop_photo(photo, np.concatenate([box[:2] - margin, box[2:] + margin]), STORED_SIZE)
+
+
+def without_margin(
+    pictures: UInt8[np.ndarray, "*batch 144 144 3"],
+) -> UInt8[np.ndarray, "*batch 120 120 3"]:
+    """Returns the crops in the middle of stored pictures."""
+    return pictures[..., MARGIN:-MARGIN, MARGIN:-MARGIN, :]
+
+
 def split_rows(count: int) -> dict[str, Int[np.ndarray, " M"]]:
     """Returns which of so many faces belong to "train" and "validation": one in 25 is held out, in their order."""
     rows = np.arange(count)
@@ -67,16 +94,18 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder):
     """Writes a data set of `FaceCrop` records; `open_face_crops` reads it."""
 
     name = "face_crops"
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("2.0.0")
 
     def __init__(self, source: CropSource, **kwargs: Any):
         self._source = source
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        # Raw bytes: decoding a PNG or a JPEG costs many times more than reading 43 kB.
+        # Raw bytes: decoding a PNG or a JPEG costs many times more than reading 62 kB.
         pixels = tfds.features.Tensor(
-            shape=(CROP_SIZE, CROP_SIZE, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES
+            shape=(STORED_SIZE, STORED_SIZE, 3),
+            dtype=np.uint8,
+            encoding=tfds.features.Encoding.BYTES,
         )
         vector_size = self._source.vector_size
         features = {

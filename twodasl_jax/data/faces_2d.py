@@ -9,8 +9,11 @@ import numpy as np
 from jaxtyping import Int
 
 from twodasl_jax.data.annotations import AnnotatedCrops, read_crop
-from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
+from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, split_rows
 from twodasl_jax.data.pseudo_3d import Pseudo3D
+
+# What lies around these crops is not known: black.
+_ROUND_ABOUT = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
 
 
 def faces_2d_source(
@@ -38,7 +41,7 @@ def _records(
             name = crops.names[row]
             yield FaceCrop(
                 name=name,
-                image=read_crop(archive, name),
+                image=np.pad(read_crop(archive, name), _ROUND_ABOUT),
                 landmarks=crops.landmarks[row],
                 visibility=crops.visibility[row].astype(np.uint8),
                 vector=fits.vectors[row],

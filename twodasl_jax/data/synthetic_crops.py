@@ -12,8 +12,7 @@ from concurrent.futures import Future
 import numpy as np
 from jaxtyping import UInt8
 
-from twodasl_jax.crops import crop_photo
-from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
+from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows, stored_picture
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import POSE_COUNT, Coefficients, official_from_coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
@@ -62,7 +61,7 @@ def crop_of(name: str, face: SyntheticFace) -> FaceCrop:
     seen = face.visible & ~face.occluded
     return FaceCrop(
         name=name,
-        image=crop_photo(face.image, box),
+        image=stored_picture(face.image, box),
         landmarks=(scale * (face.landmarks[:, :2] - box[:2])).astype(np.float32),
         visibility=np.where(seen, _VISIBLE, _HIDDEN).astype(np.uint8),
         vector=np.asarray(official_from_coefficients(coefficients)),

@@ -7,7 +7,6 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
 from twodasl_jax.array_types import typed
-from twodasl_jax.geometry.frames import CROP_SIZE
 
 SCALE = 3  # pixels of a drawing for one of the crop
 _RADIUS = 3.6  # pixels of a drawing
@@ -35,20 +34,20 @@ def compare_points(
 
 
 @typed
-def enlarge(crop: UInt8[np.ndarray, "120 120 3"]) -> UInt8[np.ndarray, "360 360 3"]:
-    """Returns a crop in the size of the drawings."""
-    side = CROP_SIZE * SCALE
-    return np.array(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
+def enlarge(picture: UInt8[np.ndarray, "M M 3"]) -> UInt8[np.ndarray, "D D 3"]:
+    """Returns a square picture in the scale of the drawings."""
+    side = len(picture) * SCALE
+    return np.array(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
 
 @typed
 def add_points(
-    drawing: UInt8[np.ndarray, "360 360 3"],
+    drawing: UInt8[np.ndarray, "D D 3"],
     points: Float[np.ndarray, "P 2"],
     colour: Colour,
     filled: bool,
-) -> UInt8[np.ndarray, "360 360 3"]:
-    """Returns a drawing with more points, given in the frame of the crop."""
+) -> UInt8[np.ndarray, "D D 3"]:
+    """Returns a drawing with more points, given in the frame of the picture that was enlarged."""
     picture = Image.fromarray(drawing)
     draw = ImageDraw.Draw(picture)
     for x, y in points[np.isfinite(points).all(axis=1)] * SCALE:
@@ -59,11 +58,11 @@ def add_points(
 
 @typed
 def contact_sheet(
-    drawings: Sequence[UInt8[np.ndarray, "360 360 3"]], columns: int
+    drawings: Sequence[UInt8[np.ndarray, "D D 3"]], columns: int
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Returns drawings side by side, row by row; places that are left over are white."""
     rows = -(-len(drawings) // columns)
-    side = CROP_SIZE * SCALE
+    side = len(drawings[0])
     sheet = np.full((rows, columns, side, side, 3), 255, np.uint8)
     for number, drawing in enumerate(drawings):
         sheet[divmod(number, columns)] = drawing

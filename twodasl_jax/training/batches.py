@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any, Self
 
 import jax
@@ -9,9 +10,8 @@ import ml_collections
 import numpy as np
 
 from twodasl_jax.data import pipeline
-from twodasl_jax.data.face_crops import open_face_crops
+from twodasl_jax.data.face_crops import STORED_SIZE, open_face_crops, without_margin
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 
 
@@ -57,8 +57,14 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
         annotated=annotated,
         wild=_open_wild(config, model_digest),
         vectors=vectors,
-        held_out=AnnotatedFaces(**pipeline.stacked(validation, held_out)),
+        held_out=_plain_crops(validation, held_out),
     )
+
+
+def _plain_crops(records: Any, rows: Sequence[int]) -> AnnotatedFaces:
+    """Returns some records as the network sees them where nothing is augmented."""
+    arrays = pipeline.stacked(records, rows)
+    return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
 
 
 def _open_wild(config: ml_collections.ConfigDict, model_digest: str) -> Source | None:
@@ -96,7 +102,7 @@ class Batches:
         self._parts = {"annotated": annotated, "wild": wild}
         self.names: list[str] = []
         self._nothing = {
-            "image": np.zeros((0, CROP_SIZE, CROP_SIZE, 3), np.uint8),
+            "image": np.zeros((0, STORED_SIZE, STORED_SIZE, 3), np.uint8),
             "landmarks": np.zeros((0, 68, 2), np.float32),
             "visibility": np.zeros((0, 68), np.uint8),
             "vector": np.zeros((0, vector_size), np.float32),

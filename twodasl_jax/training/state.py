@@ -17,12 +17,12 @@ class WildFaces:
     """Face crops with noisy 2D landmarks.
 
     Attributes:
-      image: (B, 120, 120, 3) RGB.
+      image: (B, M, M, 3) RGB, the crop with a margin around it.
       landmarks: (B, 68, 2) crop frame, nan where missing.
       visibility: (B, 68) 0 not labelled, 1 hidden, 2 visible.
     """
 
-    image: UInt8[Array, "B 120 120 3"]
+    image: UInt8[Array, "B M M 3"]
     landmarks: Float[Array, "B 68 2"]
     visibility: UInt8[Array, "B 68"]
 

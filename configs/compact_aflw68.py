@@ -14,6 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
     """Returns the settings of the run; each can be changed on the command line (--config.steps=100)."""
     return ml_collections.ConfigDict(
         {
+            # Prepared data; several are mixed by weights: "data/a:3,data/b:1".
             "data_dir": "data/aflw68",
             # Folder of a finished run, from whose weights this one starts.
             "start_from": "",
@@ -38,6 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
             "average_decay": 0.998,
             # Faces whose labels the model cannot explain better than this share of their size are left out.
             "largest_fit_error": 0.06,
+            # Share of the 3D annotations that count; the other faces of data_dir join those in the wild.
+            "annotated_share": 1.0,
             # Shares of |yaw| up to 30, up to 60 and up to 90 degrees in every batch, on average.
             "yaw_shares": (0.4, 0.3, 0.3),
             # Names and equations: twodasl_jax/losses/__init__.py. A weight of zero removes the term and its cost.

@@ -37,6 +37,7 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
     """Returns the settings of a stage, "full" or "fine_tune"; each can be changed on the command line."""
     return ml_collections.ConfigDict(
         {
+            # Prepared data; several are mixed by weights: "data/a:3,data/b:1".
             "data_dir": "data/annotated",
             "wild_dir": "data/wild",
             # Folder of a finished run, from whose weights this one starts.
@@ -61,6 +62,8 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "average_decay": 0.999,  # ours
             # Faces whose labels the model cannot explain better than this share of their size are left out.
             "largest_fit_error": 0.06,
+            # Share of the 3D annotations that count; the other faces of data_dir join those in the wild.
+            "annotated_share": 1.0,
             # Shares of |yaw| up to 30, up to 60 and up to 90 degrees in every batch, on average (ours).
             "yaw_shares": (0.4, 0.3, 0.3),
             # Names and equations: twodasl_jax/losses/__init__.py. A weight of zero removes the term and its cost.

@@ -10,14 +10,16 @@ and `annotations.npz` with `names` (N,), `pts68` (N, 68, 2) in crop pixels, nan 
 synthetic_faces: rendered from the face model, all of it known, the same from the same --seed. --source_dir may name a
 folder of skins (pictures in the texture coordinates of the face model), which half of the faces then wear.
 
-The result is a TFDS data set (array_record, readable without TensorFlow) under DATA, for `experiments/train.py`, and
-DATA/contact_sheet.png: look at it before you train. An interrupted preparation is started again by the same command.
+The result is a TFDS data set (array_record, readable without TensorFlow) under DATA, for `experiments/train.py`;
+DATA/whitening.npz, mean and standard deviation of each coefficient; and DATA/contact_sheet.png: look at it before you
+train. An interrupted preparation is started again by the same command.
 """
 
 import dataclasses
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import imageio.v3 as imageio
 import numpy as np
@@ -30,14 +32,16 @@ from PIL import Image
 from twodasl_jax import face_model, programs
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.data.annotations import read_annotations
-from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, FaceCrops, open_face_crops
+from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, prepare_face_crops, read_index
 from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
-from twodasl_jax.data.synthetic_crops import synthetic_source
+from twodasl_jax.data.synthetic_crops import SyntheticSeries, synthetic_source
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.photos import find_photos, read_photo
 from twodasl_jax.rendering import points
+from twodasl_jax.synthetic_faces import Conditions
+from twodasl_jax.training.face_space import whitening_of
 
 _DATASET = flags.DEFINE_enum(
     "dataset", "faces_2d", ["faces_2d", "synthetic_faces"], "What kind of faces."
@@ -47,6 +51,15 @@ _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.
 _COUNT = flags.DEFINE_integer("count", 20000, "synthetic_faces: how many.", lower_bound=50)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "synthetic_faces: which; 2025 is the test set of render_faces.py.", lower_bound=0
+)
+_CONDITIONS = flags.DEFINE_enum(
+    "conditions", "usual", ["usual", "harsh"], "synthetic_faces: that the photos are taken in."
+)
+_LABEL_NOISE = flags.DEFINE_float(
+    "label_noise",
+    0.0,
+    "synthetic_faces: standard deviation of the 2D landmarks, crop pixels; the 3D annotation stays exact.",
+    lower_bound=0,
 )
 
 _SHEET = (5, 8)  # rows and columns
@@ -83,7 +96,10 @@ def draw_synthetic_faces(model: MorphableModel) -> CropSource:
         skins = [read_skin(path) for path in find_photos(_SOURCE.value)]
         if not skins:
             raise DatasetError(f"{_SOURCE.value} holds no pictures of skins.")
-    return synthetic_source(model, _COUNT.value, _SEED.value, skins)
+    series = SyntheticSeries(
+        _COUNT.value, _SEED.value, cast(Conditions, _CONDITIONS.value), _LABEL_NOISE.value
+    )
+    return synthetic_source(model, series, skins)
 
 
 def read_skin(path: pathlib.Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -127,7 +143,13 @@ def summarize(builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path) -> None
         drawings.append(drawing)
     with replacing(data_dir / "contact_sheet.png") as beside:
         imageio.imwrite(beside, points.contact_sheet(drawings, columns)[::2, ::2])
-    yaw = np.degrees(np.abs([record["yaw"] for record in records]))
+    index = read_index(builder, "train")
+    yaw = np.degrees(np.abs(index.yaw))
+    annotated = index.vectors[np.isfinite(index.error)]
+    if len(annotated):
+        whitening = whitening_of(annotated)
+        with replacing(data_dir / "whitening.npz") as beside:
+            np.savez(beside, mean=whitening.mean, std=whitening.std)
     counts = {name: builder.info.splits[name].num_examples for name in builder.info.splits}
     print(f"{data_dir}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     print(
@@ -142,10 +164,8 @@ def main() -> None:
     model = face_model.embedded_face_model()
     source = _READERS[_DATASET.value](model)
     data_dir = pathlib.Path(_DATA.value)
-    data_dir.mkdir(parents=True, exist_ok=True)
     tfds.disable_progress_bar()
-    FaceCrops(with_progress(source), data_dir=str(data_dir)).download_and_prepare()
-    summarize(open_face_crops(data_dir, source.face_model), data_dir)
+    summarize(prepare_face_crops(with_progress(source), data_dir), data_dir)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 from tests.data import faces
 from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.annotations import read_annotations
-from twodasl_jax.data.face_crops import FaceCrops
+from twodasl_jax.data.face_crops import prepare_face_crops
 from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
 
@@ -32,5 +32,5 @@ def data_dir(tmp_path_factory, face_folder, pseudo_3d, face_model):
     digest = face_model_files.digest(face_model)
     crops = read_annotations(face_folder)
     source = faces_2d_source(face_folder / "images.zip", crops, pseudo_3d, digest)
-    FaceCrops(source, data_dir=str(folder)).download_and_prepare()
+    prepare_face_crops(source, folder)
     return folder

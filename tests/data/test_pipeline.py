@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from twodasl_jax.data.pipeline import stacked, training_batches
+from twodasl_jax.data.pipeline import Pool, stacked, training_batches
 
 YAW = np.radians(np.concatenate([np.full(80, 5.0), np.full(15, -45.0), np.full(5, 80.0)]))
 
@@ -24,7 +24,7 @@ def records():
 
 
 def batches(seed=0, yaw=YAW, shares=(0.5, 0.25, 0.25)):
-    return iter(training_batches(records(), yaw, 8, shares, seed))
+    return iter(training_batches([Pool(records(), yaw)], 8, shares, seed))
 
 
 def rows(iterator, count):
@@ -71,7 +71,7 @@ def test_resumes_exactly():
 
 def test_the_batches_of_all_processes_joined_are_those_of_one():
     parts = [
-        iter(training_batches(records(), YAW, 8, (0.5, 0.25, 0.25), 0, (index, 4)))
+        iter(training_batches([Pool(records(), YAW)], 8, (0.5, 0.25, 0.25), 0, (index, 4)))
         for index in range(4)
     ]
     joined = zip(*(rows(part, 6) for part in parts), strict=True)
@@ -86,6 +86,16 @@ def test_fields_of_a_record_stay_together():
 
 
 def test_stacked_keeps_the_order():
-    some = stacked(records(), [3, 1, 4])
+    some = stacked([(records(), 3), (records(), 1), (records(), 4)])
     np.testing.assert_array_equal(some["vector"][:, 0], [3, 1, 4])
     assert some["image"].shape == (3, 120, 120, 3)
+
+
+def test_data_sets_are_mixed_by_their_weights():
+    others = [record | {"vector": record["vector"] + 1000} for record in records()]
+    # The second one has no profiles: its frontal faces stand in for them.
+    yaw = np.where(np.abs(YAW) > 1, np.nan, YAW)
+    pools = [Pool(records(), YAW, 3.0), Pool(others, yaw, 1.0)]
+    drawn = np.concatenate(rows(iter(training_batches(pools, 8, (0.5, 0.25, 0.25), 0)), 50))
+    assert (drawn >= 1000).mean() == pytest.approx(0.25, abs=0.01)
+    assert (drawn[drawn < 1000] >= 95).mean() == pytest.approx(0.25, abs=0.02)

@@ -1,7 +1,7 @@
 """The one form in which faces are stored for training: a TFDS data set of annotated crops, without TensorFlow.
 
-Every kind of faces (in-the-wild folders, rendered ones) is turned into a `CropSource`; `FaceCrops` writes it as
-array_record, and `open_face_crops` gives random access to the records, which Grain batches.
+Every kind of faces (in-the-wild folders, rendered ones) is turned into a `CropSource`; `prepare_face_crops` writes it
+as array_record, and `open_face_crops` gives random access to the records, which Grain batches.
 
 A record's picture is the crop with a margin around it, so that a face that augmentation turns or moves is followed by
 what lies beside it. Landmarks and coefficients stay in the frame of the crop.
@@ -9,13 +9,17 @@ what lies beside it. Landmarks and coefficients stay in the frame of the crop.
 
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
+import filelock
 import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Int, UInt8
 
+from twodasl_jax.array_files import read_rows
+from twodasl_jax.atomic_files import replacing
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import CROP_SIZE
@@ -54,14 +58,31 @@ class CropSource:
     """What a data set is made from.
 
     Attributes:
+      description: of what, and how; a folder holds the faces of one description.
       face_model: `face_model.digest` of the model that the coefficients belong to.
       vector_size: numbers in a coefficient vector.
       splits: the records of "train" and "validation".
     """
 
+    description: str
     face_model: str
     vector_size: int
     splits: Mapping[str, Callable[[], Iterator[FaceCrop]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class CropIndex:
+    """What a run must know of all N faces before it draws the first: it stands beside the records.
+
+    Attributes:
+      yaw: (N,) radians.
+      error: (N,) as in the records.
+      vectors: (N, C) as in the records.
+    """
+
+    yaw: Float[np.ndarray, " N"]
+    error: Float[np.ndarray, " N"]
+    vectors: Float[np.ndarray, "N C"]
 
 
 def stored_picture(
@@ -91,7 +112,7 @@ def split_rows(count: int) -> dict[str, Int[np.ndarray, " M"]]:
 
 
 class FaceCrops(tfds.core.GeneratorBasedBuilder):
-    """Writes a data set of `FaceCrop` records; `open_face_crops` reads it."""
+    """The TFDS builder of `FaceCrop` records."""
 
     name = "face_crops"
     VERSION = tfds.core.Version("2.0.0")
@@ -120,7 +141,12 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder):
         return tfds.core.DatasetInfo(
             builder=self,
             features=tfds.features.FeaturesDict(features),
-            metadata=tfds.core.MetadataDict({"face_model": self._source.face_model}),
+            metadata=tfds.core.MetadataDict(
+                {
+                    "face_model": self._source.face_model,
+                    "description": self._source.description,
+                }
+            ),
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
@@ -134,6 +160,74 @@ class FaceCrops(tfds.core.GeneratorBasedBuilder):
             yield record["name"], record
 
 
+def prepare_face_crops(source: CropSource, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
+    """Writes a data set, or finds that it is written already; one that was interrupted starts clean.
+
+    Args:
+      source: of the faces.
+      data_dir: folder for them.
+
+    Raises:
+      DatasetError: the folder holds other faces, or another process prepares it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(data_dir / ".lock", timeout=0):
+            for leftover in (data_dir / FaceCrops.name).glob("*.incomplete*"):
+                shutil.rmtree(leftover)
+            _refuse_other_faces(source, data_dir)
+            builder = FaceCrops(source, data_dir=str(data_dir))
+            builder.download_and_prepare()
+            _write_index(builder)
+    except filelock.Timeout as error:
+        raise DatasetError(
+            f"{data_dir} is being prepared by another process: wait for it"
+        ) from error
+    return builder
+
+
+def _refuse_other_faces(source: CropSource, data_dir: pathlib.Path) -> None:
+    if not (_folder(data_dir) / "dataset_info.json").exists():
+        return
+    held = open_face_crops(data_dir, source.face_model).info.metadata.get("description")
+    if held != source.description:
+        raise DatasetError(
+            f"{data_dir} holds other faces already ({held}, not {source.description}): choose another --data_dir, or "
+            "remove it"
+        )
+
+
+def _write_index(builder: tfds.core.DatasetBuilder) -> None:
+    for split in builder.info.splits:
+        path = _index_path(builder, split)
+        if path.exists():
+            continue
+        records = builder.as_data_source(split)
+        rows = [(record["yaw"], record["error"], record["vector"]) for record in records]
+        yaw, error, vectors = map(np.array, zip(*rows, strict=True))
+        with replacing(path) as beside, open(beside, "wb") as file:
+            np.savez(file, yaw=yaw, error=error, vectors=vectors)
+
+
+def read_index(builder: tfds.core.DatasetBuilder, split: str) -> CropIndex:
+    """Returns the index of a split of a data set that `open_face_crops` opened.
+
+    Raises:
+      DatasetError: the index is missing or damaged.
+    """
+    path = _index_path(builder, split)
+    arrays = read_rows(path, {"yaw": (), "error": (), "vectors": (-1,)})
+    return CropIndex(arrays["yaw"], arrays["error"], arrays["vectors"])
+
+
+def _index_path(builder: tfds.core.DatasetBuilder, split: str) -> pathlib.Path:
+    return pathlib.Path(builder.data_dir) / f"{split}_index.npz"
+
+
+def _folder(data_dir: pathlib.Path) -> pathlib.Path:
+    return data_dir / FaceCrops.name / str(FaceCrops.VERSION)
+
+
 def open_face_crops(data_dir: pathlib.Path, face_model: str) -> tfds.core.DatasetBuilder:
     """Opens a prepared data set; `.as_data_source(split)` gives random access to its records.
 
@@ -144,7 +238,7 @@ def open_face_crops(data_dir: pathlib.Path, face_model: str) -> tfds.core.Datase
     Raises:
       DatasetError: nothing was prepared there, or it was prepared for another face model.
     """
-    folder = data_dir / FaceCrops.name / str(FaceCrops.VERSION)
+    folder = _folder(data_dir)
     if not (folder / "dataset_info.json").exists():
         raise DatasetError(
             f"{folder} holds no prepared data set: run experiments/prepare_data.py first"

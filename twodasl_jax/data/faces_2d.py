@@ -30,7 +30,8 @@ def faces_2d_source(
     read = functools.partial(_records, archive, crops, fits)
     rows = split_rows(len(crops.names))
     splits = {name: functools.partial(read, chosen) for name, chosen in rows.items()}
-    return CropSource(face_model, fits.vectors.shape[1], splits)
+    description = f"faces_2d of {archive.name}, {len(crops.names)} faces"
+    return CropSource(description, face_model, fits.vectors.shape[1], splits)
 
 
 def _records(

@@ -11,12 +11,13 @@ Only numbers of the package and of a random generator enter, unless a texture is
 measured in the mean face, from the mean of its landmarks, in units that make the outer corners of its eyes 84 apart.
 """
 
-from twodasl_jax.synthetic_faces.parameters import FaceParameters, sample_parameters
+from twodasl_jax.synthetic_faces.parameters import Conditions, FaceParameters, sample_parameters
 from twodasl_jax.synthetic_faces.picture import SIDE, SyntheticFace, render, synthetic_face
 from twodasl_jax.synthetic_faces.studio import Studio, build_studio
 
 __all__ = [
     "SIDE",
+    "Conditions",
     "FaceParameters",
     "Studio",
     "SyntheticFace",

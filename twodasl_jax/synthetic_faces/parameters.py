@@ -11,6 +11,7 @@ from twodasl_jax.array_types import typed
 from twodasl_jax.synthetic_faces.light import ambient_light, directed_light
 
 Occluder = Literal["none", "ellipse", "polygon", "bar", "sunglasses", "glasses", "mask"]
+Conditions = Literal["usual", "harsh"]
 
 
 # Distributions of the pose: degrees, and shares of the picture's side.
@@ -125,7 +126,10 @@ class FaceParameters:
 
 @typed
 def sample_parameters(
-    rng: np.random.Generator, shape_count: int, expression_count: int
+    rng: np.random.Generator,
+    shape_count: int,
+    expression_count: int,
+    conditions: Conditions = "usual",
 ) -> FaceParameters:
     """Draws a face: coefficients normal, yaw uniform, all else as plausible as it is varied.
 
@@ -133,7 +137,16 @@ def sample_parameters(
       rng: where the randomness comes from.
       shape_count: S, shape components of the model.
       expression_count: E, expression components of the model.
+      conditions: of the photo. Harsh ones, of the same faces, are: something in front of the face, dim light, and a
+        poor camera.
     """
+    usual = _sample_usual(rng, shape_count, expression_count)
+    return usual if conditions == "usual" else _made_harsh(rng, usual)
+
+
+def _sample_usual(
+    rng: np.random.Generator, shape_count: int, expression_count: int
+) -> FaceParameters:
     share = rng.uniform(*_CROP_SHARE)
     room = (1 - share) / 2 + _CROP_OVERHANG
     return FaceParameters(
@@ -156,6 +169,23 @@ def sample_parameters(
         capture=_sample_capture(rng),
         detail=int(rng.integers(2**63)),
     )
+
+
+def _made_harsh(rng: np.random.Generator, face: FaceParameters) -> FaceParameters:
+    kinds: Sequence[Occluder] = ("ellipse", "polygon", "bar", "sunglasses", "mask")
+    capture = Capture(
+        exposure=float(np.exp(rng.normal(-0.3, 0.3))),
+        contrast=rng.uniform(0.55, 0.8),
+        blur=rng.uniform(1.0, 2.5),
+        motion=rng.uniform(3, 8) if rng.random() < 0.3 else 0.0,
+        direction=face.capture.direction,
+        resolution=rng.uniform(0.25, 0.5),
+        noise=rng.uniform(6, 16),
+        jpeg_quality=int(rng.integers(15, 40)),
+    )
+    light = (rng.uniform(0.35, 0.7) * _tint(rng, 2.0) * face.light).astype(np.float32)
+    occluder = kinds[int(rng.integers(len(kinds)))]
+    return dataclasses.replace(face, capture=capture, light=light, occluder=occluder)
 
 
 def _normal(rng: np.random.Generator, count: int) -> np.ndarray:

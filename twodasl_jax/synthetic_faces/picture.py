@@ -14,7 +14,7 @@ from twodasl_jax.synthetic_faces.backdrop import background, body_layer
 from twodasl_jax.synthetic_faces.blending import lay_over
 from twodasl_jax.synthetic_faces.camera import develop
 from twodasl_jax.synthetic_faces.occluders import occluder_layer
-from twodasl_jax.synthetic_faces.parameters import FaceParameters, sample_parameters
+from twodasl_jax.synthetic_faces.parameters import Conditions, FaceParameters, sample_parameters
 from twodasl_jax.synthetic_faces.skin import face_layer
 from twodasl_jax.synthetic_faces.studio import Studio
 
@@ -60,6 +60,7 @@ def synthetic_face(
     *,
     side: int = SIDE,
     textures: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
+    conditions: Conditions = "usual",
 ) -> SyntheticFace:
     """Returns one face of an endless, repeatable series.
 
@@ -69,10 +70,12 @@ def synthetic_face(
       index: which face of it.
       side: of the picture, pixels.
       textures: skins to choose from (`render`); with them half of the faces wear one.
+      conditions: that the photo is taken in (`sample_parameters`).
     """
     rng = np.random.default_rng([seed, index])
     shape_count = studio.model.shape_std.shape[0]
-    parameters = sample_parameters(rng, shape_count, studio.model.expression_std.shape[0])
+    expression_count = studio.model.expression_std.shape[0]
+    parameters = sample_parameters(rng, shape_count, expression_count, conditions)
     textured = len(textures) > 0 and rng.random() < 0.5
     texture = textures[int(rng.integers(len(textures)))] if textured else None
     return render(studio, parameters, side=side, texture=texture)

@@ -8,24 +8,23 @@ from typing import Any, Self
 import jax
 import ml_collections
 import numpy as np
+import tensorflow_datasets as tfds
+from jaxtyping import Bool, Float
 
 from twodasl_jax.data import pipeline
-from twodasl_jax.data.face_crops import STORED_SIZE, open_face_crops, without_margin
-from twodasl_jax.errors import ConfigError
+from twodasl_jax.data.face_crops import (
+    STORED_SIZE,
+    CropIndex,
+    open_face_crops,
+    read_index,
+    without_margin,
+)
+from twodasl_jax.data.pipeline import Pool
+from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """The training split of a prepared data set.
-
-    Attributes:
-      records: random access.
-      yaw: (N,) radians; nan for records that are not drawn.
-    """
-
-    records: Any
-    yaw: np.ndarray
+# Of the faces that a run measures itself on; more would take long, and tell little more.
+_MOST_HELD_OUT = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,56 +33,116 @@ class TrainingData:
 
     Attributes:
       annotated: faces whose 3D annotation counts.
-      wild: faces of which only the landmarks count; None without them.
+      wild: faces of which only the landmarks count.
       vectors: (M, C) coefficient vectors of the annotated faces that are drawn.
-      held_out: the annotated validation split.
+      held_out: annotated faces of the validation splits.
     """
 
-    annotated: Source
-    wild: Source | None
-    vectors: np.ndarray
+    annotated: Sequence[Pool]
+    wild: Sequence[Pool]
+    vectors: Float[np.ndarray, "M C"]
     held_out: AnnotatedFaces
 
 
+@dataclasses.dataclass(frozen=True)
+class _DataSet:
+    """A prepared data set whose faces have 3D annotations, its weight, and which of its faces are drawn as what."""
+
+    builder: tfds.core.DatasetBuilder
+    weight: float
+    index: CropIndex
+    annotated: Bool[np.ndarray, " N"]
+
+    def pool(self, chosen: Bool[np.ndarray, " N"]) -> Pool:
+        yaw = np.where(chosen, self.index.yaw, np.nan)
+        return Pool(self.builder.as_data_source("train"), yaw, self.weight)
+
+
 def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingData:
-    """Opens the data sets of a run, without the faces that the model could not be fitted to."""
-    builder = open_face_crops(pathlib.Path(config.data_dir), model_digest)
-    records, validation = (builder.as_data_source(split) for split in ("train", "validation"))
-    annotated, vectors = _usable(records, config.largest_fit_error)
-    held_out = [
-        row for row, record in enumerate(validation) if record["error"] <= config.largest_fit_error
+    """Opens the data sets of a run.
+
+    Faces that the model could not be fitted to have no annotation. Where only a share of the annotations is to count
+    (`annotated_share`), the other faces join those in the wild.
+
+    Raises:
+      DatasetError: a data set is missing, was prepared for another face model, or holds no annotation.
+      ConfigError: there is no face for one half of a batch.
+    """
+    data_sets = [
+        _open_annotated(path, weight, config, model_digest)
+        for path, weight in parse_data_sets(config.data_dir)
     ]
-    return TrainingData(
-        annotated=annotated,
-        wild=_open_wild(config, model_digest),
-        vectors=vectors,
-        held_out=_plain_crops(validation, held_out),
-    )
-
-
-def _plain_crops(records: Any, rows: Sequence[int]) -> AnnotatedFaces:
-    """Returns some records as the network sees them where nothing is augmented."""
-    arrays = pipeline.stacked(records, rows)
-    return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
-
-
-def _open_wild(config: ml_collections.ConfigDict, model_digest: str) -> Source | None:
-    if not config.wild_batch_size:
-        return None
-    if not config.wild_dir:
+    wild = []
+    for path, weight in parse_data_sets(config.wild_dir) if config.wild_dir else []:
+        builder = open_face_crops(path, model_digest)
+        records, yaw = builder.as_data_source("train"), read_index(builder, "train").yaw
+        wild.append(Pool(records, yaw, weight))
+    if config.annotated_share < 1:
+        wild += [data_set.pool(~data_set.annotated) for data_set in data_sets]
+    if config.wild_batch_size and not wild:
         raise ConfigError(
             f"wild_batch_size={config.wild_batch_size}, but wild_dir names no data set: set it, or "
             "wild_batch_size=0"
         )
-    builder = open_face_crops(pathlib.Path(config.wild_dir), model_digest)
-    return _usable(builder.as_data_source("train"), config.largest_fit_error)[0]
+    return TrainingData(
+        annotated=[data_set.pool(data_set.annotated) for data_set in data_sets],
+        wild=wild,
+        vectors=np.concatenate([each.index.vectors[each.annotated] for each in data_sets]),
+        held_out=_held_out(data_sets, config.largest_fit_error),
+    )
 
 
-def _usable(records: Any, largest_error: float) -> tuple[Source, np.ndarray]:
-    summary = [(record["yaw"], record["error"], record["vector"]) for record in records]
-    yaw, error, vectors = (np.array(column) for column in zip(*summary, strict=True))
-    usable = error <= largest_error
-    return Source(records, np.where(usable, yaw, np.nan)), vectors[usable]
+def parse_data_sets(text: str) -> list[tuple[pathlib.Path, float]]:
+    """Reads "FOLDER" or "FOLDER:WEIGHT,FOLDER:WEIGHT": folders of prepared data, and how often each is drawn from.
+
+    Raises:
+      ConfigError: a weight is not positive, or a folder has no name.
+    """
+    parsed = []
+    for part in text.split(","):
+        folder, _, weight = part.strip().rpartition(":")
+        try:
+            parsed.append((folder, float(weight)))
+        except ValueError:
+            parsed.append((part.strip(), 1.0))
+    if any(not folder or not weight > 0 for folder, weight in parsed):
+        raise ConfigError(
+            f"{text!r} names no data sets: write FOLDER, or FOLDER:WEIGHT,FOLDER:WEIGHT"
+        )
+    return [(pathlib.Path(folder), weight) for folder, weight in parsed]
+
+
+def _open_annotated(
+    path: pathlib.Path, weight: float, config: ml_collections.ConfigDict, model_digest: str
+) -> _DataSet:
+    builder = open_face_crops(path, model_digest)
+    index = read_index(builder, "train")
+    usable = np.flatnonzero(index.error <= config.largest_fit_error)
+    if not len(usable):
+        raise DatasetError(
+            f"{path} holds no face with a 3D annotation within largest_fit_error={config.largest_fit_error:g}: "
+            "prepare it with annotations, or name it as wild_dir"
+        )
+    # The same faces in every run, and those of a smaller share among those of a larger one.
+    kept = np.random.default_rng(0).permutation(usable)
+    annotated = np.zeros(len(index.error), bool)
+    annotated[kept[: max(1, round(config.annotated_share * len(kept)))]] = True
+    return _DataSet(builder, weight, index, annotated)
+
+
+def _held_out(data_sets: Sequence[_DataSet], largest_error: float) -> AnnotatedFaces:
+    """Returns annotated faces of all validation splits, not too many, as the network sees them."""
+    candidates = []
+    for data_set in data_sets:
+        records = data_set.builder.as_data_source("validation")
+        usable = np.flatnonzero(read_index(data_set.builder, "validation").error <= largest_error)
+        candidates += [(records, int(row)) for row in usable]
+    if not candidates:
+        raise DatasetError("No validation split holds an annotated face: prepare more faces")
+    count = min(len(candidates), _MOST_HELD_OUT)
+    spread = np.linspace(0, len(candidates) - 1, count).round().astype(int)
+    arrays = pipeline.stacked([candidates[place] for place in spread])
+    return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
 
 
 class Batches:
@@ -135,14 +194,10 @@ def open_batches(config: ml_collections.ConfigDict, data: TrainingData) -> Batch
     """Returns this process's part of every batch, from the first."""
     process = (jax.process_index(), jax.process_count())
 
-    def iterator(source: Source | None, size: int, seed: int):
-        if source is None or not size:
+    def iterator(pools: Sequence[Pool], size: int, seed: int):
+        if not size:
             return None
-        return iter(
-            pipeline.training_batches(
-                source.records, source.yaw, size, config.yaw_shares, seed, process
-            )
-        )
+        return iter(pipeline.training_batches(pools, size, config.yaw_shares, seed, process))
 
     return Batches(
         annotated=iterator(data.annotated, config.batch_size, config.seed),

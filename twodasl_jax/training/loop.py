@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import filelock
 import imageio.v3 as imageio
@@ -42,6 +42,8 @@ from twodasl_jax.training.watch import Watch
 
 # Held-out faces that are drawn at each evaluation.
 _FACES_SHOWN = 12
+# And that are measured together.
+_FACES_SCORED = 128
 
 
 def train(config: ml_collections.ConfigDict, workdir: pathlib.Path, model: MorphableModel) -> None:
@@ -125,9 +127,20 @@ def _evaluation(
             points = map(np.asarray, point(variables, shown))
             with replacing(folder / f"step_{step:08d}.png") as beside:
                 imageio.imwrite(beside, draw_validation(np.asarray(shown.image), *points)[::2, ::2])
-        return score(variables, held_out)
+        return _mean_over_chunks(functools.partial(score, variables), held_out)
 
     return evaluate
+
+
+def _mean_over_chunks(score: Callable[[AnnotatedFaces], Metrics], faces: AnnotatedFaces) -> Metrics:
+    """Returns the mean of a score over faces, of which not too many are in memory as the network sees them."""
+    count = len(faces.image)
+    total: dict[str, Any] = {}
+    for start in range(0, count, _FACES_SCORED):
+        chunk = jax.tree.map(lambda values, at=start: values[at : at + _FACES_SCORED], faces)
+        for name, value in score(chunk).items():
+            total[name] = total.get(name, 0.0) + value * len(chunk.image) / count
+    return total
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ SETTINGS: Mapping[str, Any] = {
     **dict.fromkeys(("seed", "steps", "batch_size", "wild_batch_size", "norm_groups"), int),
     **dict.fromkeys(("warmup_steps", "log_every", "evaluate_every", "checkpoint_every"), int),
     **dict.fromkeys(("learning_rate", "weight_decay", "gradient_clip", "average_decay"), float),
-    "largest_fit_error": float,
+    **dict.fromkeys(("largest_fit_error", "annotated_share"), float),
     "yaw_shares": tuple,
     "loss_weights": dict.fromkeys(_LOSSES, float),
     "vertices": (str, int),

@@ -72,6 +72,8 @@ def get_config() -> ml_collections.ConfigDict:
             "detection": {"share": 0.5, "noise": 1.0, "dropped": 0.1},
             # The self-critic plays where l_sc counts.
             "critic": {
+                # Channels of its first convolution.
+                "width": 16,
                 "loss": "non_saturating",
                 "learning_rate": 1e-4,
                 "weight_decay": 0.0,
@@ -84,5 +86,7 @@ def get_config() -> ml_collections.ConfigDict:
             "log_every": 50,
             "evaluate_every": 500,
             "checkpoint_every": 500,
+            # The last ones, beside the one that did best on held-out faces.
+            "checkpoints_kept": 2,
         }
     )

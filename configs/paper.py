@@ -76,6 +76,8 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "detection": {"share": 1.0, "noise": 1.0, "dropped": 0.0},  # ours
             # The self-critic plays where l_sc counts. All but its learning rate is ours.
             "critic": {
+                # Channels of its first convolution.
+                "width": 16,
                 "loss": "non_saturating",
                 "learning_rate": 1e-4,
                 "weight_decay": 0.0,
@@ -97,5 +99,7 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "log_every": 50,
             "evaluate_every": 1000,
             "checkpoint_every": 1000,
+            # The last ones, beside the one that did best on held-out faces.
+            "checkpoints_kept": 2,
         }
     )

@@ -19,6 +19,7 @@ from ml_collections import config_flags
 from twodasl_jax import programs
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.training import processes
+from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.loop import train
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file of the run, see configs/.")
@@ -35,6 +36,7 @@ flags.mark_flag_as_required("config")
 
 
 def main() -> None:
+    keep_compiled_programs()
     if _CLUSTER.value:
         processes.join_cluster()
     else:

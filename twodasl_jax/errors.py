@@ -37,5 +37,9 @@ class ConfigError(InputError):
     """The settings of a run do not fit together."""
 
 
+class ClusterError(InputError):
+    """One of several processes that train together was lost."""
+
+
 class DivergenceError(InputError):
     """A training run has left the numbers that can be computed with."""

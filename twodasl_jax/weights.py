@@ -1,9 +1,11 @@
 """Weights of a regressor in one `.npz` without pickle: parameters, statistics, whitening, what they belong to."""
 
 import dataclasses
+import functools
 import importlib.resources
 import pathlib
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -20,7 +22,11 @@ from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import CompactNet, ResNet50
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"compact": CompactNet, "resnet50": ResNet50}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "compact": CompactNet,
+    "compact_half": functools.partial(CompactNet, width=8),
+    "resnet50": ResNet50,
+}
 _VARIABLES = "variables/"
 _FIRST_MAP = (("points", "inner"), ("kind", "hard"))
 

@@ -173,7 +173,7 @@ def prepare_face_crops(source: CropSource, data_dir: pathlib.Path) -> tfds.core.
     data_dir.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(data_dir / ".lock", timeout=0):
-            for leftover in (data_dir / FaceCrops.name).glob("*.incomplete*"):
+            for leftover in (data_dir / FaceCrops.name).glob("incomplete.*"):
                 shutil.rmtree(leftover)
             _refuse_other_faces(source, data_dir)
             builder = FaceCrops(source, data_dir=str(data_dir))

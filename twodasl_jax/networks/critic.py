@@ -8,9 +8,8 @@ from jaxtyping import Array, Float
 
 from twodasl_jax.networks.pooling import max_pool
 
-# Six convolutions, each with ReLU and max pooling: maps of 60, 30, 15, 7, 3 and 1 from a 120x120 crop. The paper
-# gives no widths; these double as the map shrinks (our choice).
-_CHANNELS = (16, 32, 64, 128, 256, 512)
+# Each with ReLU and max pooling: maps of 60, 30, 15, 7, 3 and 1 from a 120x120 crop.
+_CONVOLUTIONS = 6
 _HIDDEN = (512, 1024, 1024)
 
 
@@ -19,13 +18,16 @@ class SelfCritic(nn.Module):
 
     Attributes:
       dtype: of the computation; parameters stay float32.
+      width: channels of the first convolution; they double as the map shrinks. The paper gives none (our choice).
     """
 
     dtype: Any = jnp.float32
+    width: int = 16
 
     def setup(self):
         self.convolutions = [
-            nn.Conv(channels, (3, 3), padding=1, dtype=self.dtype) for channels in _CHANNELS
+            nn.Conv(self.width * 2**stage, (3, 3), padding=1, dtype=self.dtype)
+            for stage in range(_CONVOLUTIONS)
         ]
         self.hidden = [nn.Dense(size, dtype=self.dtype) for size in _HIDDEN]
         self.logit = nn.Dense(1, dtype=self.dtype)
@@ -36,16 +38,14 @@ class SelfCritic(nn.Module):
         """Returns the logit of each pair being consistent; see `encode` and `score`."""
         return self.score(self.encode(image), vector)
 
-    def encode(self, image: Float[Array, "B 120 120 3"]) -> Float[Array, "B 512"]:
+    def encode(self, image: Float[Array, "B 120 120 3"]) -> Float[Array, "B L"]:
         """Returns the latent of each image, scaled as by `normalize_image`."""
         x = image
         for convolution in self.convolutions:
             x = max_pool(nn.relu(convolution(x)), window=2, stride=2)
         return x.reshape(x.shape[0], -1)
 
-    def score(
-        self, latent: Float[Array, "B 512"], vector: Float[Array, "B C"]
-    ) -> Float[Array, " B"]:
+    def score(self, latent: Float[Array, "B L"], vector: Float[Array, "B C"]) -> Float[Array, " B"]:
         """Returns the logit of each pair of an image's latent and a whitened coefficient vector."""
         x = jnp.concatenate([latent, vector.astype(latent.dtype)], axis=-1)
         for layer in self.hidden:

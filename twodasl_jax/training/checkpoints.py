@@ -1,18 +1,23 @@
 """Checkpoints of a run (Orbax): everything that is needed to go on, and to use its weights elsewhere."""
 
 import dataclasses
+import operator
 import pathlib
 from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.weights import Weights
+
+# By which the best checkpoint is chosen, see `validation_errors`.
+_SCORE = "without_landmarks"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +37,36 @@ class Identity:
     landmark_map: MapStyle
 
 
-def open_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
-    """Opens the checkpoints of a run; the last two are kept."""
-    options = ocp.CheckpointManagerOptions(max_to_keep=2, cleanup_tmp_directories=True)
+def open_checkpoints(workdir: pathlib.Path, kept: int) -> ocp.CheckpointManager:
+    """Opens the checkpoints of a run; the last ones are kept, and the one that did best on held-out faces."""
+    policy = preservation_policy.AnyPreservationPolicy(
+        [
+            preservation_policy.LatestN(kept),
+            preservation_policy.BestN(
+                get_metric_fn=operator.itemgetter(_SCORE),
+                reverse=True,
+                n=1,
+                keep_checkpoints_without_metrics=False,
+            ),
+        ]
+    )
+    options = ocp.CheckpointManagerOptions(preservation_policy=policy, cleanup_tmp_directories=True)
+    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+
+
+def _read_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(read_only=True)
     return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
 
 
 def save(
-    manager: ocp.CheckpointManager, state: TrainState, batches: Any, identity: Identity
+    manager: ocp.CheckpointManager,
+    state: TrainState,
+    batches: Any,
+    identity: Identity,
+    scores: dict[str, float] | None,
 ) -> None:
-    """Saves a run after a step, in the background."""
+    """Saves a run after a step, in the background, with its errors on held-out faces if they were measured."""
     whitening = {"mean": identity.whitening.mean, "std": identity.whitening.std}
     run = {
         "architecture": identity.architecture,
@@ -54,7 +79,7 @@ def save(
         whitening=ocp.args.StandardSave(whitening),
         run=ocp.args.JsonSave(run),
     )
-    manager.save(int(state.step), args=items)
+    manager.save(int(state.step), args=items, metrics=scores)
 
 
 def restore(
@@ -128,7 +153,7 @@ def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:
     """
     if not (workdir / "checkpoints").is_dir():
         raise WeightsError(f"{workdir} holds no checkpoints: pass the --workdir of a training run")
-    with open_checkpoints(workdir) as manager:
+    with _read_checkpoints(workdir) as manager:
         chosen = manager.latest_step() if step is None else step
         if chosen is None:
             raise WeightsError(f"{workdir} has no finished checkpoint yet")

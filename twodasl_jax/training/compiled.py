@@ -6,6 +6,8 @@ program says where each array lives, so that the traffic to main memory (HBM) ca
 
 import dataclasses
 import math
+import os
+import pathlib
 import re
 from collections.abc import Iterator
 
@@ -31,6 +33,16 @@ _INSTRUCTION = re.compile(
 _ARRAY = re.compile(r"\b(?P<dtype>[a-z]+\d*)\[(?P<size>[\d,]*)\](?P<layout>\{[^}]*\})?")
 _ON_CHIP = re.compile(r"S\([1-9]")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs in the user's cache, so that the same run starts in seconds the next time.
+
+    `JAX_COMPILATION_CACHE_DIR` names another folder for them.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        caches = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        jax.config.update("jax_compilation_cache_dir", str(caches / "twodasl_jax"))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -201,7 +201,7 @@ def _critic_recipe(run: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRe
         boundaries=[config.warmup_steps],
     )
     return CriticRecipe(
-        network=SelfCritic(dtype=dtype),
+        network=SelfCritic(dtype=dtype, width=config.width),
         optimizer=_optimizer(run, config),
         loss=choose("critic.loss", config.loss, losses.ADVERSARIAL_LOSSES),
         updates=config.updates,

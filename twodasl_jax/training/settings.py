@@ -15,7 +15,8 @@ _AUGMENTATIONS = ("rotation", "log_scale", "shift", "mirror", "colour", "grey", 
 SETTINGS: Mapping[str, Any] = {
     **dict.fromkeys(("data_dir", "wild_dir", "start_from", "architecture", "dtype", "map"), str),
     **dict.fromkeys(("seed", "steps", "batch_size", "wild_batch_size", "norm_groups"), int),
-    **dict.fromkeys(("warmup_steps", "log_every", "evaluate_every", "checkpoint_every"), int),
+    **dict.fromkeys(("warmup_steps", "log_every", "evaluate_every"), int),
+    **dict.fromkeys(("checkpoint_every", "checkpoints_kept"), int),
     **dict.fromkeys(("learning_rate", "weight_decay", "gradient_clip", "average_decay"), float),
     **dict.fromkeys(("largest_fit_error", "annotated_share"), float),
     "yaw_shares": tuple,
@@ -28,7 +29,7 @@ SETTINGS: Mapping[str, Any] = {
     "critic": {
         "loss": str,
         **dict.fromkeys(("learning_rate", "weight_decay", "gradient_clip"), float),
-        **dict.fromkeys(("updates", "warmup_steps", "ramp_steps"), int),
+        **dict.fromkeys(("width", "updates", "warmup_steps", "ramp_steps"), int),
         "mismatched": bool,
     },
 }

@@ -1,0 +1,41 @@
+"""L_3d alone: what a network learns from annotated faces only. The other rows of the ablation add to it.
+
+    python experiments/train.py --config=configs/ablation/l_3d.py --workdir=runs/l_3d --config.annotated_share=0.1
+
+The data, and how all rows are run and compared: `experiments/ablate.py --help`.
+"""
+
+import pathlib
+import runpy
+
+import ml_collections
+
+_COMPACT = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "compact_aflw68.py"))
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the settings of the row: a network of half the width, so that a run takes minutes on a core."""
+    config = _COMPACT["get_config"]()
+    config.update(
+        {
+            "data_dir": "data/ablation/faces",
+            "architecture": "compact_half",
+            "steps": 1000,
+            "batch_size": 32,
+            "warmup_steps": 50,
+            "average_decay": 0.99,
+            "yaw_shares": (0.34, 0.33, 0.33),
+            "loss_weights": {
+                "wpdc": 1.0,
+                "vdc": 0.0,
+                "coefficients": 0.0,
+                "prior": 0.0,
+                "l_2d_con": 0.0,
+            },
+            "critic": {"width": 4, "warmup_steps": 100, "ramp_steps": 100},
+            "log_every": 50,
+            "evaluate_every": 500,
+            "checkpoint_every": 500,
+        }
+    )
+    return config

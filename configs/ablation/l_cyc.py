@@ -1,0 +1,18 @@
+"""L_3d and L_cyc: what a second pass, from the landmarks of the first, projects is to fall on the noisy landmarks.
+
+python experiments/train.py --config=configs/ablation/l_cyc.py --workdir=runs/l_cyc --config.annotated_share=0.1
+"""
+
+import pathlib
+import runpy
+
+import ml_collections
+
+_ALONE = runpy.run_path(str(pathlib.Path(__file__).with_name("l_3d.py")))
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the settings of `l_3d.py` with in-the-wild faces and one more loss."""
+    config = _ALONE["get_config"]()
+    config.update({"wild_batch_size": 32, "loss_weights": {"l_cyc": 1.0}})
+    return config

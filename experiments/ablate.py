@@ -1,0 +1,141 @@
+"""Runs an ablation: configs by seeds, each trained and measured, then a table with paired differences and curves.
+
+  python experiments/ablate.py --study=configs/ablation/annotations.py --workdir=runs/annotations --output_dir=report
+
+The study is a Python file that says what is compared with what. A run that is finished is skipped, one that was
+interrupted goes on. To use several cores, start the same command once for each (taskset -c 0, taskset -c 1, ...): none
+takes a run that another is at. OUTPUT_DIR gets ablation.md, ablation.png and ablation.json of all that is finished,
+after every run.
+"""
+
+import functools
+import json
+import pathlib
+
+import filelock
+import numpy as np
+from ablation.measures import face_errors, read_faces
+from ablation.report import Results, draw_curves, write_tables
+from ablation.study import Run, Study, read_study
+from absl import flags
+
+from twodasl_jax import programs
+from twodasl_jax.atomic_files import replacing, write_bytes
+from twodasl_jax.errors import ConfigError
+from twodasl_jax.face_model import digest, embedded_face_model
+from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.training.checkpoints import trained_weights
+from twodasl_jax.training.compiled import keep_compiled_programs
+from twodasl_jax.training.loop import train
+from twodasl_jax.training.state import AnnotatedFaces
+
+_STUDY = flags.DEFINE_string(
+    "study", None, "What is compared; see configs/ablation/.", required=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs.", required=True)
+_OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the report.", required=True)
+_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Train nothing; report what is finished.")
+
+_ERRORS, _CONFIG = "errors.npz", "config.json"
+
+
+def main() -> None:
+    keep_compiled_programs()
+    study, workdir = read_study(pathlib.Path(_STUDY.value)), pathlib.Path(_WORKDIR.value)
+    output_dir = pathlib.Path(_OUTPUT.value)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    model = embedded_face_model()
+    runs = list(study.runs())
+    for number, run in enumerate(runs, start=1):
+        if not _REPORT_ONLY.value:
+            print(
+                f"{number} of {len(runs)}: {run.cell.row}, {run.cell.column}, seed {run.seed}",
+                flush=True,
+            )
+            finish(run, study, workdir / run.folder, model)
+            report(study, workdir, output_dir)
+    report(study, workdir, output_dir)
+
+
+def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) -> None:
+    """Trains and measures a run, unless that is done or being done."""
+    if is_finished(run, folder):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".study_lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return
+    with lock:
+        # Another process may have finished it meanwhile.
+        if is_finished(run, folder):
+            return
+        train(run.config, folder, model)
+        weights = trained_weights(folder)
+        errors = {
+            f"{test_set}/{measure}": values
+            for test_set, path in study.test_sets.items()
+            for measure, values in face_errors(
+                model, weights, test_faces(path, digest(model))
+            ).items()
+        }
+        with replacing(folder / _ERRORS) as beside:
+            np.savez(beside, **errors)
+
+
+def is_finished(run: Run, folder: pathlib.Path) -> bool:
+    """Tells whether the errors of a run are known.
+
+    Raises:
+      ConfigError: those in the folder are of other settings.
+    """
+    if not (folder / _ERRORS).exists():
+        return False
+    if json.loads((folder / _CONFIG).read_text()) != json.loads(run.config.to_json()):
+        raise ConfigError(
+            f"{folder} was run with other settings than the study has now: choose another --workdir, or remove it."
+        )
+    return True
+
+
+@functools.cache
+def test_faces(path: str, face_model: str) -> AnnotatedFaces:
+    """Returns the faces of a test set, read once for all runs."""
+    return read_faces(pathlib.Path(path), face_model)
+
+
+def report(study: Study, workdir: pathlib.Path, output_dir: pathlib.Path) -> None:
+    """Writes tables, curves and numbers of all finished runs."""
+    finished = [run for run in study.runs() if is_finished(run, workdir / run.folder)]
+    if not finished:
+        return
+    results: dict = {}
+    for run in finished:
+        with np.load(workdir / run.folder / _ERRORS) as errors:
+            cell = results.setdefault((run.cell.row, run.cell.column), {})
+            for name in errors:
+                panel = tuple(name.rsplit("/", 1))
+                cell.setdefault(panel, {})[run.seed] = float(errors[name].mean())
+    about = f"## {study.title}\n\n{len(finished)} of {len(list(study.runs()))} runs.\n\n"
+    write_bytes(output_dir / "ablation.md", (about + write_tables(study, results)).encode())
+    write_bytes(output_dir / "ablation.png", draw_curves(study, results))
+    write_bytes(output_dir / "ablation.json", json.dumps(_listed(results), indent=1).encode())
+
+
+def _listed(results: Results) -> list[dict]:
+    return [
+        {
+            "row": row,
+            "column": column,
+            "test_set": test_set,
+            "measure": measure,
+            "by_seed": dict(seeds),
+        }
+        for (row, column), panels in results.items()
+        for (test_set, measure), seeds in panels.items()
+    ]
+
+
+if __name__ == "__main__":
+    programs.run(main)

@@ -1,0 +1,91 @@
+"""What a trained network gets wrong on a test set whose faces are known in 3D."""
+
+import functools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from twodasl_jax.data.face_crops import open_face_crops, without_margin
+from twodasl_jax.data.pipeline import stacked
+from twodasl_jax.evaluation.landmark_error import normalized_mean_error, point_distances
+from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
+from twodasl_jax.geometry.coefficients import unwhiten
+from twodasl_jax.geometry.landmark_map import draw_landmark_map
+from twodasl_jax.geometry.morphable_model import MorphableModel, synthesize
+from twodasl_jax.networks import network_input
+from twodasl_jax.training.face_space import FaceSpace, build_space, project
+from twodasl_jax.training.state import AnnotatedFaces
+from twodasl_jax.weights import Weights
+
+# By name: title with unit.
+MEASURES = {
+    "nme": "NME of 68 points, %",
+    "nme_with_landmarks": "NME of 68 points, noisy landmarks given, %",
+    "nme_3d": "3D NME of 68 points, %",
+    "shape": "shape error, mm",
+}
+_CHUNK = 64
+
+
+def read_faces(folder: pathlib.Path, face_model: str) -> AnnotatedFaces:
+    """Returns all training faces of a prepared data set as the network sees them."""
+    records = open_face_crops(folder, face_model).as_data_source("train")
+    arrays = stacked([(records, row) for row in range(len(records))])
+    return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
+
+
+def face_errors(
+    model: MorphableModel, weights: Weights, faces: AnnotatedFaces
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Returns each of `MEASURES` for each face.
+
+    The landmark map is empty, except where landmarks are given. The shape error compares the neutral faces, identity
+    alone: mean distance of corresponding vertices after the best rigid motion.
+    """
+    space = build_space(model, weights.whitening, "landmarks")
+    errors = jax.jit(functools.partial(_errors, model, weights, space))
+    count = len(faces.image)
+    chunks = [
+        jax.device_get(errors(jax.tree.map(lambda leaf, at=at: leaf[at : at + _CHUNK], faces)))
+        for at in range(0, count, _CHUNK)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in MEASURES}
+
+
+def _errors(
+    model: MorphableModel, weights: Weights, space: FaceSpace, faces: AnnotatedFaces
+) -> dict[str, Float[Array, " B"]]:
+    network = weights.network()
+    truth = space.coefficients(faces.vector)
+    points = project(truth, space.landmarks)
+    every = jnp.ones(points.shape[:-1], bool)
+
+    def predict(landmarks):
+        maps = draw_landmark_map(landmarks, weights.landmark_map)
+        vector = network.apply(weights.variables, network_input(faces.image, maps), train=False)
+        return space.coefficients(unwhiten(vector, space.whitening))
+
+    def nme(coefficients, dimensions):
+        predicted = project(coefficients, space.landmarks)[..., :dimensions]
+        return normalized_mean_error(predicted, points[..., :dimensions], every)[0]
+
+    unaided = predict(jnp.full_like(faces.landmarks, jnp.nan))
+    return {
+        "nme": nme(unaided, 2),
+        "nme_with_landmarks": nme(predict(faces.landmarks), 2),
+        "nme_3d": nme(unaided, 3),
+        "shape": _shape_error(model, unaided.shape, jnp.asarray(truth.shape)),
+    }
+
+
+def _shape_error(
+    model: MorphableModel, predicted: Float[Array, "B S"], true: Float[Array, "B S"]
+) -> Float[Array, " B"]:
+    neutral = jnp.zeros((len(true), len(model.expression_std)))
+    moved, target = synthesize(model, predicted, neutral), synthesize(model, true, neutral)
+    weights = jnp.ones(target.shape[:-1])
+    aligned = apply_similarity(rigid_between(moved, target, weights), moved)
+    return jnp.mean(point_distances(aligned, target), axis=-1)

@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
         {
             "data_dir": "data/ablation/faces",
             "architecture": "compact_half",
-            "steps": 1000,
+            "steps": 600,
             "batch_size": 32,
             "warmup_steps": 50,
             "average_decay": 0.99,
@@ -34,8 +34,8 @@ def get_config() -> ml_collections.ConfigDict:
             },
             "critic": {"width": 4, "warmup_steps": 100, "ramp_steps": 100},
             "log_every": 50,
-            "evaluate_every": 500,
-            "checkpoint_every": 500,
+            "evaluate_every": 300,
+            "checkpoint_every": 300,
         }
     )
     return config

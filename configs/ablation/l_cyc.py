@@ -14,5 +14,5 @@ _ALONE = runpy.run_path(str(pathlib.Path(__file__).with_name("l_3d.py")))
 def get_config() -> ml_collections.ConfigDict:
     """Returns the settings of `l_3d.py` with in-the-wild faces and one more loss."""
     config = _ALONE["get_config"]()
-    config.update({"wild_batch_size": 32, "loss_weights": {"l_cyc": 1.0}})
+    config.update({"wild_batch_size": 32, "loss_weights": {"l_cyc": 10.0}})
     return config

@@ -29,7 +29,7 @@ class DataParallel:
       split: puts this process's share of a batch on its devices, one part on each.
     """
 
-    step: Step
+    step: jax.stages.Wrapped
     replicate: Callable[[_Tree], _Tree]
     split: Callable[[_Tree], _Tree]
 

@@ -11,11 +11,11 @@ import numpy as np
 import tqdm
 from jaxtyping import PyTree
 
-from twodasl_jax.errors import ClusterError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.checkpoints import open_checkpoints, restore, save
 from twodasl_jax.training.devices import local_copy
 from twodasl_jax.training.journal import Journal, open_journal
+from twodasl_jax.training.processes import company
 from twodasl_jax.training.run import Run, build_run
 from twodasl_jax.training.state import AnnotatedFaces, Metrics, TrainState
 from twodasl_jax.training.stopping import asked_to_stop
@@ -36,6 +36,7 @@ def train(
     workdir: pathlib.Path,
     model: MorphableModel,
     profiled_steps: int = 0,
+    patience: float = 300.0,
 ) -> None:
     """Runs or resumes a training until its last step, on all devices of all processes.
 
@@ -45,6 +46,7 @@ def train(
         held-out faces; a run continues from what is there. After SIGTERM it saves and returns early.
       model: the face model that the data sets were prepared for.
       profiled_steps: so many steps, soon after the start, are traced into `profile/`, for TensorBoard or Perfetto.
+      patience: seconds without progress after which another of several processes is taken for lost.
 
     Raises:
       ConfigError, DatasetError, WeightsError: see `build_run`; or the run was started with other settings.
@@ -60,7 +62,7 @@ def train(
                 check_config(workdir, config)
             start = restore(manager, run.first_state(), batches, run.identity)
             write_config(workdir, config)
-            with open_journal(workdir, int(start.step)) as journal, _peers():
+            with open_journal(workdir, int(start.step)) as journal, company(patience) as get_on:
                 evaluate = _evaluation(run, journal)
                 watch = Watch()
 
@@ -88,6 +90,7 @@ def train(
                             f"Stopped after step {number}: the same command goes on from there."
                         )
                         break
+                    get_on()
 
 
 def _evaluation(run: Run, journal: Journal) -> Callable[[int, TrainState], dict[str, float]]:
@@ -117,21 +120,6 @@ def _mean_over_chunks(
         for name, value in score(chunk).items():
             total[name] = total.get(name, 0.0) + float(value) * len(chunk.image) / count
     return total
-
-
-@contextlib.contextmanager
-def _peers() -> Iterator[None]:
-    """Says in a sentence that another process was lost; alone, what the devices say is let through."""
-    try:
-        yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
-            raise
-        raise ClusterError(
-            f"Process {jax.process_index()} of {jax.process_count()} lost another one, which has ended or hangs "
-            f"({str(error).splitlines()[0]}): start the same command on all of them again, it goes on from the last "
-            "checkpoint"
-        ) from error
 
 
 _Progress = Iterator[tuple[int, TrainState, Metrics]]

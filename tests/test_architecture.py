@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "synthetic_faces": {"geometry", "rendering"},
-    "data": {"geometry", "photos", "crops", "face_model", "synthetic_faces"},
+    "data": {"geometry", "crops", "face_model", "photos", "rendering", "synthetic_faces"},
     "evaluation": {"geometry", "rendering"},
     "training": {
         "geometry",

@@ -198,6 +198,13 @@ def test_what_lies_behind_something_is_not_visible():
     assert not visible[len(vertices) :].any()
 
 
+def test_points_are_hidden_only_by_what_lies_before_them():
+    vertices, triangles = sphere((40, 30, 0), 20)
+    points = np.array([[40, 30, 20], [40, 30, 30], [40, 30, -20], [40, 48, 9]], np.float32)
+    unhidden = rasterizer.unhidden_points(points, vertices, triangles)
+    np.testing.assert_array_equal(unhidden, [True, True, False, True])
+
+
 def test_visibility_of_vertices_that_are_not_finite():
     vertices, triangles = sphere((0, 0, 0), 10)
     vertices[40] = np.nan

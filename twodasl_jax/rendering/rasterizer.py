@@ -148,6 +148,35 @@ def visible_vertices(
     return finite & facing & (z >= nearest - tolerance * resolution)
 
 
+@typed
+def unhidden_points(
+    points: Float[np.ndarray, "P 3"],
+    vertices: Float[np.ndarray, "V 3"],
+    triangles: Int[np.ndarray, "F 3"],
+    *,
+    resolution: int = 256,
+    tolerance: float = 0.02,
+) -> Bool[np.ndarray, " P"]:
+    """Tells before which points no part of a mesh lies, whether or not they are inside a picture.
+
+    Normals are not asked, unlike in `visible_vertices`: those at the corners of eyes and lips point
+    into the fold.
+
+    Args:
+      points: image frame, pixels; on the mesh or near it.
+      vertices: mesh in the image frame, pixels, all finite.
+      triangles: vertex indices.
+      resolution: pixels of the z-buffer along the longer side of the mesh.
+      tolerance: how far a point may lie behind the z-buffer, as a share of the longer side.
+    """
+    low = vertices.min(axis=0)
+    scale = resolution / np.ptp(vertices[:, :2], axis=0).max()
+    depth = rasterize((vertices - low) * scale, triangles, resolution, resolution).depth
+    x, y, z = ((points - low) * scale).T
+    column, row = np.clip(np.stack([x, y]), 0, resolution - 1).astype(int)
+    return z >= depth[row, column] - tolerance * resolution
+
+
 def _check_indices(triangles: Int[np.ndarray, "F 3"], count: int) -> None:
     if triangles.size and not 0 <= triangles.min() <= triangles.max() < count:
         raise ValueError(

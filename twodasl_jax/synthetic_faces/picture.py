@@ -21,9 +21,6 @@ from twodasl_jax.synthetic_faces.studio import Studio
 SIDE = 192  # pixels of a picture
 # 3DDFA's crop is a square of this many times the larger extent of the landmarks.
 _CROP_MARGIN = float(np.sqrt(2))
-# Of the depths that decide what is seen: pixels along the mesh's longer side, and a share of it.
-_DEPTH_RESOLUTION = 256
-_DEPTH_TOLERANCE = 0.02
 
 
 class SyntheticFace(NamedTuple):
@@ -117,7 +114,7 @@ def render(
         yaw_pitch_roll=parameters.yaw_pitch_roll,
         vertices=vertices,
         landmarks=landmarks,
-        visible=_seen(vertices, np.asarray(studio.model.triangles), landmarks),
+        visible=rasterizer.unhidden_points(landmarks, vertices, np.asarray(studio.model.triangles)),
         occluded=_covered(cover[..., 3], landmarks),
     )
 
@@ -146,20 +143,6 @@ def _pose(
     )
     vertices = scale * points @ linear.T + translation
     return camera, vertices.astype(np.float32), (scale * flat + translation).astype(np.float32)
-
-
-def _seen(vertices: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Tells before which landmarks no part of the mesh lies.
-
-    Normals are not asked: those at the corners of eyes and lips point into the fold.
-    """
-    low = vertices.min(axis=0)
-    scale = _DEPTH_RESOLUTION / np.ptp(vertices[:, :2], axis=0).max()
-    size = _DEPTH_RESOLUTION
-    depth = rasterizer.rasterize((vertices - low) * scale, triangles, size, size).depth
-    x, y, z = ((landmarks - low) * scale).T
-    column, row = np.clip(np.stack([x, y]), 0, size - 1).astype(int)
-    return z >= depth[row, column] - _DEPTH_TOLERANCE * size
 
 
 def _covered(opacity: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -21,9 +22,7 @@ def results_of(folder, kind, count):
 
     All are new: what an older process has compiled with other options rounds otherwise, and a ReLU makes that seen.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     outputs = [folder / f"{kind}_{count}_{index}.npz" for index in range(count)]
     command = [sys.executable, "-m", "tests.training.process_worker", kind, str(port), str(count)]
     workers = [
@@ -44,6 +43,12 @@ def results_of(folder, kind, count):
         for worker in workers:
             worker.kill()
     return [dict(np.load(output)) for output in outputs]
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +85,42 @@ def test_what_is_missing_is_named(arguments, sentence):
 def test_alone_without_any():
     processes.join(None, None, None)
     assert jax.process_count() == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_is_lost_ends_the_other_with_a_sentence(loss):
+    command = [sys.executable, "-m", "tests.training.company_worker", str(free_port()), "2"]
+    workers = [
+        subprocess.Popen(
+            [*command, str(index)],
+            cwd=ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    try:
+        for worker in workers:
+            # Gloo has its say first.
+            assert "started\n" in iter(worker.stdout.readline, "")
+        workers[1].send_signal(loss)
+        _, errors = workers[0].communicate(timeout=60)
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert workers[0].returncode == 2
+    assert "Process 0 of 2 lost another one, which has ended or hangs" in errors.splitlines()[-1]
+    assert "goes on from the last checkpoint" in errors
+
+
+def test_a_process_alone_has_nobody_to_lose():
+    def run_out_of_memory():
+        with processes.company(0.01) as get_on:
+            get_on()
+            raise jax.errors.JaxRuntimeError("out of memory")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"):
+        run_out_of_memory()

@@ -48,7 +48,7 @@ class Journal:
         if self._pictures and self._board:
             with replacing(self._pictures / f"step_{step:08d}.png") as beside:
                 imageio.imwrite(beside, picture)
-            self._board.add_image("held-out faces", picture, step, dataformats="HWC")
+            self._board.add_image("validation", picture, step, dataformats="HWC")
 
 
 @contextlib.contextmanager

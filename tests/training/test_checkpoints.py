@@ -1,0 +1,35 @@
+"""Which checkpoints are kept: the last ones, and the best."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from twodasl_jax.geometry.coefficients import Whitening
+from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.training.checkpoints import Identity, open_checkpoints, save
+from twodasl_jax.training.state import RegressorState, TrainState
+
+IDENTITY = Identity("compact", "digest", Whitening(np.zeros(2), np.ones(2)), MapStyle())
+
+
+class Batches:
+    def get_state(self):
+        return {"annotated": 3}
+
+
+def state_after(step):
+    weights = {"kernel": jnp.full(3, float(step))}
+    return TrainState(jnp.asarray(step), RegressorState(weights, {}, {}, weights), None)
+
+
+def test_the_last_ones_and_the_best_are_kept(tmp_path):
+    errors = {1: 9.0, 2: None, 3: 5.0, 4: None, 5: 7.0, 6: None, 7: 6.0}
+    with open_checkpoints(tmp_path, 2) as manager:
+        for step, error in errors.items():
+            scores = None if error is None else {"without_landmarks": error, "with_landmarks": 1.0}
+            save(manager, state_after(step), Batches(), IDENTITY, scores)
+            manager.wait_until_finished()
+        assert sorted(manager.all_steps()) == [3, 6, 7]
+    with open_checkpoints(tmp_path, 1) as again:
+        save(again, state_after(8), Batches(), IDENTITY, {"without_landmarks": 4.0})
+        again.wait_until_finished()
+        assert sorted(again.all_steps()) == [8]

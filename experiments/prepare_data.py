@@ -15,7 +15,8 @@ FACES is a folder or zip file of pictures of any size, with 68 landmarks each in
 
 Points and boxes of the last two are in pixels, the first pixel's centre is (0.5, 0.5). Without boxes the crop follows
 from the landmarks (3DDFA's rule); --whole_pictures takes 120x120 pictures that are crops already as they are. The
-pictures may be in subfolders, or in an archive `images.zip` in the folder.
+pictures may be in subfolders, or in an archive `images.zip` in the folder. --drop_wild_points leaves out points that
+are far from where the face model sees them, and faces that it cannot be fitted to.
 
 synthetic_faces: rendered from the face model, all of it known, the same from the same --seed. --source_dir may name a
 folder of skins (pictures in the texture coordinates of the face model), which half of the faces then wear.
@@ -42,13 +43,15 @@ from twodasl_jax import face_model, programs
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.data.annotations import (
     AnnotatedCrops,
+    AnnotatedImages,
     crop_faces,
     read_annotations,
 )
 from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, prepare_face_crops, read_index
 from twodasl_jax.data.faces_2d import faces_2d_source, pseudo_3d_source
-from twodasl_jax.data.pseudo_3d import estimate_yaw, fit_pseudo_3d
+from twodasl_jax.data.pseudo_3d import estimate_yaw, fit_pseudo_3d, fitted_landmarks
 from twodasl_jax.data.synthetic_crops import SyntheticSeries, synthetic_source
+from twodasl_jax.data.wild_points import drop_wild_points
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.photos import find_photos, read_photo
@@ -64,6 +67,9 @@ _SOURCE = flags.DEFINE_string(
 )
 _WHOLE_PICTURES = flags.DEFINE_bool(
     "whole_pictures", False, "pseudo_3d, faces_2d: the pictures are 120x120 crops already."
+)
+_DROP_WILD_POINTS = flags.DEFINE_bool(
+    "drop_wild_points", False, "pseudo_3d, faces_2d: leave out landmarks that cannot be right."
 )
 _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.", required=True)
 _COUNT = flags.DEFINE_integer("count", 20000, "synthetic_faces: how many.", lower_bound=50)
@@ -86,12 +92,30 @@ _VISIBLE_COLOUR, _HIDDEN_COLOUR = points.TRUE_COLOUR, points.PREDICTED_COLOUR
 _SKIN_SIDE = 1024
 
 
-def read_crops() -> AnnotatedCrops:
-    """Returns the faces of --source_dir, cropped."""
+def read_crops(model: MorphableModel) -> AnnotatedCrops:
+    """Returns the faces of --source_dir, cropped; without wild points if they are not wanted."""
     if not _SOURCE.value:
         raise ConfigError("--source_dir is missing: the folder or zip file of pictures and points.")
     images = read_annotations(pathlib.Path(_SOURCE.value))
+    if _DROP_WILD_POINTS.value:
+        images = without_wild_points(model, images)
     return crop_faces(images, _WHOLE_PICTURES.value)
+
+
+def without_wild_points(model: MorphableModel, images: AnnotatedImages) -> AnnotatedImages:
+    """Drops wild points and says how many there were."""
+    fits = fit_pseudo_3d(
+        model, images.landmarks, images.visibility, chunk_progress("Looking for wild points")
+    )
+    cleaned, report = drop_wild_points(images, fitted_landmarks(model, fits.vectors), fits.yaw)
+    if not cleaned.names:
+        raise DatasetError(f"The face model fits no face in {images.source}: check its landmarks.")
+    points = ", ".join(f"{count} {part}" for part, count in report.points.items())
+    print(
+        f"Wild points dropped: {sum(report.points.values())} of {report.judged} ({points}); faces dropped: "
+        f"{report.faces} of {len(images.names)}; the worst: {', '.join(report.worst) or 'none'}"
+    )
+    return cleaned
 
 
 def chunk_progress(title: str) -> Callable[[Sequence[int]], Iterable[int]]:
@@ -101,7 +125,7 @@ def chunk_progress(title: str) -> Callable[[Sequence[int]], Iterable[int]]:
 
 def read_pseudo_3d(model: MorphableModel) -> CropSource:
     """Returns the faces of --source_dir with the face model fitted to them."""
-    crops = read_crops()
+    crops = read_crops(model)
     progress = chunk_progress("Fitting the face model")
     fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
     fitted = np.isfinite(fits.error)
@@ -119,7 +143,7 @@ def read_pseudo_3d(model: MorphableModel) -> CropSource:
 
 def read_faces_2d(model: MorphableModel) -> CropSource:
     """Returns the faces of --source_dir with their landmarks alone."""
-    crops = read_crops()
+    crops = read_crops(model)
     yaw = estimate_yaw(
         model, crops.landmarks, crops.visibility, chunk_progress("Estimating the yaw")
     )

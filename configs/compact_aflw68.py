@@ -1,6 +1,6 @@
 """The embedded weights: the compact network on in-the-wild crops with noisy 2D landmarks (aflw68).
 
-    python experiments/prepare_data.py --dataset=faces_2d --source_dir=FOLDER_OF_AFLW68 --data_dir=data/aflw68
+    python experiments/prepare_data.py --dataset=pseudo_3d --whole_pictures --source_dir=FOLDER --data_dir=data/aflw68
     python experiments/train.py --config=configs/compact_aflw68.py --config.data_dir=data/aflw68 --workdir=runs/aflw68
     python experiments/export_weights.py --workdir=runs/aflw68 --output=twodasl_jax/assets/weights.npz
 

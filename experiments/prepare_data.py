@@ -1,11 +1,22 @@
 """Prepares faces for training: crops, landmarks and coefficients of the face model, in the form that training reads.
 
-  python experiments/prepare_data.py --dataset=faces_2d --source_dir=FOLDER --data_dir=DATA
+  python experiments/prepare_data.py --dataset=pseudo_3d --source_dir=FACES --data_dir=DATA
+  python experiments/prepare_data.py --dataset=faces_2d --source_dir=FACES --data_dir=DATA
   python experiments/prepare_data.py --dataset=synthetic_faces --count=20000 --data_dir=DATA
 
-faces_2d: in-the-wild faces, to whose landmarks the face model is fitted. FOLDER holds `images.zip` (120x120 face crops)
-and `annotations.npz` with `names` (N,), `pts68` (N, 68, 2) in crop pixels, nan where a point is missing, and
-`visibility` (N, 68): 0 not labelled, 1 hidden, 2 visible.
+pseudo_3d: in-the-wild faces, to whose landmarks the face model is fitted, to be learned from as annotated ones.
+faces_2d: the same with their landmarks alone, for images of which nothing else is to be known (`wild_dir`).
+FACES is a folder or zip file of pictures of any size, with 68 landmarks each in one of these forms:
+
+  NAME.pts           beside each picture NAME.jpg, .png, ...; counts pixels from 1, as iBUG's files do
+  annotations.npz    names (N,), pts68 (N, 68, 2), nan where a point is missing; and, if known, visibility (N, 68):
+                     0 not labelled, 1 hidden, 2 visible; and boxes (N, 4): x0, y0, x1, y1 of the crops
+  annotations.csv    name,x0,y0,...,x67,y67 and, if known, v0,...,v67; an empty cell is a missing point
+
+Points and boxes of the last two are in pixels, the first pixel's centre is (0.5, 0.5). Without boxes the crop follows
+from the landmarks (3DDFA's rule); --whole_pictures takes 120x120 pictures that are crops already as they are. The
+pictures may be in subfolders, or in an archive `images.zip` in the folder. --drop_wild_points leaves out points that
+are far from where the face model sees them, and faces that it cannot be fitted to.
 
 synthetic_faces: rendered from the face model, all of it known, the same from the same --seed. --source_dir may name a
 folder of skins (pictures in the texture coordinates of the face model), which half of the faces then wear.
@@ -17,8 +28,7 @@ train. An interrupted preparation is started again by the same command.
 
 import dataclasses
 import pathlib
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 import imageio.v3 as imageio
@@ -31,11 +41,17 @@ from PIL import Image
 
 from twodasl_jax import face_model, programs
 from twodasl_jax.atomic_files import replacing
-from twodasl_jax.data.annotations import read_annotations
+from twodasl_jax.data.annotations import (
+    AnnotatedCrops,
+    AnnotatedImages,
+    crop_faces,
+    read_annotations,
+)
 from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, prepare_face_crops, read_index
-from twodasl_jax.data.faces_2d import faces_2d_source
-from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
+from twodasl_jax.data.faces_2d import faces_2d_source, pseudo_3d_source
+from twodasl_jax.data.pseudo_3d import estimate_yaw, fit_pseudo_3d, fitted_landmarks
 from twodasl_jax.data.synthetic_crops import SyntheticSeries, synthetic_source
+from twodasl_jax.data.wild_points import drop_wild_points
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.photos import find_photos, read_photo
@@ -44,9 +60,17 @@ from twodasl_jax.synthetic_faces import Conditions
 from twodasl_jax.training.face_space import whitening_of
 
 _DATASET = flags.DEFINE_enum(
-    "dataset", "faces_2d", ["faces_2d", "synthetic_faces"], "What kind of faces."
+    "dataset", "pseudo_3d", ["pseudo_3d", "faces_2d", "synthetic_faces"], "What kind of faces."
 )
-_SOURCE = flags.DEFINE_string("source_dir", None, "Folder that the faces, or skins, come from.")
+_SOURCE = flags.DEFINE_string(
+    "source_dir", None, "Folder or zip file that the faces come from, or folder of skins."
+)
+_WHOLE_PICTURES = flags.DEFINE_bool(
+    "whole_pictures", False, "pseudo_3d, faces_2d: the pictures are 120x120 crops already."
+)
+_DROP_WILD_POINTS = flags.DEFINE_bool(
+    "drop_wild_points", False, "pseudo_3d, faces_2d: leave out landmarks that cannot be right."
+)
 _DATA = flags.DEFINE_string("data_dir", None, "Folder for the prepared data set.", required=True)
 _COUNT = flags.DEFINE_integer("count", 20000, "synthetic_faces: how many.", lower_bound=50)
 _SEED = flags.DEFINE_integer(
@@ -68,25 +92,64 @@ _VISIBLE_COLOUR, _HIDDEN_COLOUR = points.TRUE_COLOUR, points.PREDICTED_COLOUR
 _SKIN_SIDE = 1024
 
 
-def read_faces_2d(model: MorphableModel) -> CropSource:
-    """Returns the crops of a folder, with the face model fitted to them."""
+def read_crops(model: MorphableModel) -> AnnotatedCrops:
+    """Returns the faces of --source_dir, cropped; without wild points if they are not wanted."""
     if not _SOURCE.value:
-        raise ConfigError("--source_dir is missing: the folder of images.zip and annotations.npz.")
-    folder = pathlib.Path(_SOURCE.value)
-    crops, archive = read_annotations(folder), folder / "images.zip"
-    if not zipfile.is_zipfile(archive):
-        raise DatasetError(f"{archive} is missing, or no zip file: it must hold the face crops.")
-    progress = lambda chunks: tqdm.tqdm(chunks, desc="Fitting the face model", unit="chunk")  # noqa: E731
+        raise ConfigError("--source_dir is missing: the folder or zip file of pictures and points.")
+    images = read_annotations(pathlib.Path(_SOURCE.value))
+    if _DROP_WILD_POINTS.value:
+        images = without_wild_points(model, images)
+    return crop_faces(images, _WHOLE_PICTURES.value)
+
+
+def without_wild_points(model: MorphableModel, images: AnnotatedImages) -> AnnotatedImages:
+    """Drops wild points and says how many there were."""
+    fits = fit_pseudo_3d(
+        model, images.landmarks, images.visibility, chunk_progress("Looking for wild points")
+    )
+    cleaned, report = drop_wild_points(images, fitted_landmarks(model, fits.vectors), fits.yaw)
+    if not cleaned.names:
+        raise DatasetError(f"The face model fits no face in {images.source}: check its landmarks.")
+    points = ", ".join(f"{count} {part}" for part, count in report.points.items())
+    print(
+        f"Wild points dropped: {sum(report.points.values())} of {report.judged} ({points}); faces dropped: "
+        f"{report.faces} of {len(images.names)}; the worst: {', '.join(report.worst) or 'none'}"
+    )
+    return cleaned
+
+
+def chunk_progress(title: str) -> Callable[[Sequence[int]], Iterable[int]]:
+    """Returns a progress bar for fits."""
+    return lambda chunks: tqdm.tqdm(chunks, desc=title, unit="chunk")
+
+
+def read_pseudo_3d(model: MorphableModel) -> CropSource:
+    """Returns the faces of --source_dir with the face model fitted to them."""
+    crops = read_crops(model)
+    progress = chunk_progress("Fitting the face model")
     fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, progress)
     fitted = np.isfinite(fits.error)
     if not fitted.any():
-        raise DatasetError(f"No face in {folder} shows enough points to fit the face model to.")
+        raise DatasetError(
+            f"No face in {crops.source} shows enough points to fit the face model to."
+        )
     quartiles = np.percentile(100 * fits.error[fitted], [25, 50, 75, 95])
     print(
-        f"{len(fitted)} faces, of which {(~fitted).sum()} show too few points for a fit; misfit, % of the "
+        f"{len(fitted)} faces, of which {(~fitted).sum()} show too few points for a fit; error, % of the "
         "face: quartiles {:.2f} {:.2f} {:.2f}, 95th percentile {:.2f}".format(*quartiles)
     )
-    return faces_2d_source(archive, crops, fits, face_model.digest(model))
+    return pseudo_3d_source(crops, fits, model)
+
+
+def read_faces_2d(model: MorphableModel) -> CropSource:
+    """Returns the faces of --source_dir with their landmarks alone."""
+    crops = read_crops(model)
+    yaw = estimate_yaw(
+        model, crops.landmarks, crops.visibility, chunk_progress("Estimating the yaw")
+    )
+    if np.isnan(yaw).all():
+        raise DatasetError(f"No face in {crops.source} shows enough points to tell its yaw.")
+    return faces_2d_source(crops, yaw, model)
 
 
 def draw_synthetic_faces(model: MorphableModel) -> CropSource:
@@ -110,6 +173,7 @@ def read_skin(path: pathlib.Path) -> UInt8[np.ndarray, "H W 3"]:
 
 
 _READERS: dict[str, Callable[[MorphableModel], CropSource]] = {
+    "pseudo_3d": read_pseudo_3d,
     "faces_2d": read_faces_2d,
     "synthetic_faces": draw_synthetic_faces,
 }

@@ -255,3 +255,16 @@ def test_a_photo_given_as_an_array_is_not_copied():
 def test_other_arrays_are_refused_with_a_remedy(array, message):
     with pytest.raises(errors.PhotoError, match=message):
         photos.as_photo(array)
+
+
+def test_a_picture_in_memory_is_read_like_a_file(tmp_path):
+    path = save(tmp_path / "photo.png", RGB)
+    np.testing.assert_array_equal(photos.decode_photo(path.read_bytes(), "photo.png"), RGB)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [(b"", "the file is empty"), (b"no picture", "it is not a picture")]
+)
+def test_a_bad_picture_in_memory_is_named(content, fault):
+    with pytest.raises(errors.PhotoError, match=rf"faces\.zip/photo\.png: {fault}"):
+        photos.decode_photo(content, "faces.zip/photo.png")

@@ -131,7 +131,11 @@ def run(name, *arguments):
             ["--dataset=synthetic_faces", "--source_dir={}", "--data_dir={}/data"],
             "{} holds no pictures of skins",
         ),
-        ("prepare_data", ["--source_dir={}/no", "--data_dir={}/data"], "{}/no/annotations.npz"),
+        (
+            "prepare_data",
+            ["--source_dir={}/no", "--data_dir={}/data"],
+            "There is no folder or zip file {}/no.",
+        ),
         ("evaluate", [], "--protocol is missing; see --help."),
         (
             "evaluate",

@@ -1,5 +1,6 @@
 """Arrays from `.npz`, `.npy` and `.mat` files, checked before anything is computed from them."""
 
+import io
 import pathlib
 import zipfile
 import zlib
@@ -22,7 +23,10 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 def read_rows(
-    path: pathlib.Path, row_shapes: Shapes, optional: Shapes = MappingProxyType({})
+    path: pathlib.Path,
+    row_shapes: Shapes,
+    optional: Shapes = MappingProxyType({}),
+    content: bytes | None = None,
 ) -> dict[str, np.ndarray]:
     """Reads arrays that hold one row for each of N things, at least one.
 
@@ -30,13 +34,15 @@ def read_rows(
       path: a `.npz` file; other arrays in it are left alone.
       row_shapes: the shape of one row, by the name of its array; -1 stands for any size.
       optional: the same of arrays that need not be there.
+      content: of the file where it is not on the disk, such as one in an archive; `path` is then only its name.
 
     Raises:
       DatasetError: the file is missing, damaged or no such archive, or an array is missing or of another shape.
     """
 
     def load() -> dict[str, np.ndarray]:
-        with np.load(path, allow_pickle=False) as archive:
+        file = path if content is None else io.BytesIO(content)
+        with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in row_shapes}
             return arrays | {name: archive[name] for name in optional if name in archive}
 

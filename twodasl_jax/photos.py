@@ -1,8 +1,12 @@
 """Photos from files and from arrays, as the rest of the package wants them: uint8 RGB, upright."""
 
+import contextlib
+import io
 import os
 import warnings
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -37,11 +41,12 @@ def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
         entries = sorted(Path(folder).iterdir())
     except OSError as error:
         raise PhotoError(f"Cannot read the folder {folder}: {error.strerror}.") from error
-    return [
-        entry
-        for entry in entries
-        if entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".")
-    ]
+    return [entry for entry in entries if is_picture(entry) and not entry.name.startswith(".")]
+
+
+def is_picture(name: str | PurePath) -> bool:
+    """Returns whether the name of a file ends like a picture's."""
+    return PurePath(name).suffix.lower() in _SUFFIXES
 
 
 def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
@@ -60,24 +65,25 @@ def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
       PhotoError: the file is missing, empty, damaged, not a picture or larger than `MAX_PIXELS`.
     """
-    path = Path(path)
-    try:
-        _check_file(path)
-        return _decode(path)
-    except PhotoError:
-        raise
-    except _UnsupportedPixels as error:
-        raise PhotoError(f"Cannot read {path}: {error}; {_REMEDY} of 8 or 16 bits.") from error
-    except Image.DecompressionBombError as error:
-        limit = f"more than {MAX_PIXELS // 10**6} million pixels; scale it down"
-        raise PhotoError(f"Cannot read {path}: it has {limit}.") from error
-    except Image.UnidentifiedImageError as error:
-        raise PhotoError(f"Cannot read {path}: it is not a picture; {_REMEDY}.") from error
-    except (OSError, SyntaxError, ValueError, TypeError, IndexError) as error:
-        # What a decoder raises on damaged data depends on the format; the system's own errors,
-        # such as missing permission, carry a text.
-        cause = getattr(error, "strerror", None) or f"it is damaged ({error}); {_REMEDY}"
-        raise PhotoError(f"Cannot read {path}: {cause}.") from error
+    with _faults_of(path):
+        _check_file(Path(path))
+        return _decode(Path(path))
+
+
+def decode_photo(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """Reads a picture file that is in memory, such as one out of an archive; otherwise as `read_photo`.
+
+    Args:
+      content: of the file.
+      name: for messages.
+
+    Raises:
+      PhotoError: the content is empty, damaged, not a picture or larger than `MAX_PIXELS`.
+    """
+    with _faults_of(name):
+        if not content:
+            raise PhotoError(f"Cannot read {name}: the file is empty; {_REMEDY}.")
+        return _decode(io.BytesIO(content))
 
 
 def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:
@@ -112,6 +118,27 @@ def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:
     return array
 
 
+@contextlib.contextmanager
+def _faults_of(name: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises whatever goes wrong with a file as a `PhotoError` that names it."""
+    try:
+        yield
+    except PhotoError:
+        raise
+    except _UnsupportedPixels as error:
+        raise PhotoError(f"Cannot read {name}: {error}; {_REMEDY} of 8 or 16 bits.") from error
+    except Image.DecompressionBombError as error:
+        limit = f"more than {MAX_PIXELS // 10**6} million pixels; scale it down"
+        raise PhotoError(f"Cannot read {name}: it has {limit}.") from error
+    except Image.UnidentifiedImageError as error:
+        raise PhotoError(f"Cannot read {name}: it is not a picture; {_REMEDY}.") from error
+    except (OSError, SyntaxError, ValueError, TypeError, IndexError) as error:
+        # What a decoder raises on damaged data depends on the format; the system's own errors,
+        # such as missing permission, carry a text.
+        cause = getattr(error, "strerror", None) or f"it is damaged ({error}); {_REMEDY}"
+        raise PhotoError(f"Cannot read {name}: {cause}.") from error
+
+
 def _check_file(path: Path) -> None:
     if path.is_dir():
         raise PhotoError(f"Cannot read {path}: it is a folder; {_REMEDY}.")
@@ -123,11 +150,11 @@ def _check_file(path: Path) -> None:
         raise PhotoError(f"Cannot read {path}: the file is empty; {_REMEDY}.")
 
 
-def _decode(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+def _decode(file: Path | BinaryIO) -> UInt8[np.ndarray, "H W 3"]:
     with warnings.catch_warnings():
         # Large pictures and slightly damaged metadata are no matter for the user.
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=_FORMATS) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
             ImageOps.exif_transpose(picture, in_place=True)

@@ -3,10 +3,9 @@
 import pytest
 
 from tests.data import faces
-from twodasl_jax import face_model as face_model_files
-from twodasl_jax.data.annotations import read_annotations
+from twodasl_jax.data.annotations import crop_faces, read_annotations
 from twodasl_jax.data.face_crops import prepare_face_crops
-from twodasl_jax.data.faces_2d import faces_2d_source
+from twodasl_jax.data.faces_2d import pseudo_3d_source
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
 
 
@@ -19,18 +18,20 @@ def face_folder(tmp_path_factory, face_model):
 
 
 @pytest.fixture(scope="package")
-def pseudo_3d(face_folder, face_model):
+def crops(face_folder):
+    """What is in it."""
+    return crop_faces(read_annotations(face_folder), whole_pictures=True)
+
+
+@pytest.fixture(scope="package")
+def pseudo_3d(crops, face_model):
     """Its pseudo 3D annotations."""
-    crops = read_annotations(face_folder)
     return fit_pseudo_3d(face_model, crops.landmarks, crops.visibility)
 
 
 @pytest.fixture(scope="package")
-def data_dir(tmp_path_factory, face_folder, pseudo_3d, face_model):
+def data_dir(tmp_path_factory, crops, pseudo_3d, face_model):
     """The folder of the prepared data set."""
     folder = tmp_path_factory.mktemp("data")
-    digest = face_model_files.digest(face_model)
-    crops = read_annotations(face_folder)
-    source = faces_2d_source(face_folder / "images.zip", crops, pseudo_3d, digest)
-    prepare_face_crops(source, folder)
+    prepare_face_crops(pseudo_3d_source(crops, pseudo_3d, face_model), folder)
     return folder

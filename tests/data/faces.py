@@ -1,5 +1,6 @@
 """Face crops with annotations from the formula face model, in the files that users bring."""
 
+import csv
 import io
 import zipfile
 
@@ -46,19 +47,47 @@ def draw(points):
     return (255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
+def names(count=COUNT):
+    """Returns the files of so many pictures."""
+    return [f"face{row:03}.png" for row in range(count)]
+
+
+def png(picture):
+    """Returns the content of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def pts(landmarks):
+    """Returns the text of a `.pts` file, which counts pixels from 1, of (68, 2) landmarks in the image frame."""
+    lines = "\n".join(f"{x:.9g} {y:.9g}" for x, y in landmarks.astype(float) + 0.5)
+    return f"version: 1\nn_points: {len(landmarks)}\n{{\n{lines}\n}}\n"
+
+
+def table(pictures, landmarks, visibility=None):
+    """Returns the text of a `.csv` file; missing points are empty cells."""
+    header = ["name", *(f"{axis}{k}" for k in range(68) for axis in "xy")]
+    header += [] if visibility is None else [f"v{k}" for k in range(68)]
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(header)
+    for row, name in enumerate(pictures):
+        cells = ["" if np.isnan(value) else f"{value:.9g}" for value in landmarks[row].ravel()]
+        writer.writerow([name, *cells, *([] if visibility is None else visibility[row])])
+    return buffer.getvalue()
+
+
 def write_folder(folder, points):
     """Writes `images.zip` and `annotations.npz` of (N, 68, 3) landmarks; every fifth brow is hidden."""
-    names = [f"face{row:03}.png" for row in range(len(points))]
     visibility = np.full((len(points), 68), 2, np.int8)
     visibility[::5, 17:22] = 1
     np.savez(
         folder / "annotations.npz",
-        names=np.array(names),
+        names=np.array(names(len(points))),
         pts68=points[..., :2].astype(np.float32),
         visibility=visibility,
     )
     with zipfile.ZipFile(folder / "images.zip", "w") as archive:
-        for name, landmarks in zip(names, points, strict=True):
-            buffer = io.BytesIO()
-            Image.fromarray(draw(landmarks)).save(buffer, "PNG")
-            archive.writestr(name, buffer.getvalue())
+        for name, landmarks in zip(names(len(points)), points, strict=True):
+            archive.writestr(name, png(draw(landmarks)))

@@ -34,6 +34,7 @@ def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
         np.testing.assert_allclose(record["landmarks"], points[row, :, :2], rtol=1e-6)
         np.testing.assert_array_equal(record["vector"], pseudo_3d.vectors[row])
         assert record["yaw"] == pseudo_3d.yaw[row]
+        assert record["error"] == pseudo_3d.error[row]
         assert (record["visibility"][17:22] == (1 if row % 5 == 0 else 2)).all()
 
 

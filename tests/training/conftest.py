@@ -5,9 +5,9 @@ import ml_collections
 import pytest
 
 from configs import compact_aflw68
-from tests.data.conftest import data_dir, face_folder, pseudo_3d
+from tests.data.conftest import crops, data_dir, face_folder, pseudo_3d
 
-__all__ = ["data_dir", "face_folder", "pseudo_3d"]
+__all__ = ["crops", "data_dir", "face_folder", "pseudo_3d"]
 
 
 @pytest.fixture(scope="package")

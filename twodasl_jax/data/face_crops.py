@@ -40,8 +40,9 @@ class FaceCrop(TypedDict):
       landmarks: 2D labels, crop frame, nan where missing.
       visibility: 0 not labelled, 1 hidden, 2 visible.
       vector: coefficients in the official layout, not whitened.
-      yaw: radians.
-      error: misfit of the coefficients to the labels, relative to the face's size; 0 where they are the truth.
+      yaw: radians; nan where it is not known.
+      error: of the coefficients, relative to the face's size: 0 where they are the truth, `pseudo_3d.fit_error` where
+        they were fitted, inf where there are none.
     """
 
     name: str

@@ -1,48 +1,71 @@
-"""In-the-wild faces with 2D landmarks and pseudo 3D annotations, as a source of crops."""
+"""In-the-wild faces as sources of crops: with 2D landmarks alone, or with the face model fitted to these."""
 
 import functools
-import pathlib
-import zipfile
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from twodasl_jax.data.annotations import AnnotatedCrops, read_crop
-from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop, split_rows
+from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
+from twodasl_jax.data.file_sets import open_files
 from twodasl_jax.data.pseudo_3d import Pseudo3D
-
-# What lies around these crops is not known: black.
-_ROUND_ABOUT = ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))
+from twodasl_jax.face_model import digest
+from twodasl_jax.geometry.coefficients import POSE_COUNT
+from twodasl_jax.geometry.morphable_model import MorphableModel
 
 
 def faces_2d_source(
-    archive: pathlib.Path, crops: AnnotatedCrops, fits: Pseudo3D, face_model: str
+    crops: AnnotatedCrops, yaw: Float[np.ndarray, " N"], model: MorphableModel
 ) -> CropSource:
-    """Returns the crops of an archive with their labels and fits.
+    """Returns faces of which only the landmarks are known: their vectors are zero, their errors infinite.
 
     Args:
-      archive: zip file of the crops.
-      crops: their names and labels.
-      fits: their pseudo 3D annotations.
-      face_model: digest of the model that was fitted.
+      crops: the faces.
+      yaw: (N,) radians, `estimate_yaw`; faces where it is nan are not drawn in training.
+      model: that others are annotated with, for the size of the vectors.
     """
-    read = functools.partial(_records, archive, crops, fits)
+    vector_size = POSE_COUNT + len(model.shape_std) + len(model.expression_std)
+    count = len(crops.names)
+    unknown = Pseudo3D(
+        vectors=np.zeros((count, vector_size), np.float32),
+        yaw=yaw,
+        error=np.full(count, np.inf, np.float32),
+    )
+    return _source("faces_2d", crops, unknown, model)
+
+
+def pseudo_3d_source(crops: AnnotatedCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
+    """Returns faces with their landmarks and fits.
+
+    Args:
+      crops: the faces.
+      fits: their pseudo 3D annotations, crop frame.
+      model: that was fitted.
+    """
+    return _source("pseudo_3d", crops, fits, model)
+
+
+def _source(kind: str, crops: AnnotatedCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
+    read = functools.partial(_records, crops, fits)
     rows = split_rows(len(crops.names))
     splits = {name: functools.partial(read, chosen) for name, chosen in rows.items()}
-    description = f"faces_2d of {archive.name}, {len(crops.names)} faces"
-    return CropSource(description, face_model, fits.vectors.shape[1], splits)
+    cropped = "whole pictures" if crops.whole_pictures else "cropped"
+    points = np.count_nonzero(crops.visibility)
+    description = (
+        f"{kind} of {crops.source.name}, {len(crops.names)} faces, {points} points, {cropped}"
+    )
+    return CropSource(description, digest(model), fits.vectors.shape[1], splits)
 
 
 def _records(
-    path: pathlib.Path, crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
+    crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
 ) -> Iterator[FaceCrop]:
-    with zipfile.ZipFile(path) as archive:
+    with open_files(crops.source) as files:
         for row in rows:
-            name = crops.names[row]
             yield FaceCrop(
-                name=name,
-                image=np.pad(read_crop(archive, name), _ROUND_ABOUT),
+                name=crops.names[row],
+                image=read_crop(files, crops, row),
                 landmarks=crops.landmarks[row],
                 visibility=crops.visibility[row].astype(np.uint8),
                 vector=fits.vectors[row],

@@ -121,7 +121,7 @@ def _open_annotated(
     if not len(usable):
         raise DatasetError(
             f"{path} holds no face with a 3D annotation within largest_fit_error={config.largest_fit_error:g}: "
-            "prepare it with annotations, or name it as wild_dir"
+            "prepare it with --dataset=pseudo_3d, or name it as wild_dir"
         )
     # The same faces in every run, and those of a smaller share among those of a larger one.
     kept = np.random.default_rng(0).permutation(usable)

@@ -15,6 +15,7 @@ from twodasl_jax.errors import ClusterError, ConfigError
 # first.
 _LONGEST_SILENCE = 3600
 _FAILURE = 2
+_GLOO = "Gloo"
 
 
 def join(coordinator: str | None, count: int | None, index: int | None) -> None:
@@ -87,7 +88,10 @@ def company(patience: float) -> Iterator[Callable[[], None]]:
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield get_on
-    except jax.errors.JaxRuntimeError as error:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # Gloo, which connects CPUs, is heard through either.
+        if isinstance(error, ValueError) and _GLOO not in str(error):
+            raise
         raise ClusterError(
             _lost(str(error).splitlines()[0].rpartition("computation: ")[2])
         ) from error

@@ -23,7 +23,7 @@ from ml_collections import config_flags
 
 from twodasl_jax import programs
 from twodasl_jax.errors import ClusterError, ConfigError
-from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.face_model import embedded_face_model, load_face_model
 from twodasl_jax.training import processes
 from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.dry_run import describe
@@ -32,6 +32,7 @@ from twodasl_jax.training.run import build_run
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "Config file of the run, see configs/.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; created if needed.")
+_FACE_MODEL = flags.DEFINE_string("face_model", None, "A face model's .npz, not the embedded one.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Say what the run would be, and leave.")
 _PROFILE = flags.DEFINE_integer("profile", 0, "How many steps are traced.", lower_bound=0)
 _COORDINATOR = flags.DEFINE_string(
@@ -52,7 +53,7 @@ def main() -> None:
         processes.join_cluster()
     else:
         processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    model = embedded_face_model()
+    model = load_face_model(_FACE_MODEL.value) if _FACE_MODEL.value else embedded_face_model()
     if _DRY_RUN.value:
         print(describe(build_run(_CONFIG.value, model)))
         return

@@ -8,11 +8,12 @@ References:
 
 import dataclasses
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.data.face_crops import MARGIN, STORED_SIZE, FaceCrop
+from twodasl_jax.data.face_crops import MARGIN, STORED_SIZE, CropSource, FaceCrop
 from twodasl_jax.data.face_turning import FRONTAL_YAW, LARGEST_YAW, TurnedFace, draw, turned_face
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
@@ -21,10 +22,53 @@ from twodasl_jax.geometry.coefficients import (
 )
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.projection import camera_from_affine
+from twodasl_jax.geometry.rotation import euler_from_rotation
 
 # Radians; smaller turns show little that augmentation would not.
 SMALLEST_TURN = float(np.radians(10.0))
+# The turn is about the upright of the picture, which has to be nearly that of the head.
+_LARGEST_ROLL = float(np.radians(45.0))
+# As `largest_fit_error` of the configs: others are not learned from.
+_LARGEST_ERROR = 0.06
 _HIDDEN, _VISIBLE = 1, 2
+
+
+def with_turned_faces(
+    source: CropSource, model: MorphableModel, copies: int, seed: int
+) -> CropSource:
+    """Returns a source in which each training face is followed by turned copies of it.
+
+    Faces that are not fitted well, that lie on their side, or that are in profile have none; nor has the validation
+    split.
+
+    Args:
+      source: faces with fits.
+      model: that was fitted.
+      copies: of each face at most (`larger_yaws`).
+      seed: of the yaws.
+    """
+
+    def with_copies() -> Iterator[FaceCrop]:
+        for record in source.splits["train"]():
+            yield record
+            if _can_be_turned(record, model):
+                for yaw in larger_yaws(record["yaw"], record["name"], seed, copies):
+                    yield profiled(record, model, float(yaw - record["yaw"]))
+
+    return dataclasses.replace(
+        source,
+        description=f"{source.description}, {copies} turned copies, seed {seed}",
+        splits={**source.splits, "train": with_copies},
+    )
+
+
+def _can_be_turned(record: FaceCrop, model: MorphableModel) -> bool:
+    if not record["error"] <= _LARGEST_ERROR:
+        return False
+    fitted = coefficients_from_official(record["vector"], model.shape_std.shape[0])
+    roll = euler_from_rotation(camera_from_affine(fitted.affine).rotation)[2]
+    return bool(abs(roll) <= _LARGEST_ROLL)
 
 
 def larger_yaws(yaw: float, name: str, seed: int, count: int) -> Float[np.ndarray, " M"]:

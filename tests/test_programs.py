@@ -84,7 +84,7 @@ def run(name, *arguments):
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
-        ("train", [], "--workdir must have a value"),
+        ("train", [], "Flag --config must have a value"),
         ("train", ["--colour"], "Unknown command line flag 'colour'; see --help."),
         ("train", ["now", CONFIG, "--workdir={}/run"], "Unexpected arguments: now; see --help."),
         (
@@ -125,7 +125,28 @@ def run(name, *arguments):
             "--topology=v9:2x2: known chips are v4, v5e, v5p, v6e",
         ),
         ("benchmark", ["--what=train_step", "--batch_size=3"], "so choose an even number"),
+        ("train", [CONFIG], "--workdir is missing"),
+        (
+            "train",
+            [CONFIG, "--workdir=gs://bucket/run"],
+            "--workdir=gs://bucket/run is no folder: mount the bucket",
+        ),
+        (
+            "train",
+            [CONFIG, "--workdir={}/run", "--face_model={}/no.npz"],
+            "{}/no.npz",
+        ),
         ("prepare_data", ["--data_dir={}/data"], "--source_dir is missing"),
+        (
+            "prepare_data",
+            ["--dataset=face300w_lp", "--source_dir={}", "--data_dir={}/data"],
+            "{} holds no pictures: give the folder of the extracted 300W-LP",
+        ),
+        (
+            "ablate",
+            ["--study={}/no.py", "--workdir={}/runs", "--output_dir={}/report"],
+            "--study={}/no.py: there is no such file",
+        ),
         (
             "prepare_data",
             ["--dataset=synthetic_faces", "--source_dir={}", "--data_dir={}/data"],

@@ -1,5 +1,10 @@
 """The TFDS data set: written, read back, and refused where it does not belong."""
 
+import dataclasses
+import itertools
+import pathlib
+
+import filelock
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -8,7 +13,15 @@ import pytest
 from tests.data import faces
 from twodasl_jax import face_model as face_model_files
 from twodasl_jax.crops import crop_photo
-from twodasl_jax.data.face_crops import open_face_crops, stored_picture, without_margin
+from twodasl_jax.data.face_crops import (
+    CropSource,
+    FaceCrop,
+    open_face_crops,
+    prepare_face_crops,
+    read_index,
+    stored_picture,
+    without_margin,
+)
 from twodasl_jax.errors import DatasetError
 
 
@@ -66,3 +79,83 @@ def test_the_middle_of_a_stored_picture_is_the_crop(x, y, side):
     difference = without_margin(stored_picture(photo, box)).astype(int) - crop_photo(photo, box)
     # The filter at the rim of a crop does not see beyond it.
     assert np.abs(difference[3:-3, 3:-3]).max() <= 2
+
+
+def plain_source(description="grey faces", count=4):
+    def split(first):
+        for number in range(first, first + count):
+            yield FaceCrop(
+                name=f"face{number}",
+                image=np.full((144, 144, 3), number, np.uint8),
+                landmarks=np.full((68, 2), number, np.float32),
+                visibility=np.full(68, 2, np.uint8),
+                vector=np.full(62, number, np.float32),
+                yaw=number / 100,
+                error=float("inf") if number == 2 else 0.01,
+            )
+
+    splits = {"train": lambda: split(0), "validation": lambda: split(count)}
+    return CropSource(description, "digest", 62, splits)
+
+
+def test_the_index_is_that_of_the_records(tmp_path):
+    builder = prepare_face_crops(plain_source(), tmp_path)
+    for split in ("train", "validation"):
+        index = read_index(builder, split)
+        for row, record in enumerate(builder.as_data_source(split)):
+            np.testing.assert_array_equal(index.vectors[row], record["vector"])
+            assert (index.yaw[row], index.error[row]) == (record["yaw"], record["error"])
+
+
+def test_the_same_faces_are_not_written_twice(tmp_path):
+    prepare_face_crops(plain_source(), tmp_path)
+
+    def unread():
+        raise AssertionError
+
+    again = plain_source()
+    prepare_face_crops(
+        dataclasses.replace(again, splits=dict.fromkeys(again.splits, unread)), tmp_path
+    )
+
+
+def test_other_faces_do_not_fit_into_the_folder(tmp_path):
+    prepare_face_crops(plain_source(), tmp_path)
+    with pytest.raises(DatasetError, match=r"other faces already \(grey faces, not red faces\)"):
+        prepare_face_crops(plain_source("red faces"), tmp_path)
+
+
+def test_what_an_interrupted_preparation_left_is_removed(tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def interrupted():
+        yield from itertools.islice(plain_source().splits["train"](), 2)
+        raise Interrupted
+
+    source = plain_source()
+    splits = {**source.splits, "train": interrupted}
+    with pytest.raises(Interrupted):
+        prepare_face_crops(dataclasses.replace(source, splits=splits), tmp_path)
+    killed = tmp_path / "face_crops" / "incomplete.ABCDEF_2.0.0"
+    killed.mkdir(parents=True)
+    (killed / "part").write_bytes(bytes(100))
+    builder = prepare_face_crops(source, tmp_path)
+    assert len(builder.as_data_source("train")) == 4
+    assert [path.name for path in (tmp_path / "face_crops").iterdir()] == ["2.0.0"]
+
+
+def test_a_preparation_whose_index_is_missing_is_completed(tmp_path):
+    builder = prepare_face_crops(plain_source(), tmp_path)
+    (pathlib.Path(builder.data_dir) / "train_index.npz").unlink()
+    with pytest.raises(DatasetError, match=r"train_index\.npz"):
+        read_index(builder, "train")
+    assert len(read_index(prepare_face_crops(plain_source(), tmp_path), "train").yaw) == 4
+
+
+def test_a_folder_is_prepared_by_one_process_at_a_time(tmp_path):
+    with (
+        filelock.FileLock(tmp_path / ".lock"),
+        pytest.raises(DatasetError, match="is being prepared by another process"),
+    ):
+        prepare_face_crops(plain_source(), tmp_path)

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from twodasl_jax.data.face_crops import MARGIN, FaceCrop
-from twodasl_jax.data.face_profiling import SMALLEST_TURN, larger_yaws, profiled
+from twodasl_jax.data.face_crops import MARGIN, CropSource, FaceCrop
+from twodasl_jax.data.face_profiling import (
+    SMALLEST_TURN,
+    larger_yaws,
+    profiled,
+    with_turned_faces,
+)
 from twodasl_jax.data.synthetic_crops import crop_of
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
@@ -153,3 +158,22 @@ def test_frontal_faces_come_to_cover_all_larger_yaw():
     counts, _ = np.histogram(chosen, [-90, -70, -50, -30, -10, 10, 30, 50, 70, 90])
     assert counts[4] == 0
     assert (np.delete(counts, 4) > 75).all()
+
+
+def test_turned_copies_follow_the_faces_that_are_learned_from(records, face_model):
+    unfitted = FaceCrop(**records[1] | {"name": "unfitted", "error": float("inf")})
+    splits = {
+        "train": lambda: iter([records[0], unfitted]),
+        "validation": lambda: iter([records[2]]),
+    }
+    source = CropSource("some", "digest", 62, splits)
+    turned = with_turned_faces(source, face_model, 2, 5)
+    names = [record["name"] for record in turned.splits["train"]()]
+    yaw = records[0]["yaw"]
+    expected = [
+        f"{records[0]['name']}{np.degrees(larger - yaw):+.1f}"
+        for larger in larger_yaws(yaw, records[0]["name"], 5, 2)
+    ]
+    assert names == [records[0]["name"], *expected, "unfitted"]
+    assert [record["name"] for record in turned.splits["validation"]()] == [records[2]["name"]]
+    assert turned.description == "some, 2 turned copies, seed 5"

@@ -1,13 +1,15 @@
 """Which of the faces of prepared data sets a run draws, and as what."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.face_crops import prepare_face_crops
 from twodasl_jax.data.faces_2d import faces_2d_source
-from twodasl_jax.errors import DatasetError
-from twodasl_jax.training.batches import load_data
+from twodasl_jax.errors import ConfigError, DatasetError
+from twodasl_jax.training.batches import load_data, parse_data_sets
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +41,41 @@ def test_landmarks_alone_are_no_annotation(config, wild_dir, face_model):
         DatasetError, match=r"no face with a 3D .* prepare it with --dataset=pseudo"
     ):
         load_data(settings(config, data_dir=str(wild_dir)), face_model_files.digest(face_model))
+
+
+def test_a_share_of_the_annotations_counts_and_the_other_faces_are_wild(config, face_model):
+    digest = face_model_files.digest(face_model)
+    drawn = {}
+    for share in (0.1, 0.5, 1.0):
+        data = load_data(settings(config, annotated_share=share), digest)
+        (annotated,) = data.annotated
+        drawn[share] = set(np.flatnonzero(~np.isnan(annotated.yaw)))
+        wild = [set(np.flatnonzero(~np.isnan(pool.yaw))) for pool in data.wild]
+        assert wild == ([set(range(57)) - drawn[share]] if share < 1 else [])
+        assert len(data.vectors) == len(drawn[share])
+    assert [len(rows) for rows in drawn.values()] == [6, 28, 57]
+    assert drawn[0.1] < drawn[0.5] < drawn[1.0]
+
+
+def test_without_faces_in_the_wild_there_is_no_half_of_them(config, face_model):
+    with pytest.raises(ConfigError, match="wild_batch_size=4, but wild_dir names no data set"):
+        load_data(settings(config, wild_batch_size=4), face_model_files.digest(face_model))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("data/a", [("data/a", 1.0)]),
+        ("data/a:3, data/b", [("data/a", 3.0), ("data/b", 1.0)]),
+        ("C:/data/a:0.5", [("C:/data/a", 0.5)]),
+        ("C:/data/a", [("C:/data/a", 1.0)]),
+    ],
+)
+def test_data_sets_are_named_with_weights(text, expected):
+    assert parse_data_sets(text) == [(pathlib.Path(path), weight) for path, weight in expected]
+
+
+@pytest.mark.parametrize("text", ["", "data/a:0", "data/a:-1", "data/a,,data/b", ":2", "a:nan"])
+def test_data_sets_without_name_or_weight_are_refused(text):
+    with pytest.raises(ConfigError, match="names no data sets"):
+        parse_data_sets(text)

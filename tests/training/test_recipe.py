@@ -16,9 +16,18 @@ from twodasl_jax.networks import BatchGroups, SelfCritic
 from twodasl_jax.training.recipe import LossWeights, build_recipe, create_state
 from twodasl_jax.training.settings import check_settings
 
+FOLDER = pathlib.Path(configs.__file__).parent
+# Study files, which list configs, are no configs.
 NAMES = sorted(
-    path.stem for path in pathlib.Path(configs.__file__).parent.glob("*.py") if path.stem[0] != "_"
+    ".".join(path.relative_to(FOLDER).with_suffix("").parts)
+    for path in FOLDER.rglob("*.py")
+    if "def get_config" in path.read_text()
 )
+
+
+def test_no_config_is_overlooked():
+    assert {"paper", "pod", "quickstart", "ablation.l_3d", "ablation.all"} <= set(NAMES)
+
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

@@ -74,7 +74,9 @@ def synthetic_source(
     return CropSource(description, digest(model), vector_size, splits)
 
 
-def crop_of(name: str, face: SyntheticFace, label_errors: Float[np.ndarray, "68 2"]) -> FaceCrop:
+def crop_of(
+    name: str, face: SyntheticFace, label_errors: Float[np.ndarray, "68 2"] | float = 0.0
+) -> FaceCrop:
     """Returns the record of a rendered face: 3DDFA's crop of it, and its truth in the frame of the crop.
 
     Args:

@@ -5,7 +5,7 @@ import numpy as np
 
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.training.checkpoints import Identity, open_checkpoints, save
+from twodasl_jax.training.checkpoints import Identity, best_step, open_checkpoints, save
 from twodasl_jax.training.state import RegressorState, TrainState
 
 IDENTITY = Identity("compact", "digest", Whitening(np.zeros(2), np.ones(2)), MapStyle())
@@ -29,7 +29,10 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path):
             save(manager, state_after(step), Batches(), IDENTITY, scores)
             manager.wait_until_finished()
         assert sorted(manager.all_steps()) == [3, 6, 7]
+    assert best_step(tmp_path) == 3
     with open_checkpoints(tmp_path, 1) as again:
-        save(again, state_after(8), Batches(), IDENTITY, {"without_landmarks": 4.0})
-        again.wait_until_finished()
-        assert sorted(again.all_steps()) == [8]
+        for step, error, kept in ((8, 6.0, [3, 8]), (9, 4.0, [9])):
+            save(again, state_after(step), Batches(), IDENTITY, {"without_landmarks": error})
+            again.wait_until_finished()
+            assert sorted(again.all_steps()) == kept
+    assert best_step(tmp_path) == 9

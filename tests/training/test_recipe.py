@@ -88,7 +88,11 @@ def test_the_learning_rate_warms_up_and_falls_along_a_cosine(player):
 @pytest.mark.parametrize(
     ("setting", "value", "sentence"),
     [
-        ("architecture", "resnet", r"config.architecture='resnet': use one of compact, resnet50"),
+        (
+            "architecture",
+            "resnet",
+            r"config.architecture='resnet': use one of compact, compact_half, resnet50",
+        ),
         ("point_norm", "l1", r"config.point_norm='l1': use one of squared, euclidean, manhattan"),
         ("critic.loss", "wgan", r"config.critic.loss='wgan': use one of non_saturating, .*hinge"),
         ("landmark_map.points", "eyes", r"'eyes': use one of"),

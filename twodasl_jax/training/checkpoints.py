@@ -39,23 +39,26 @@ class Identity:
 
 def open_checkpoints(workdir: pathlib.Path, kept: int) -> ocp.CheckpointManager:
     """Opens the checkpoints of a run; the last ones are kept, and the one that did best on held-out faces."""
-    policy = preservation_policy.AnyPreservationPolicy(
-        [
-            preservation_policy.LatestN(kept),
-            preservation_policy.BestN(
-                get_metric_fn=operator.itemgetter(_SCORE),
-                reverse=True,
-                n=1,
-                keep_checkpoints_without_metrics=False,
-            ),
-        ]
+    score = operator.itemgetter(_SCORE)
+    best = preservation_policy.BestN(
+        get_metric_fn=score, reverse=True, n=1, keep_checkpoints_without_metrics=False
     )
-    options = ocp.CheckpointManagerOptions(preservation_policy=policy, cleanup_tmp_directories=True)
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=preservation_policy.AnyPreservationPolicy(
+            [preservation_policy.LatestN(kept), best]
+        ),
+        # Without it the scores would not be written, and be forgotten when the run goes on.
+        best_fn=score,
+        best_mode="min",
+        cleanup_tmp_directories=True,
+    )
     return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
 
 
 def _read_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
-    options = ocp.CheckpointManagerOptions(read_only=True)
+    options = ocp.CheckpointManagerOptions(
+        read_only=True, best_fn=operator.itemgetter(_SCORE), best_mode="min"
+    )
     return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
 
 
@@ -143,6 +146,19 @@ def _read_identity(manager: ocp.CheckpointManager, step: int) -> Identity:
     run = restored.run
     style = MapStyle(**run["landmark_map"])
     return Identity(run["architecture"], run["face_model"], whitening, style)
+
+
+def best_step(workdir: pathlib.Path) -> int:
+    """Returns the step of the checkpoint of a run that did best on held-out faces, without landmarks.
+
+    Raises:
+      WeightsError: no checkpoint of the run was measured.
+    """
+    with _read_checkpoints(workdir) as manager:
+        step = manager.best_step()
+    if step is None:
+        raise WeightsError(f"{workdir} has no checkpoint that was measured on held-out faces")
+    return step
 
 
 def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:

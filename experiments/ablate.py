@@ -52,26 +52,29 @@ def main() -> None:
                 f"{number} of {len(runs)}: {run.cell.row}, {run.cell.column}, seed {run.seed}",
                 flush=True,
             )
-            finish(run, study, workdir / run.folder, model)
+            if not finish(run, study, workdir / run.folder, model):
+                print("Stopped: the same command goes on from there.")
+                return
             report(study, workdir, output_dir)
     report(study, workdir, output_dir)
 
 
-def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) -> None:
-    """Trains and measures a run, unless that is done or being done."""
+def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) -> bool:
+    """Trains and measures a run, unless that is done or being done; returns False if asked to stop meanwhile."""
     if is_finished(run, folder):
-        return
+        return True
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".study_lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        return
+        return True
     with lock:
         # Another process may have finished it meanwhile.
         if is_finished(run, folder):
-            return
-        train(run.config, folder, model)
+            return True
+        if not train(run.config, folder, model):
+            return False
         weights = trained_weights(folder)
         errors = {
             f"{test_set}/{measure}": values
@@ -82,6 +85,7 @@ def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) 
         }
         with replacing(folder / _ERRORS) as beside:
             np.savez(beside, **errors)
+    return True
 
 
 def is_finished(run: Run, folder: pathlib.Path) -> bool:

@@ -66,7 +66,7 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(
 
 def test_a_finished_run_stays_as_it_is(config, finished, face_model):
     before = (finished / "metrics.jsonl").read_text()
-    train(config, finished, face_model)
+    assert train(config, finished, face_model)
     assert (finished / "metrics.jsonl").read_text() == before
 
 
@@ -96,7 +96,7 @@ def test_sigterm_saves_and_the_run_goes_on_bit_for_bit(
 
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "write", terminated)
-        train(config, tmp_path / "run", face_model)
+        assert not train(config, tmp_path / "run", face_model)
     steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").open()]
     # Asked while step 2 was being logged, it ends with the next one.
     assert max(steps) == 3

@@ -37,7 +37,7 @@ def train(
     model: MorphableModel,
     profiled_steps: int = 0,
     patience: float = 300.0,
-) -> None:
+) -> bool:
     """Runs or resumes a training until its last step, on all devices of all processes.
 
     Args:
@@ -47,6 +47,9 @@ def train(
       model: the face model that the data sets were prepared for.
       profiled_steps: so many steps, soon after the start, are traced into `profile/`, for TensorBoard or Perfetto.
       patience: seconds without progress after which another of several processes is taken for lost.
+
+    Returns:
+      Whether it reached its last step; after SIGTERM it did not.
 
     Raises:
       ConfigError, DatasetError, WeightsError: see `build_run`; or the run was started with other settings.
@@ -89,8 +92,9 @@ def train(
                         tqdm.tqdm.write(
                             f"Stopped after step {number}: the same command goes on from there."
                         )
-                        break
+                        return number == config.steps
                     get_on()
+    return True
 
 
 def _evaluation(run: Run, journal: Journal) -> Callable[[int, TrainState], dict[str, float]]:

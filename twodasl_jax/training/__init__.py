@@ -7,6 +7,8 @@ self_critic          the opponent's view, and its turn
 step                 one pure step of both players
 collectives          what the devices of a step say to each other
 devices, processes   the step on many devices, by pmap or shard_map, in one process or several
-compiled             what a compiled step costs
-batches, loop, checkpoints, validation    a run that feeds the step, saves, resumes and measures itself
+settings, batches    what a config may say, and the data that it names
+run                  all of these, built from a config; dry_run says what it would be, compiled what its step costs
+loop                 feeds the step, until the last one or until asked to stop (stopping, watch)
+workdir, checkpoints, journal, validation    what it leaves behind: one config, all that changes, and how well it does
 """

@@ -1,6 +1,7 @@
 """How every program starts and ends: quiet libraries, and one sentence where it cannot go on."""
 
 import io
+import logging as standard_logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -29,7 +30,9 @@ def exit_status(program: Callable[[], int | None]) -> int:
       as `KeyboardInterrupt`, so that it cleans up.
     """
     # JAX and Orbax tell of every backend that they try and of every file that they write.
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)
+    # And each of its failed writes is told once more, by the event loop.
+    standard_logging.getLogger("asyncio").setLevel(standard_logging.CRITICAL)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file may have a name that the console cannot show.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,8 +1,10 @@
 """Checkpoints of a run (Orbax): everything that is needed to go on, and to use its weights elsewhere."""
 
+import contextlib
 import dataclasses
 import operator
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from twodasl_jax.errors import WeightsError
+from twodasl_jax.errors import OutputError, WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.training.state import TrainState
@@ -18,6 +20,7 @@ from twodasl_jax.weights import Weights
 
 # By which the best checkpoint is chosen, see `validation_errors`.
 _SCORE = "without_landmarks"
+_FULL = "No space left on device"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +40,13 @@ class Identity:
     landmark_map: MapStyle
 
 
-def open_checkpoints(workdir: pathlib.Path, kept: int) -> ocp.CheckpointManager:
-    """Opens the checkpoints of a run; the last ones are kept, and the one that did best on held-out faces."""
+@contextlib.contextmanager
+def open_checkpoints(workdir: pathlib.Path, kept: int) -> Iterator[ocp.CheckpointManager]:
+    """Opens the checkpoints of a run; the last ones are kept, and the one that did best on held-out faces.
+
+    Raises:
+      OutputError: there is no space left for one; what was saved before is as it was.
+    """
     score = operator.itemgetter(_SCORE)
     best = preservation_policy.BestN(
         get_metric_fn=score, reverse=True, n=1, keep_checkpoints_without_metrics=False
@@ -52,7 +60,18 @@ def open_checkpoints(workdir: pathlib.Path, kept: int) -> ocp.CheckpointManager:
         best_mode="min",
         cleanup_tmp_directories=True,
     )
-    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+    folder = (workdir / "checkpoints").absolute()
+    try:
+        with ocp.CheckpointManager(folder, options=options) as manager:
+            yield manager
+    except (OSError, ValueError) as error:
+        # TensorStore's own errors are plain ones.
+        if _FULL not in str(error):
+            raise
+        raise OutputError(
+            f"Cannot save to {folder}: no space left. The checkpoints before are whole; make room, and the same "
+            "command goes on from the last."
+        ) from error
 
 
 def _read_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:

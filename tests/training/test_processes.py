@@ -1,9 +1,7 @@
 """Two real processes with two devices each get the numbers of one process with four."""
 
 import os
-import pathlib
 import signal
-import socket
 import subprocess
 import sys
 
@@ -11,10 +9,9 @@ import jax
 import numpy as np
 import pytest
 
+from tests.training.workers import ROOT, free_port, started_pair
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.training import processes
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 def results_of(folder, kind, count):
@@ -43,12 +40,6 @@ def results_of(folder, kind, count):
         for worker in workers:
             worker.kill()
     return [dict(np.load(output)) for output in outputs]
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -90,27 +81,9 @@ def test_alone_without_any():
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_that_is_lost_ends_the_other_with_a_sentence(loss):
-    command = [sys.executable, "-m", "tests.training.company_worker", str(free_port()), "2"]
-    workers = [
-        subprocess.Popen(
-            [*command, str(index)],
-            cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    try:
-        for worker in workers:
-            # Gloo has its say first.
-            assert "started\n" in iter(worker.stdout.readline, "")
+    with started_pair("company_worker") as workers:
         workers[1].send_signal(loss)
         _, errors = workers[0].communicate(timeout=60)
-    finally:
-        for worker in workers:
-            worker.kill()
     assert workers[0].returncode == 2
     assert "Process 0 of 2 lost another one, which has ended or hangs" in errors.splitlines()[-1]
     assert "goes on from the last checkpoint" in errors

@@ -1,20 +1,15 @@
 """Leaving early: on SIGTERM after the step, and where numbers cease to be finite."""
 
 import os
-import pathlib
 import signal
-import socket
-import subprocess
-import sys
 
 import jax.numpy as jnp
 import pytest
 
+from tests.training.workers import started_pair
 from twodasl_jax.errors import DivergenceError
 from twodasl_jax.training.stopping import asked_to_stop
 from twodasl_jax.training.watch import Watch
-
-ROOT = pathlib.Path(__file__).parents[2]
 
 
 def test_a_signal_is_seen_after_the_step_and_the_old_handler_comes_back():
@@ -28,29 +23,9 @@ def test_a_signal_is_seen_after_the_step_and_the_old_handler_comes_back():
 
 @pytest.mark.slow
 def test_of_several_processes_all_end_with_one_step_though_one_alone_was_asked():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.training.stopping_worker", str(port), "2"]
-    workers = [
-        subprocess.Popen(
-            [*command, str(index)],
-            cwd=ROOT,
-            env=os.environ | {"JAX_PLATFORMS": "cpu"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]
-    try:
-        for worker in workers:
-            assert worker.stdout.readline() == "started\n"
+    with started_pair("stopping_worker") as workers:
         workers[1].send_signal(signal.SIGTERM)
         outputs = [worker.communicate(timeout=60) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0], outputs
     first, second = (int(output) for output, _ in outputs)
     assert first == second

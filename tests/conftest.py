@@ -1,5 +1,6 @@
 """Fixtures of all tests: a face model made from formulas, golden files, data sets if at hand."""
 
+import os
 import pathlib
 
 import hypothesis
@@ -14,6 +15,12 @@ hypothesis.settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, max_examples=50
 )
 hypothesis.settings.load_profile("repeatable")
+
+# Most of the time of the tests goes into compiling, much of it of the same programs, also in other processes.
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
 # Before anything runs: the tests of the training step share a batch among as many simulated devices.
 jax.config.update("jax_num_cpu_devices", 8)

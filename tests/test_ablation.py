@@ -20,6 +20,7 @@ def get_study():
     return {
         "title": "Test",
         "cells": [cell("plain", "few"), cell("plain", "all"), cell("new", "few")],
+        "rows": ("plain", "new"),
         "columns": ("few", "all"),
         "seeds": (0, 1),
         "baseline": "plain",
@@ -115,6 +116,7 @@ def get_study():
     return {{
         "title": "Tiny",
         "cells": [("alone", "few", alone)],
+        "rows": ("alone",),
         "columns": ("few",),
         "seeds": (0,),
         "baseline": "alone",

@@ -46,6 +46,7 @@ def get_study() -> dict[str, Any]:
     return {
         "title": "How many 3D annotations the four losses stand in for",
         "cells": [*everything, *cells],
+        "rows": tuple(_ROWS),
         "columns": ("1%", "5%", "10%", "25%", "100%"),
         "seeds": (0, 1, 2),
         "baseline": _ALONE,

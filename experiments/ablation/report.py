@@ -17,6 +17,8 @@ from twodasl_jax.reports.table import markdown
 Results = Mapping[tuple[str, str], Mapping[tuple[str, str], Mapping[int, float]]]
 
 _MISSING = ""
+# Relative to an error: shares of a shorter way to the goal would say nothing.
+_SMALLEST_WAY = 0.05
 _INCHES = (4.6, 3.4)  # of one panel
 _DOTS_PER_INCH = 110
 
@@ -25,7 +27,7 @@ def write_tables(study: Study, results: Results) -> str:
     """Returns the report in Markdown: for each test set and measure, one table of rows by columns.
 
     Each entry is mean +- standard deviation over the seeds; in brackets the difference to the baseline of the same
-    column with its 95 % interval (Student's t, paired by seed), and the share of the way to the goal.
+    column with its 95 % interval (Student's t, paired by seed), and the share of the way to the goal if that is far.
     """
     sections = [
         f"### {MEASURES[measure]}: {test_set} faces\n\n{_table(study, results, (test_set, measure))}"
@@ -38,15 +40,11 @@ def _panels(study: Study) -> Iterator[tuple[str, str]]:
     return itertools.product(study.test_sets, MEASURES)
 
 
-def _rows(study: Study) -> list[str]:
-    return list(dict.fromkeys(cell.row for cell in study.cells))
-
-
 def _table(study: Study, results: Results, panel: tuple[str, str]) -> str:
     columns = study.columns
     goal = _values(results, study.goal, panel)
     table = []
-    for row in _rows(study):
+    for row in study.rows:
         cells = [row]
         for column in columns:
             baseline = _values(results, (study.baseline, column), panel)
@@ -77,7 +75,7 @@ def _entry(
     if len(shared) > 1:
         entry += " [{:+.2f}, {:+.2f}]".format(*_interval(differences))
     way = [baseline[seed] - goal[seed] for seed in shared if seed in goal]
-    if len(way) == len(shared) and np.mean(way) > 0:
+    if len(way) == len(shared) and np.mean(way) > _SMALLEST_WAY * values.mean():
         entry += f", {-100 * differences.mean() / np.mean(way):.0f} %"
     return entry + ")"
 
@@ -97,7 +95,7 @@ def draw_curves(study: Study, results: Results) -> bytes:
     )
     panels = figure.subplots(down, across, squeeze=False)
     for axes, (test_set, measure) in zip(panels.flat, _panels(study), strict=True):
-        for row in _rows(study):
+        for row in study.rows:
             present = [
                 (place, list(values.values()))
                 for place, column in enumerate(columns)

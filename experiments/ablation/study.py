@@ -32,7 +32,8 @@ class Study:
     Attributes:
       title: of the report.
       cells: the table; a row need not have an entry in every column. They are run in this order.
-      columns: in the order of the report.
+      rows: in the order of the report.
+      columns: likewise.
       seeds: of the runs of each cell.
       baseline: row that the others are compared with, seed by seed in the same column.
       goal: (row, column) of what would be reached with everything: differences are also given as the share of the way
@@ -42,6 +43,7 @@ class Study:
 
     title: str
     cells: Sequence[Cell]
+    rows: Sequence[str]
     columns: Sequence[str]
     seeds: Sequence[int]
     baseline: str

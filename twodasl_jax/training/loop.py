@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 import jax
 import ml_collections
 import numpy as np
+import orbax.checkpoint as ocp
 import tqdm
 from jaxtyping import PyTree
 
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.training.batches import Batches
 from twodasl_jax.training.checkpoints import open_checkpoints, restore, save
 from twodasl_jax.training.devices import local_copy
 from twodasl_jax.training.journal import Journal, open_journal
@@ -66,28 +68,11 @@ def train(
             start = restore(manager, run.first_state(), batches, run.identity)
             write_config(workdir, config)
             with open_journal(workdir, int(start.step)) as journal, company(patience) as get_on:
-                evaluate = _evaluation(run, journal)
-                watch = Watch()
-
-                def step(state: TrainState) -> tuple[TrainState, Metrics]:
-                    return run.devices.step(state, run.devices.split(next(batches)), run.key)
-
-                for number, state, metrics in _profiled(
-                    _steps(config, step, start), profiled_steps, workdir / "profile"
-                ):
-                    watch.add(number, metrics, batches.names)
+                report = _Report(run, batches, manager, journal)
+                steps = _steps(run, batches, start)
+                for number, state, metrics in _profiled(steps, profiled_steps, workdir / "profile"):
                     stopped = stops(number)
-                    last = stopped or number == config.steps
-                    scores = None
-                    if number % config.log_every == 0 or last:
-                        watch.look()
-                        journal.write(number, metrics)
-                    if number % config.evaluate_every == 0 or number == config.steps:
-                        scores = evaluate(number, state)
-                        tqdm.tqdm.write(journal.write(number, scores))
-                    if number % config.checkpoint_every == 0 or last or scores:
-                        watch.look()
-                        save(manager, state, batches, run.identity, scores)
+                    report.add(number, state, metrics, last=stopped or number == config.steps)
                     if stopped:
                         tqdm.tqdm.write(
                             f"Stopped after step {number}: the same command goes on from there."
@@ -95,6 +80,32 @@ def train(
                         return number == config.steps
                     get_on()
     return True
+
+
+class _Report:
+    """Logs, evaluates and saves as often as the config says."""
+
+    def __init__(
+        self, run: Run, batches: Batches, manager: ocp.CheckpointManager, journal: Journal
+    ):
+        self._run, self._batches = run, batches
+        self._manager, self._journal = manager, journal
+        self._evaluate = _evaluation(run, journal)
+        self._watch = Watch()
+
+    def add(self, number: int, state: TrainState, metrics: Metrics, last: bool) -> None:
+        """Takes note of a step; nothing is saved before all steps up to it were seen to be sound."""
+        config, scores = self._run.config, None
+        self._watch.add(number, metrics, self._batches.names)
+        if number % config.log_every == 0 or last:
+            self._watch.look()
+            self._journal.write(number, metrics)
+        if number % config.evaluate_every == 0 or number == config.steps:
+            scores = self._evaluate(number, state)
+            tqdm.tqdm.write(self._journal.write(number, scores))
+        if number % config.checkpoint_every == 0 or last or scores:
+            self._watch.look()
+            save(self._manager, state, self._batches, self._run.identity, scores)
 
 
 def _evaluation(run: Run, journal: Journal) -> Callable[[int, TrainState], dict[str, float]]:
@@ -129,13 +140,10 @@ def _mean_over_chunks(
 _Progress = Iterator[tuple[int, TrainState, Metrics]]
 
 
-def _steps(
-    config: ml_collections.ConfigDict,
-    step: Callable[[TrainState], tuple[TrainState, Metrics]],
-    state: TrainState,
-) -> _Progress:
+def _steps(run: Run, batches: Batches, state: TrainState) -> _Progress:
     """Yields number, state and metrics after each step that is left of a run, under a progress bar."""
-    first = int(state.step)
+    config, first = run.config, int(state.step)
+    images = config.batch_size + config.wild_batch_size
     progress = tqdm.trange(
         first,
         config.steps,
@@ -145,9 +153,8 @@ def _steps(
         disable=jax.process_index() > 0,
     )
     for number in (before + 1 for before in progress):
-        state, metrics = step(state)
+        state, metrics = run.devices.step(state, run.devices.split(next(batches)), run.key)
         if number % config.log_every == 0:
-            images = config.batch_size + config.wild_batch_size
             rate = images * (progress.format_dict["rate"] or 0.0)
             progress.set_postfix(loss=float(metrics["loss"]), images_per_second=round(rate))
         yield number, state, metrics

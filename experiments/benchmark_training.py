@@ -3,11 +3,13 @@
   python experiments/benchmark_training.py --data_dir=data/quickstart [--config=configs/compact_aflw68.py]
 
 Feeding: images that the pipeline brings a second, against those that the step takes, in turns, each alone. Loop:
-seconds a step of a whole run (logging, progress, saving at its end), against the step alone on one batch, in turns.
+seconds a step of a run, from one line of its log to the next, against the step alone on one batch, in turns.
 Start: seconds from the command to its first step, with compiled programs in the cache. Medians and ranges.
 """
 
+import concurrent.futures
 import itertools
+import json
 import os
 import pathlib
 import platform
@@ -45,7 +47,7 @@ def main() -> None:
     config.update(
         {"data_dir": _DATA.value, "wild_dir": _DATA.value if config.wild_batch_size else ""}
     )
-    config.update({"log_every": 50, "evaluate_every": 10**9, "checkpoint_every": 10**9})
+    config.update({"evaluate_every": 10**9, "checkpoint_every": 10**9})
     run = build_run(config, embedded_face_model())
     images = config.batch_size + config.wild_batch_size
     bare, fed = bare_steps(run), fed_batches(run)
@@ -100,21 +102,34 @@ def fed_batches(run: Run) -> Callable[[], float]:
 
 
 def looped_steps(run: Run) -> Callable[[], float]:
-    """Returns a function that trains twice, for few and for more steps, and returns the seconds of one more step."""
+    """Returns a function that trains and returns the seconds of a step, from one line of its log to a later one."""
     model = embedded_face_model()
-
-    def seconds(steps: int) -> float:
-        config = run.config.copy_and_resolve_references()
-        config.steps = steps
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            train(config, pathlib.Path(folder), model)
-            return time.perf_counter() - started
+    config = run.config.copy_and_resolve_references()
+    config.steps, config.log_every = 2 * _STEPS.value, _STEPS.value
 
     def measure() -> float:
-        return (seconds(_WARM_UP + _STEPS.value) - seconds(_WARM_UP)) / _STEPS.value
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            concurrent.futures.ThreadPoolExecutor() as pool,
+        ):
+            lines = pool.submit(
+                times_of_lines, pathlib.Path(folder) / "metrics.jsonl", config.steps
+            )
+            train(config, pathlib.Path(folder), model)
+            times = lines.result()
+        return (times[config.steps] - times[config.log_every]) / _STEPS.value
 
     return measure
+
+
+def times_of_lines(log: pathlib.Path, last_step: int) -> dict[int, float]:
+    """Watches a log until its last step and returns when each of its steps appeared in it."""
+    times: dict[int, float] = {}
+    while last_step not in times:
+        time.sleep(0.005)
+        for line in log.read_text().splitlines() if log.exists() else ():
+            times.setdefault(json.loads(line)["step"], time.perf_counter())
+    return times
 
 
 def seconds_to_first_step() -> float:

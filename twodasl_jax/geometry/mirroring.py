@@ -19,7 +19,9 @@ LANDMARK_MIRROR = np.array(
     + [27, 28, 29, 30, 35, 34, 33, 32, 31]  # nose
     + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]  # eyes
     + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]  # outer lips
-    + [64, 63, 62, 61, 60, 67, 66, 65]  # inner lips
+    + [64, 63, 62, 61, 60, 67, 66, 65],  # inner lips
+    # JAX mixes up what it traced with 64-bit indices in single and in double precision.
+    np.int32,
 )
 _FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)
 

@@ -46,23 +46,21 @@ def main() -> None:
     output_dir.mkdir(parents=True, exist_ok=True)
     model = embedded_face_model()
     runs = list(study.runs())
-    for number, run in enumerate(runs, start=1):
-        if not _REPORT_ONLY.value:
-            print(
-                f"{number} of {len(runs)}: {run.cell.row}, {run.cell.column}, seed {run.seed}",
-                flush=True,
-            )
-            if not finish(run, study, workdir / run.folder, model):
-                print("Stopped: the same command goes on from there.")
-                return
-            report(study, workdir, output_dir)
+    for number, run in enumerate([] if _REPORT_ONLY.value else runs, start=1):
+        folder = workdir / run.folder
+        if is_finished(run, folder):
+            continue
+        cell = f"{run.cell.row}, {run.cell.column}, seed {run.seed}"
+        print(f"{number} of {len(runs)}: {cell}", flush=True)
+        if not finish(run, study, folder, model):
+            print("Stopped: the same command goes on from there.")
+            return
+        report(study, workdir, output_dir)
     report(study, workdir, output_dir)
 
 
 def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) -> bool:
-    """Trains and measures a run, unless that is done or being done; returns False if asked to stop meanwhile."""
-    if is_finished(run, folder):
-        return True
+    """Trains and measures a run, unless another process does; returns False if asked to stop meanwhile."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".study_lock")
     try:

@@ -45,12 +45,13 @@ from absl import flags
 from preparation import sources
 from preparation.summary import summarize
 
-from twodasl_jax import face_model, programs
+from twodasl_jax import programs
 from twodasl_jax.data.annotations import AnnotatedCrops, crop_faces, read_annotations
 from twodasl_jax.data.face_crops import CropSource, FaceCrop, prepare_face_crops
 from twodasl_jax.data.face_profiling import with_turned_faces
 from twodasl_jax.data.synthetic_crops import SyntheticSeries
 from twodasl_jax.errors import ConfigError
+from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.synthetic_faces import Conditions
 
@@ -96,11 +97,7 @@ _LABEL_NOISE = flags.DEFINE_float(
 
 
 def main() -> None:
-    model = (
-        face_model.load_face_model(_FACE_MODEL.value)
-        if _FACE_MODEL.value
-        else face_model.embedded_face_model()
-    )
+    model = chosen_face_model(_FACE_MODEL.value)
     data_dir = pathlib.Path(_DATA.value)
     source = _READERS[_DATASET.value](model)
     tfds.disable_progress_bar()

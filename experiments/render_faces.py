@@ -16,7 +16,7 @@ from absl import flags
 
 from twodasl_jax import programs
 from twodasl_jax.atomic_files import replacing
-from twodasl_jax.face_model import embedded_face_model, load_face_model, save_face_model
+from twodasl_jax.face_model import chosen_face_model, save_face_model
 from twodasl_jax.geometry.frames import box_from_landmarks
 from twodasl_jax.synthetic_faces import SyntheticFace, build_studio, synthetic_face
 
@@ -44,7 +44,7 @@ def truth_of(face: SyntheticFace) -> dict[str, Any]:
 
 
 def main() -> None:
-    model = load_face_model(_MODEL.value) if _MODEL.value else embedded_face_model()
+    model = chosen_face_model(_MODEL.value)
     studio = build_studio(model)
     folder = pathlib.Path(_OUTPUT.value)
     (folder / "images").mkdir(parents=True, exist_ok=True)

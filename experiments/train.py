@@ -23,7 +23,7 @@ from ml_collections import config_flags
 
 from twodasl_jax import programs
 from twodasl_jax.errors import ClusterError, ConfigError
-from twodasl_jax.face_model import embedded_face_model, load_face_model
+from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.training import processes
 from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.dry_run import describe
@@ -53,7 +53,7 @@ def main() -> None:
         processes.join_cluster()
     else:
         processes.join(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    model = load_face_model(_FACE_MODEL.value) if _FACE_MODEL.value else embedded_face_model()
+    model = chosen_face_model(_FACE_MODEL.value)
     if _DRY_RUN.value:
         print(describe(build_run(_CONFIG.value, model)))
         return

@@ -61,6 +61,15 @@ def load_face_model(path: str | pathlib.Path) -> MorphableModel:
     return MorphableModel(**arrays)
 
 
+def chosen_face_model(path: str | None) -> MorphableModel:
+    """Reads the face model that a program was given, or the embedded one.
+
+    Raises:
+      FaceModelError: see `load_face_model`.
+    """
+    return load_face_model(path) if path else embedded_face_model()
+
+
 def save_face_model(path: str | pathlib.Path, model: MorphableModel) -> None:
     """Writes a face model to a `.npz` file, in one piece or not at all."""
     arrays: dict[str, Any] = {

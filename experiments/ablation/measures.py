@@ -3,19 +3,20 @@
 import functools
 import pathlib
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from twodasl_jax.data.face_crops import open_face_crops, without_margin
-from twodasl_jax.data.pipeline import stacked
+from twodasl_jax.data.face_crops import open_face_crops
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error, point_distances
 from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
 from twodasl_jax.geometry.coefficients import unwhiten
-from twodasl_jax.geometry.landmark_map import draw_landmark_map
+from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.morphable_model import MorphableModel, synthesize
 from twodasl_jax.networks import network_input
+from twodasl_jax.training.batches import plain_faces
 from twodasl_jax.training.face_space import FaceSpace, build_space, project
 from twodasl_jax.training.state import AnnotatedFaces
 from twodasl_jax.weights import Weights
@@ -33,8 +34,7 @@ _CHUNK = 64
 def read_faces(folder: pathlib.Path, face_model: str) -> AnnotatedFaces:
     """Returns all training faces of a prepared data set as the network sees them."""
     records = open_face_crops(folder, face_model).as_data_source("train")
-    arrays = stacked([(records, row) for row in range(len(records))])
-    return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
+    return plain_faces([(records, row) for row in range(len(records))])
 
 
 def face_errors(
@@ -46,26 +46,37 @@ def face_errors(
     alone: mean distance of corresponding vertices after the best rigid motion.
     """
     space = build_space(model, weights.whitening, "landmarks")
-    errors = jax.jit(functools.partial(_errors, model, weights, space))
+    # The same program for all runs: what differs between them is handed over.
+    measure = jax.jit(functools.partial(_errors, weights.network(), weights.landmark_map, model))
     count = len(faces.image)
     chunks = [
-        jax.device_get(errors(jax.tree.map(lambda leaf, at=at: leaf[at : at + _CHUNK], faces)))
+        jax.device_get(
+            measure(
+                weights.variables,
+                space,
+                jax.tree.map(lambda leaf, at=at: leaf[at : at + _CHUNK], faces),
+            )
+        )
         for at in range(0, count, _CHUNK)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in MEASURES}
 
 
 def _errors(
-    model: MorphableModel, weights: Weights, space: FaceSpace, faces: AnnotatedFaces
+    network: nn.Module,
+    landmark_map: MapStyle,
+    model: MorphableModel,
+    variables: PyTree,
+    space: FaceSpace,
+    faces: AnnotatedFaces,
 ) -> dict[str, Float[Array, " B"]]:
-    network = weights.network()
     truth = space.coefficients(faces.vector)
     points = project(truth, space.landmarks)
     every = jnp.ones(points.shape[:-1], bool)
 
     def predict(landmarks):
-        maps = draw_landmark_map(landmarks, weights.landmark_map)
-        vector = network.apply(weights.variables, network_input(faces.image, maps), train=False)
+        maps = draw_landmark_map(landmarks, landmark_map)
+        vector = network.apply(variables, network_input(faces.image, maps), train=False)
         return space.coefficients(unwhiten(vector, space.whitening))
 
     def nme(coefficients, dimensions):

@@ -7,12 +7,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from twodasl_jax.atomic_files import replacing
-from twodasl_jax.data.face_crops import MARGIN, read_index
+from twodasl_jax.data.face_crops import HIDDEN, MARGIN, VISIBLE, read_index
 from twodasl_jax.rendering import points
 from twodasl_jax.training.face_space import whitening_of
 
 _SHEET = (5, 8)  # rows and columns
-_VISIBLE_COLOUR, _HIDDEN_COLOUR = points.TRUE_COLOUR, points.PREDICTED_COLOUR
+_COLOURS = {VISIBLE: points.TRUE_COLOUR, HIDDEN: points.PREDICTED_COLOUR}
 
 
 def summarize(builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path) -> None:
@@ -24,7 +24,7 @@ def summarize(builder: tfds.core.DatasetBuilder, data_dir: pathlib.Path) -> None
     for row in sorted(set(chosen.tolist())):
         record = records[row]
         drawing = points.enlarge(record["image"])
-        for seen, colour in ((2, _VISIBLE_COLOUR), (1, _HIDDEN_COLOUR)):
+        for seen, colour in _COLOURS.items():
             shown = np.where(record["visibility"][:, None] == seen, record["landmarks"], np.nan)
             drawing = points.add_points(drawing, shown + MARGIN, colour, filled=False)
         drawings.append(drawing)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from twodasl_jax.crops import check_box
-from twodasl_jax.data.face_crops import stored_picture
+from twodasl_jax.data.face_crops import VISIBLE, stored_picture
 from twodasl_jax.data.file_sets import FileSet, open_files
 from twodasl_jax.data.landmark_files import Labels, parse_csv, parse_npz, parse_pts
 from twodasl_jax.errors import BoxError, DatasetError, PhotoError
@@ -32,7 +32,6 @@ _TABLES: dict[str, Callable[[bytes, pathlib.Path], Labels]] = {
     "annotations.csv": parse_csv,
 }
 _FORMS = ".pts files beside the pictures, annotations.npz or annotations.csv"
-_VISIBLE = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +95,7 @@ def read_annotations(source: pathlib.Path) -> AnnotatedImages:
     missing = np.isnan(labels.landmarks).any(-1)
     if labels.visibility is not None:
         missing |= labels.visibility == 0
-    visibility = _VISIBLE if labels.visibility is None else labels.visibility
+    visibility = VISIBLE if labels.visibility is None else labels.visibility
     return AnnotatedImages(
         source=source,
         names=labels.names,

@@ -31,7 +31,14 @@ from jaxtyping import Float, Int, UInt8
 
 from twodasl_jax.array_files import read_mat
 from twodasl_jax.crops import check_box
-from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows, stored_picture
+from twodasl_jax.data.face_crops import (
+    NOT_LABELLED,
+    VISIBLE,
+    CropSource,
+    FaceCrop,
+    split_rows,
+    stored_picture,
+)
 from twodasl_jax.data.pseudo_3d import Pseudo3D, drop_far_jaw, fit_pseudo_3d
 from twodasl_jax.errors import BoxError, DatasetError, PhotoError
 from twodasl_jax.geometry.coefficients import (
@@ -66,8 +73,6 @@ _MICROMETRES = 1000.0  # in a millimetre, the unit of face models here
 _INNER = slice(17, 68)
 # In the median, relative to the face: the right model stays below half of this, another one is several faces away.
 _LARGEST_MISFIT = 0.1
-
-_MISSING, _VISIBLE = 0, 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -300,7 +305,10 @@ def _at_origin(
 def _misfit(
     points: Float[np.ndarray, "N 68 3"], landmarks: Float[np.ndarray, "N 68 2"]
 ) -> Float[np.ndarray, " N"]:
-    """Returns the misfit as `Pseudo3D.error` has it."""
+    """Returns the root mean square distance from the labels, relative to the face.
+
+    Other than in `pseudo_3d.fit_error` it does not matter how many these are: no fit rests on them.
+    """
     squared = np.sum((points[..., :2] - landmarks) ** 2, axis=-1)
     extent = np.nanmax(landmarks, axis=1) - np.nanmin(landmarks, axis=1)
     return np.sqrt(np.nanmean(squared, axis=1) / np.prod(extent, axis=1))
@@ -308,7 +316,7 @@ def _misfit(
 
 def _visibility(landmarks: Float[np.ndarray, "*N 68 2"]) -> UInt8[np.ndarray, "*N 68"]:
     # Hair and hands in front of a face are not recorded.
-    return np.where(np.isnan(landmarks[..., 0]), _MISSING, _VISIBLE).astype(np.uint8)
+    return np.where(np.isnan(landmarks[..., 0]), NOT_LABELLED, VISIBLE).astype(np.uint8)
 
 
 def _records(

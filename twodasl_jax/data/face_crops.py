@@ -22,11 +22,15 @@ from twodasl_jax.array_files import read_rows
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE
 
 # Pixels on each side of the crop, and the side of what is stored.
 MARGIN = 12
 STORED_SIZE = CROP_SIZE + 2 * MARGIN
+
+# What a record's `visibility` says of a label.
+NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
 
 _VALIDATION_STRIDE = 25
 
@@ -96,6 +100,14 @@ def stored_picture(
     """
     margin = (box[2:] - box[:2]) * (MARGIN / CROP_SIZE)
     return crop_photo(photo, np.concatenate([box[:2] - margin, box[2:] + margin]), STORED_SIZE)
+
+
+def coefficients_in_crop(coefficients: Coefficients, box: Float[np.ndarray, "4"]) -> Coefficients:
+    """Moves the coefficients of a face from the frame of a picture to that of the crop of a square box of it."""
+    scale = CROP_SIZE / (box[2] - box[0])
+    affine = scale * np.asarray(coefficients.affine)
+    affine[:2, 3] -= scale * box[:2]
+    return dataclasses.replace(coefficients, affine=affine.astype(np.float32))
 
 
 def without_margin(

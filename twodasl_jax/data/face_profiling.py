@@ -13,10 +13,17 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.data.face_crops import MARGIN, STORED_SIZE, CropSource, FaceCrop
+from twodasl_jax.data.face_crops import (
+    HIDDEN,
+    MARGIN,
+    STORED_SIZE,
+    VISIBLE,
+    CropSource,
+    FaceCrop,
+    coefficients_in_crop,
+)
 from twodasl_jax.data.face_turning import FRONTAL_YAW, LARGEST_YAW, TurnedFace, draw, turned_face
 from twodasl_jax.geometry.coefficients import (
-    Coefficients,
     coefficients_from_official,
     official_from_coefficients,
 )
@@ -31,7 +38,8 @@ SMALLEST_TURN = float(np.radians(10.0))
 _LARGEST_ROLL = float(np.radians(45.0))
 # As `largest_fit_error` of the configs: others are not learned from.
 _LARGEST_ERROR = 0.06
-_HIDDEN, _VISIBLE = 1, 2
+# The box, in the frame of the crop, whose corner is that of the stored picture.
+_STORED = np.array([-MARGIN, -MARGIN, CROP_SIZE - MARGIN, CROP_SIZE - MARGIN], np.float64)
 
 
 def with_turned_faces(
@@ -120,15 +128,15 @@ def profiled(record: FaceCrop, model: MorphableModel, turn: float) -> FaceCrop:
         raise ValueError(f"{record['name']} cannot be turned: no face model was fitted to it")
     labels, labelled = record["landmarks"] + MARGIN, record["visibility"]
     fitted = coefficients_from_official(record["vector"], model.shape_std.shape[0])
-    face = turned_face(record["image"], model, _moved(fitted, 1.0, MARGIN), float(turn))
-    seen = face.visible & (labelled == _VISIBLE)
+    face = turned_face(record["image"], model, coefficients_in_crop(fitted, _STORED), float(turn))
+    seen = face.visible & (labelled == VISIBLE)
     points = np.where(seen[:, None], _turned_labels(labels, face), face.landmarks[:, :2])
     box = np.asarray(box_from_landmarks(points), np.float64)
     scale = CROP_SIZE / (box[2] - box[0])
     margin = MARGIN / scale
     landmarks = np.where(np.isnan(labels), np.nan, scale * (points - box[:2]))
-    visibility = np.where(seen, _VISIBLE, np.minimum(labelled, _HIDDEN))
-    coefficients = _moved(face.coefficients, scale, -scale * box[:2])
+    visibility = np.where(seen, VISIBLE, np.minimum(labelled, HIDDEN))
+    coefficients = coefficients_in_crop(face.coefficients, box)
     return FaceCrop(
         name=f"{record['name']}{np.degrees(turn):+.1f}",
         image=draw(record["image"], face, box + [-margin, -margin, margin, margin], STORED_SIZE),
@@ -138,15 +146,6 @@ def profiled(record: FaceCrop, model: MorphableModel, turn: float) -> FaceCrop:
         yaw=float(record["yaw"] + turn),
         error=record["error"],
     )
-
-
-def _moved(
-    coefficients: Coefficients, scale: float, shift: Float[np.ndarray, "2"] | float
-) -> Coefficients:
-    """Returns the coefficients of a face in a picture that was scaled, then shifted."""
-    affine = scale * np.asarray(coefficients.affine)
-    affine[:2, 3] += shift
-    return dataclasses.replace(coefficients, affine=affine.astype(np.float32))
 
 
 def _turned_labels(

@@ -13,7 +13,15 @@ from concurrent.futures import Future
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows, stored_picture
+from twodasl_jax.data.face_crops import (
+    HIDDEN,
+    VISIBLE,
+    CropSource,
+    FaceCrop,
+    coefficients_in_crop,
+    split_rows,
+    stored_picture,
+)
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import POSE_COUNT, Coefficients, official_from_coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
@@ -31,8 +39,6 @@ from twodasl_jax.synthetic_faces import (
 _CHUNK = 64
 # Of the pictures, in pixels: their crops are then 86 to 144 pixels wide, about as wide as what is stored.
 _SIDE = 144
-
-_HIDDEN, _VISIBLE = 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +92,14 @@ def crop_of(
     """
     box = np.asarray(box_from_landmarks(face.landmarks[:, :2]))
     scale = CROP_SIZE / (box[2] - box[0])
-    affine = scale * np.asarray(affine_from_camera(face.camera))
-    affine[:2, 3] -= scale * box[:2]
-    coefficients = Coefficients(affine.astype(np.float32), face.shape, face.expression)
+    coefficients = Coefficients(affine_from_camera(face.camera), face.shape, face.expression)
     seen = face.visible & ~face.occluded
     return FaceCrop(
         name=name,
         image=stored_picture(face.image, box),
         landmarks=(scale * (face.landmarks[:, :2] - box[:2]) + label_errors).astype(np.float32),
-        visibility=np.where(seen, _VISIBLE, _HIDDEN).astype(np.uint8),
-        vector=np.asarray(official_from_coefficients(coefficients)),
+        visibility=np.where(seen, VISIBLE, HIDDEN).astype(np.uint8),
+        vector=np.asarray(official_from_coefficients(coefficients_in_crop(coefficients, box))),
         yaw=float(np.radians(face.yaw_pitch_roll[0])),
         error=0.0,
     )

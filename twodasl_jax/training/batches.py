@@ -19,7 +19,7 @@ from twodasl_jax.data.face_crops import (
     read_index,
     without_margin,
 )
-from twodasl_jax.data.pipeline import Pool
+from twodasl_jax.data.pipeline import Pool, Records
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
 
@@ -131,7 +131,7 @@ def _open_annotated(
 
 
 def _held_out(data_sets: Sequence[_DataSet], largest_error: float) -> AnnotatedFaces:
-    """Returns annotated faces of all validation splits, not too many, as the network sees them."""
+    """Returns annotated faces of all validation splits, not too many."""
     candidates = []
     for data_set in data_sets:
         records = data_set.builder.as_data_source("validation")
@@ -141,7 +141,12 @@ def _held_out(data_sets: Sequence[_DataSet], largest_error: float) -> AnnotatedF
         raise DatasetError("No validation split holds an annotated face: prepare more faces")
     count = min(len(candidates), _MOST_HELD_OUT)
     spread = np.linspace(0, len(candidates) - 1, count).round().astype(int)
-    arrays = pipeline.stacked([candidates[place] for place in spread])
+    return plain_faces([candidates[place] for place in spread])
+
+
+def plain_faces(places: Sequence[tuple[Records, int]]) -> AnnotatedFaces:
+    """Returns some records, given by their data set and row, as the network sees them without augmentation."""
+    arrays = pipeline.stacked(places)
     return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
 
 

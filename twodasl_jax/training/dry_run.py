@@ -1,5 +1,7 @@
 """What a run would be, before it takes a step: sizes, data, arithmetic and memory."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from jaxtyping import PyTree
@@ -38,12 +40,12 @@ def _critic(critic: PyTree) -> list[tuple[str, str]]:
 
 
 def _faces(data: TrainingData) -> list[tuple[str, str]]:
-    def drawn(pools: list[Pool]) -> str:
+    def drawn(pools: Sequence[Pool]) -> str:
         return f"{sum(int(np.isfinite(pool.yaw).sum()) for pool in pools):,} faces"
 
     return [
-        ("annotated", drawn(list(data.annotated))),
-        ("in the wild", drawn(list(data.wild))),
+        ("annotated", drawn(data.annotated)),
+        ("in the wild", drawn(data.wild)),
         ("held out", f"{len(data.held_out.image):,} faces"),
     ]
 

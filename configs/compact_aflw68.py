@@ -16,8 +16,8 @@ def get_config() -> ml_collections.ConfigDict:
         {
             # Prepared data; several are mixed by weights: "data/a:3,data/b:1".
             "data_dir": "data/aflw68",
-            # Folder of a finished run, from whose weights this one starts.
-            "start_from": "",
+            # Weights to start from: a file of them, or the folder of another run.
+            "init_from": "",
             "seed": 0,
             "architecture": "compact",
             # Of the network's computation; parameters, losses and geometry stay float32.

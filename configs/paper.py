@@ -6,7 +6,7 @@
 and, for the second stage, in which the vertex distance alone counts, from the weights of the first:
 
     python experiments/train.py --config=configs/paper.py:fine_tune --workdir=runs/paper_fine_tuned \
-        --config.start_from=runs/paper
+        --config.init_from=runs/paper
 
 300W_LP is the extracted archive. Faces in the wild of your own (`prepare_data.py --dataset=faces_2d`) come in by
 --config.wild_dir=FOLDER; without them the half in the wild is 300W-LP again, of which only the landmarks count there.
@@ -46,8 +46,8 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             # Prepared data; several are mixed by weights: "data/a:3,data/b:1".
             "data_dir": "data/300w_lp",
             "wild_dir": "data/300w_lp",
-            # Folder of a finished run, from whose weights this one starts.
-            "start_from": "",
+            # Weights to start from: a file of them, or the folder of another run.
+            "init_from": "",
             "seed": 0,
             "architecture": "resnet50",
             # Of the networks' computation; parameters, losses and geometry stay float32.

@@ -16,6 +16,7 @@ from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.training.checkpoints import trained_weights
 from twodasl_jax.training.journal import Journal
 from twodasl_jax.training.loop import train
+from twodasl_jax.training.run import build_run
 from twodasl_jax.weights import load_weights, save_weights
 
 
@@ -133,7 +134,7 @@ def test_trained_weights_reconstruct(finished, face_model, tmp_path):
 def test_a_run_starts_from_the_weights_of_another(config, finished, tmp_path, face_model):
     """The second stage: with a learning rate of zero, the averages of the first come out as they went in."""
     second = config.copy_and_resolve_references()
-    second.update({"start_from": str(finished), "learning_rate": 0.0, "steps": 1})
+    second.update({"init_from": str(finished), "learning_rate": 0.0, "steps": 1})
     second.loss_weights.update({"vdc": 0.0, "pdc": 1.0, "l_2d_con": 0.0})
     train(second, tmp_path / "second", face_model)
     one, other = trained_weights(finished), trained_weights(tmp_path / "second")
@@ -145,9 +146,9 @@ def test_a_run_starts_from_the_weights_of_another(config, finished, tmp_path, fa
     np.testing.assert_array_equal(one.whitening.std, other.whitening.std)
 
 
-def test_a_run_of_another_network_is_nothing_to_start_from(config, finished, tmp_path, face_model):
+def test_a_run_of_another_network_is_nothing_to_init_from(config, finished, tmp_path, face_model):
     other = config.copy_and_resolve_references()
-    other.update({"start_from": str(finished), "architecture": "resnet50"})
+    other.update({"init_from": str(finished), "architecture": "resnet50"})
     with pytest.raises(WeightsError, match="holds a compact network"):
         train(other, tmp_path / "run", face_model)
     assert not (tmp_path / "run").exists()

@@ -32,7 +32,7 @@ def test_a_run_may_become_longer_and_its_data_may_move(started):
     [
         ("seed", 3, r"seed=0, not 3"),
         ("norm_groups", 4, r"norm_groups=1, not 4"),
-        ("loss_weights.l_sc", 0.5, r"loss_weights\.l_sc=0\.0, not 0\.5: .*start_from="),
+        ("loss_weights.l_sc", 0.5, r"loss_weights\.l_sc=0\.0, not 0\.5: .*init_from="),
     ],
 )
 def test_other_settings_are_named(started, setting, value, message):

@@ -210,7 +210,7 @@ def _critic_recipe(run: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRe
     )
 
 
-def start_from(state: TrainState, weights: Weights) -> TrainState:
+def with_weights(state: TrainState, weights: Weights) -> TrainState:
     """Returns a first state whose regressor has the weights of another run; all else is as new."""
     params, batch_stats = (
         jax.tree.map(jnp.asarray, weights.variables[name]) for name in ("params", "batch_stats")

@@ -14,11 +14,11 @@ from twodasl_jax.training.batches import Batches, TrainingData, load_data, open_
 from twodasl_jax.training.checkpoints import Identity, check_identity, identity_of, trained_weights
 from twodasl_jax.training.devices import AXIS, MAPS, DataParallel
 from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
-from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_state, start_from
+from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_state, with_weights
 from twodasl_jax.training.settings import check_settings
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.step import train_step
-from twodasl_jax.weights import Weights
+from twodasl_jax.weights import Weights, load_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Run:
         """Returns the state before the first step, on every device."""
         # Compiled: a network that is made operation by operation takes ten times as long.
         state = jax.jit(functools.partial(create_state, self.recipe))(self.init_key)
-        return self.devices.replicate(start_from(state, self.earlier) if self.earlier else state)
+        return self.devices.replicate(with_weights(state, self.earlier) if self.earlier else state)
 
     def batches(self) -> Batches:
         """Returns this process's part of every batch, from the first."""
@@ -68,17 +68,17 @@ def build_run(config: ml_collections.ConfigDict, model: MorphableModel) -> Run:
     Raises:
       ConfigError: a setting is unknown, missing or of another type, or the batch cannot be split over the devices.
       DatasetError: a data set is missing, or was prepared for another face model.
-      WeightsError: `start_from` names a run of another network, face model or landmark map.
+      WeightsError: `init_from` names weights of another network, face model or landmark map, or none.
     """
     check_settings(config)
     digest = face_model.digest(model)
     data = load_data(config, digest)
     recipe = build_recipe(config, data.vectors.shape[1], jax.device_count(), AXIS)
-    earlier = trained_weights(pathlib.Path(config.start_from)) if config.start_from else None
+    earlier = _earlier(pathlib.Path(config.init_from)) if config.init_from else None
     whitening = earlier.whitening if earlier else whitening_of(data.vectors)
     identity = Identity(config.architecture, digest, whitening, recipe.landmark_map)
     if earlier:
-        check_identity(identity_of(earlier), identity, config.start_from, "start_from")
+        check_identity(identity_of(earlier), identity, config.init_from, "init_from")
     space = build_space(model, whitening, config.vertices)
     init_key, key = jax.random.split(jax.random.key(config.seed))
     by_map = choose("map", config.map, MAPS)
@@ -93,3 +93,8 @@ def build_run(config: ml_collections.ConfigDict, model: MorphableModel) -> Run:
         key=key,
         earlier=earlier,
     )
+
+
+def _earlier(path: pathlib.Path) -> Weights:
+    """Reads the weights that a run starts from: a file of them, or the newest of another run."""
+    return load_weights(path) if path.is_file() else trained_weights(path)

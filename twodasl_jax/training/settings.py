@@ -13,7 +13,7 @@ _AUGMENTATIONS = ("rotation", "log_scale", "shift", "mirror", "colour", "grey", 
 
 # An int is welcome where a float stands.
 SETTINGS: Mapping[str, Any] = {
-    **dict.fromkeys(("data_dir", "wild_dir", "start_from", "architecture", "dtype", "map"), str),
+    **dict.fromkeys(("data_dir", "wild_dir", "init_from", "architecture", "dtype", "map"), str),
     **dict.fromkeys(("seed", "steps", "batch_size", "wild_batch_size", "norm_groups"), int),
     **dict.fromkeys(("warmup_steps", "log_every", "evaluate_every"), int),
     **dict.fromkeys(("checkpoint_every", "checkpoints_kept"), int),

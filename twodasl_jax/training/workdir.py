@@ -16,7 +16,7 @@ from twodasl_jax.errors import ConfigError, OutputError
 # What a run may change when it goes on: how long it is, what it tells, and where its data lies.
 _MAY_CHANGE = (
     *("steps", "log_every", "evaluate_every", "checkpoint_every", "checkpoints_kept"),
-    *("data_dir", "wild_dir", "start_from", "map"),
+    *("data_dir", "wild_dir", "init_from", "map"),
 )
 
 
@@ -57,7 +57,7 @@ def check_config(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> No
         if name not in _MAY_CHANGE and before.get(name) != now.get(name):
             raise ConfigError(
                 f"{workdir} was started with {name}={before.get(name)!r}, not {now.get(name)!r}: use that, or start "
-                f"another --workdir from its weights (--config.start_from={workdir})"
+                f"another --workdir from its weights (--config.init_from={workdir})"
             )
 
 

@@ -69,7 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
             },
             # What the landmark map shows, how it is drawn, and how its landmarks are found.
             "landmark_map": {"points": "inner", "kind": "hard", "sigma": 1.5},
-            "detection": {"share": 0.5, "noise": 1.0, "dropped": 0.1},
+            "detection": {"share": 0.5, "noise": 1.0, "hidden_noise": 1.0, "dropped": 0.1},
             # The self-critic plays where l_sc counts.
             "critic": {
                 # Channels of its first convolution.

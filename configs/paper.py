@@ -79,7 +79,7 @@ def get_config(stage: str = "full") -> ml_collections.ConfigDict:
             "point_norm": "euclidean",  # ours
             # What the landmark map shows, how it is drawn, and how its landmarks are found.
             "landmark_map": {"points": "official", "kind": "hard", "sigma": 1.5},
-            "detection": {"share": 1.0, "noise": 1.0, "dropped": 0.0},  # ours
+            "detection": {"share": 1.0, "noise": 1.0, "hidden_noise": 1.0, "dropped": 0.0},  # ours
             # The self-critic plays where l_sc counts. All but its learning rate is ours.
             "critic": {
                 # Channels of its first convolution.

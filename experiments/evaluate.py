@@ -73,6 +73,9 @@ _METHOD = flags.DEFINE_string("method", None, "What the report calls the method 
 _LANDMARKS = flags.DEFINE_string(
     "landmarks", "none", f"What the landmark map shows the network: {inference.LANDMARK_INPUTS}."
 )
+_REFINE = flags.DEFINE_bool(
+    "refine", False, "Move what the network says towards the landmarks that it is given."
+)
 _CROP = flags.DEFINE_enum(
     "crop", "given", ["given", "detector"], "Crops of the test set, or the built-in detector's."
 )
@@ -151,7 +154,7 @@ def run_network(photos: AnnotatedPhotos, with_meshes: bool) -> Predictions:
         )
     weights, source = chosen_weights()
     seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")
-    reconstructor = Reconstructor(embedded_face_model(), weights)
+    reconstructor = Reconstructor(embedded_face_model(), weights, _REFINE.value)
     predictions = inference.predict(
         reconstructor, source, photos, seen, keep_vertices=with_meshes or bool(_POINT_ROWS.value)
     )
@@ -179,9 +182,14 @@ def describe(photos: AnnotatedPhotos, predictions: Predictions) -> dict[str, Any
         "protocol": _PROTOCOL.value,
         "method": _METHOD.value or predictions.source,
         "crop": crop if own else "the method's",
-        "landmarks": _LANDMARKS.value if own else "the method's",
+        "landmarks": shown_landmarks() if own else "the method's",
         "failed": [photos.names[row] for row in predictions.missing()],
     }
+
+
+def shown_landmarks() -> str:
+    """Returns what the network was given beside the photo, and what became of it."""
+    return f"{_LANDMARKS.value}, refined" if _REFINE.value else _LANDMARKS.value
 
 
 def write_report(
@@ -246,7 +254,7 @@ def check_flags() -> None:
         raise ConfigError(
             f"Give one of --pretrained, --workdir, --weights and --predictions, not {found}."
         )
-    shown = [flag.name for flag in (_LANDMARKS, _CROP, _STEP, _POINT_ROWS) if flag.present]
+    shown = [flag.name for flag in (_LANDMARKS, _REFINE, _CROP, _STEP, _POINT_ROWS) if flag.present]
     if _PREDICTIONS.value and shown:
         raise ConfigError(
             f"--{shown[0]} is for a network that is run here, not for --predictions: leave it out."

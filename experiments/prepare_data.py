@@ -26,6 +26,8 @@ face300w_lp: the extracted 300W-LP, with AFW, HELEN, IBUG and LFPW in it and, if
 The face model is fitted to its landmarks; with --own_coefficients, for a --face_model that was imported from Basel's
 files, the coefficients that it comes with are kept.
 
+aflw: crops of AFLW's faces with its 21 points and with 68; --source_dir holds aflw68/ and aflw21/ (`data/aflw.py`).
+
 synthetic_faces: rendered from the face model, all of it known, the same from the same --seed. --source_dir may name a
 folder of skins (pictures in the texture coordinates of the face model), which half of the faces then wear.
 
@@ -58,7 +60,7 @@ from twodasl_jax.synthetic_faces import Conditions
 _DATASET = flags.DEFINE_enum(
     "dataset",
     "pseudo_3d",
-    ["pseudo_3d", "faces_2d", "face300w_lp", "synthetic_faces"],
+    ["pseudo_3d", "faces_2d", "face300w_lp", "aflw", "synthetic_faces"],
     "What kind of faces.",
 )
 _SOURCE = flags.DEFINE_string(
@@ -73,7 +75,10 @@ _DROP_WILD_POINTS = flags.DEFINE_bool(
     "drop_wild_points", False, "pseudo_3d, faces_2d: leave out landmarks that cannot be right."
 )
 _TURNED = flags.DEFINE_integer(
-    "turned", 0, "pseudo_3d: so many copies of each face, turned to larger yaw.", lower_bound=0
+    "turned",
+    0,
+    "pseudo_3d, aflw: so many copies of each face, turned to larger yaw.",
+    lower_bound=0,
 )
 _OWN_COEFFICIENTS = flags.DEFINE_bool(
     "own_coefficients", False, "face300w_lp: keep its coefficients, for the model they belong to."
@@ -125,7 +130,16 @@ def crops(model: MorphableModel) -> AnnotatedCrops:
 
 def pseudo_3d(model: MorphableModel) -> CropSource:
     """Returns in-the-wild faces with the face model fitted to them, and turned copies if they are wanted."""
-    source = sources.pseudo_3d(model, crops(model))
+    return with_copies(sources.pseudo_3d(model, crops(model)), model)
+
+
+def aflw(model: MorphableModel) -> CropSource:
+    """Returns AFLW's faces, and turned copies if they are wanted."""
+    return with_copies(sources.aflw(model, source_dir()), model)
+
+
+def with_copies(source: CropSource, model: MorphableModel) -> CropSource:
+    """Returns the faces with so many turned copies as are wanted."""
     if not _TURNED.value:
         return source
     return with_turned_faces(source, model, _TURNED.value, _SEED.value)
@@ -142,6 +156,7 @@ _READERS: dict[str, Callable[[MorphableModel], CropSource]] = {
     "pseudo_3d": pseudo_3d,
     "faces_2d": lambda model: sources.faces_2d(model, crops(model)),
     "face300w_lp": lambda model: sources.face300w_lp(model, source_dir(), _OWN_COEFFICIENTS.value),
+    "aflw": aflw,
     "synthetic_faces": synthetic_faces,
 }
 

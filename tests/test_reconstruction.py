@@ -24,16 +24,19 @@ BOXES = np.array(
 
 
 @pytest.fixture(scope="module")
-def reconstructor(face_model):
+def weights(face_model):
     network = CompactNet()
     variables = network.init(jax.random.key(0), np.zeros((1, 120, 120, 4), np.float32), train=False)
     pose = np.array([0.45, 0, 0, 60, 0, 0.45, 0, 60, 0, 0, 0.45, 0], np.float32)
     mean = np.concatenate([pose, np.zeros(50, np.float32)])
     std = np.concatenate([np.where(pose > 1, 3.0, 0.05), np.ones(50)]).astype(np.float32)
     digest = face_model_files.digest(face_model)
-    return Reconstructor(
-        face_model, Weights("compact", jax.device_get(variables), Whitening(mean, std), digest, MAP)
-    )
+    return Weights("compact", jax.device_get(variables), Whitening(mean, std), digest, MAP)
+
+
+@pytest.fixture(scope="module")
+def reconstructor(face_model, weights):
+    return Reconstructor(face_model, weights)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +110,27 @@ def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_mod
     mirrored = reconstructor(photo[:, ::-1], boxes=mirrored_box)[0]
     expected = face.vertices[face_model.mirror] * [-1, 1, 1] + [320, 0, 0]
     np.testing.assert_allclose(mirrored.vertices, expected, atol=5e-3)
+
+
+def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_model, weights):
+    refining = Reconstructor(face_model, weights, refine=True)
+    landmarks = faces.random_faces(face_model, 2)[-1][..., :2] * 130 / 120 + BOXES[0, :2]
+    landmarks[1] = np.nan
+    boxes = BOXES[[0, 0]]
+    plain, refined = (
+        net(photo, boxes=boxes, landmarks=landmarks) for net in (reconstructor, refining)
+    )
+
+    def distance(face):
+        return np.linalg.norm(face.landmarks[17:, :2] - landmarks[0, 17:], axis=-1).mean()
+
+    assert distance(refined[0]) < 0.6 * distance(plain[0])
+    np.testing.assert_array_equal(refined[1].coefficients, plain[1].coefficients)
+    read = coefficients_from_official(refined[0].coefficients)
+    in_crop = picture_from_model_affine(
+        read.affine, synthesize(face_model, read.shape, read.expression)
+    )
+    np.testing.assert_allclose(image_from_crop(in_crop, boxes[0]), refined[0].vertices, atol=2e-3)
 
 
 def test_landmarks_are_looked_at_and_missing_ones_are_not(reconstructor, photo, face_model):

@@ -23,7 +23,9 @@ from twodasl_jax.geometry.coefficients import (
     official_from_coefficients,
     unwhiten,
 )
+from twodasl_jax.geometry.fitting import Noise, refine_prediction
 from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
+from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS
 from twodasl_jax.geometry.mirroring import (
     CoefficientMirror,
     coefficient_mirror,
@@ -48,6 +50,8 @@ from twodasl_jax.weights import Weights, embedded_weights
 
 # Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
 _GROUP_SIZES = (1, 2, 4, 8, 16)
+# Of given landmarks and of predicted ones, in crop pixels.
+_NOISE = Noise(detected=2.0, predicted=4.0, outlier_scale=3.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,8 +83,14 @@ class Reconstructor:
       model: the face model; its `triangles`, `uv` and `mirror` belong to `Face.vertices`.
     """
 
-    def __init__(self, model: MorphableModel, weights: Weights):
+    def __init__(self, model: MorphableModel, weights: Weights, refine: bool = False):
         """Gets ready in about a second; the first call for a number of faces compiles.
+
+        Args:
+          model: face model.
+          weights: that were trained for it.
+          refine: whether faces whose landmarks are given are moved towards these after the network has looked
+            (`geometry.fitting.refine_prediction`): closer to good landmarks, and to bad ones.
 
         Raises:
           WeightsError: the weights were trained for another face model.
@@ -94,13 +104,13 @@ class Reconstructor:
         parts = _Parts(model, coefficient_mirror(model), weights.variables, weights.whitening)
         self._parts = jax.tree.map(jnp.asarray, parts)
         self._reconstruct = jax.jit(
-            functools.partial(_reconstruct, weights.network(), weights.landmark_map)
+            functools.partial(_reconstruct, weights.network(), weights.landmark_map, refine)
         )
 
     @classmethod
-    def pretrained(cls) -> Self:
+    def pretrained(cls, refine: bool = False) -> Self:
         """Returns a reconstructor with the embedded face model and weights; needs no network access."""
-        return cls(embedded_face_model(), embedded_weights())
+        return cls(embedded_face_model(), embedded_weights(), refine)
 
     def __call__(
         self,
@@ -217,6 +227,7 @@ class _Parts:
 def _reconstruct(
     network: nn.Module,
     style: MapStyle,
+    refine: bool,
     parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
@@ -228,6 +239,8 @@ def _reconstruct(
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
+    if refine:
+        mean = _refined(parts.model, mean, landmarks, style)
     camera = camera_from_affine(mean.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     camera = dataclasses.replace(camera, translation=on_image_plane)
@@ -243,6 +256,25 @@ def _reconstruct(
         "coefficients": official_from_coefficients(coefficients),
         "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
     }
+
+
+def _refined(
+    model: MorphableModel,
+    predicted: Coefficients,
+    landmarks: Float[Array, "B 68 2"],
+    style: MapStyle,
+) -> Coefficients:
+    """Moves predictions towards the landmarks that the network is shown; faces without any stay as they are."""
+    shown = LANDMARK_SETS[style.points].parents
+    space = landmark_space(model)
+
+    def refine_one(face: Coefficients, points: Float[Array, "68 2"]) -> Coefficients:
+        fit = refine_prediction(space, face, points, shown.astype(np.float32), _NOISE)
+        refined = Coefficients(affine_from_camera(fit.camera), fit.shape, fit.expression)
+        given = jnp.isfinite(points[shown]).any()
+        return jax.tree.map(lambda new, old: jnp.where(given, new, old), refined, face)
+
+    return jax.vmap(refine_one)(predicted, landmarks)
 
 
 def _predict(

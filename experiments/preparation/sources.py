@@ -10,6 +10,7 @@ import tqdm
 from jaxtyping import UInt8
 from PIL import Image
 
+from twodasl_jax.data.aflw import aflw_rows, aflw_source, fit_aflw, read_aflw
 from twodasl_jax.data.annotations import AnnotatedCrops, AnnotatedImages
 from twodasl_jax.data.face300w_lp import (
     face300w_lp_source,
@@ -19,12 +20,18 @@ from twodasl_jax.data.face300w_lp import (
 )
 from twodasl_jax.data.face_crops import CropSource
 from twodasl_jax.data.faces_2d import faces_2d_source, pseudo_3d_source
-from twodasl_jax.data.pseudo_3d import Pseudo3D, estimate_yaw, fit_pseudo_3d, fitted_landmarks
+from twodasl_jax.data.pseudo_3d import (
+    Pseudo3D,
+    estimate_yaw,
+    fit_pseudo_3d,
+    fitted_landmarks,
+    label_weights,
+)
 from twodasl_jax.data.synthetic_crops import SyntheticSeries, synthetic_source
 from twodasl_jax.data.wild_points import drop_wild_points
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.face_model import digest
-from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.photos import find_photos, read_photo
 
 # Texels a side of a skin: the pictures show a face with far fewer.
@@ -39,7 +46,10 @@ def progress(title: str, unit: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
 def without_wild_points(model: MorphableModel, images: AnnotatedImages) -> AnnotatedImages:
     """Drops wild points and says how many there were."""
     fits = fit_pseudo_3d(
-        model, images.landmarks, images.visibility, progress("Looking for wild points", "chunk")
+        landmark_space(model),
+        images.landmarks,
+        label_weights(images.visibility),
+        progress("Looking for wild points", "chunk"),
     )
     cleaned, report = drop_wild_points(images, fitted_landmarks(model, fits.vectors), fits.yaw)
     if not cleaned.names:
@@ -55,7 +65,8 @@ def without_wild_points(model: MorphableModel, images: AnnotatedImages) -> Annot
 def pseudo_3d(model: MorphableModel, crops: AnnotatedCrops) -> CropSource:
     """Returns faces with the face model fitted to them."""
     bar = progress("Fitting the face model", "chunk")
-    fits = fit_pseudo_3d(model, crops.landmarks, crops.visibility, bar)
+    weights = label_weights(crops.visibility)
+    fits = fit_pseudo_3d(landmark_space(model), crops.landmarks, weights, bar)
     if not np.isfinite(fits.error).any():
         raise DatasetError(
             f"No face in {crops.source} shows enough points to fit the face model to."
@@ -84,6 +95,14 @@ def face300w_lp(model: MorphableModel, folder: pathlib.Path, own: bool) -> CropS
     _say_errors(annotations)
     how = "own coefficients" if own else "fitted"
     return face300w_lp_source(faces, annotations, digest(model), how)
+
+
+def aflw(model: MorphableModel, folder: pathlib.Path) -> CropSource:
+    """Returns AFLW's faces with the face model fitted to both of their mark-ups."""
+    faces, rows = read_aflw(folder), aflw_rows(model)
+    fits = fit_aflw(model, rows, faces, progress("Fitting the face model", "chunk"))
+    _say_errors(fits)
+    return aflw_source(faces, fits, model)
 
 
 def synthetic(

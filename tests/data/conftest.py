@@ -6,7 +6,8 @@ from tests.data import faces
 from twodasl_jax.data.annotations import crop_faces, read_annotations
 from twodasl_jax.data.face_crops import prepare_face_crops
 from twodasl_jax.data.faces_2d import pseudo_3d_source
-from twodasl_jax.data.pseudo_3d import fit_pseudo_3d
+from twodasl_jax.data.pseudo_3d import fit_pseudo_3d, label_weights
+from twodasl_jax.geometry.morphable_model import landmark_space
 
 
 @pytest.fixture(scope="package")
@@ -26,7 +27,9 @@ def crops(face_folder):
 @pytest.fixture(scope="package")
 def pseudo_3d(crops, face_model):
     """Its pseudo 3D annotations."""
-    return fit_pseudo_3d(face_model, crops.landmarks, crops.visibility)
+    return fit_pseudo_3d(
+        landmark_space(face_model), crops.landmarks, label_weights(crops.visibility)
+    )
 
 
 @pytest.fixture(scope="package")

@@ -151,7 +151,7 @@ def test_faces_in_the_wild_move_like_annotated_ones(some_faces, mirror):
 def test_an_empty_batch_stays_empty(some_faces, mirror):
     nothing = jax.tree.map(lambda leaf: leaf[:0], some_faces)
     assert augment(keys(0, 0), nothing, mirror, STRONG).image.shape == (0, 120, 120, 3)
-    assert detect(keys(0, 0), nothing.landmarks, Detection()).shape == (0, 68, 2)
+    assert detect(keys(0, 0), nothing.landmarks, nothing.visible, Detection()).shape == (0, 68, 2)
 
 
 def test_a_face_changes_in_the_same_way_in_any_batch(some_faces, mirror):
@@ -165,21 +165,23 @@ def test_a_face_changes_in_the_same_way_in_any_batch(some_faces, mirror):
 
 
 def test_a_detector_of_no_share_finds_nothing(some_faces):
-    assert np.isnan(detect(keys(0), some_faces.landmarks, Detection(share=0.0))).all()
+    found = detect(keys(0), some_faces.landmarks, some_faces.visible, Detection(share=0.0))
+    assert np.isnan(found).all()
 
 
 def test_a_perfect_detector_finds_the_labels(some_faces):
-    perfect = Detection(share=1.0, noise=0.0, dropped=0.0)
-    np.testing.assert_array_equal(
-        detect(keys(0), some_faces.landmarks, perfect), some_faces.landmarks
-    )
+    perfect = Detection(share=1.0, noise=0.0, hidden_noise=0.0, dropped=0.0)
+    found = detect(keys(0), some_faces.landmarks, some_faces.visible, perfect)
+    np.testing.assert_array_equal(found, some_faces.landmarks)
 
 
 def test_a_detector_is_as_noisy_and_as_often_wrong_as_asked(some_faces):
     landmarks = jnp.tile(some_faces.landmarks, (50, 1, 1))
-    found = np.asarray(detect(keys(4, 300), landmarks, Detection(0.5, 2.0, 0.2)))
+    visible = jnp.tile(jnp.arange(68) % 2 == 0, (len(landmarks), 1))
+    found = np.asarray(detect(keys(4, 300), landmarks, visible, Detection(0.5, 2.0, 5.0, 0.2)))
     missing = np.isnan(found).any(axis=-1)
     shown = ~missing.all(axis=-1)
     assert shown.mean() == pytest.approx(0.5, abs=0.1)
     assert missing[shown].mean() == pytest.approx(0.2, abs=0.02)
-    assert np.nanstd(found - landmarks) == pytest.approx(2.0, rel=0.03)
+    assert np.nanstd((found - landmarks)[:, ::2]) == pytest.approx(2.0, rel=0.03)
+    assert np.nanstd((found - landmarks)[:, 1::2]) == pytest.approx(5.0, rel=0.03)

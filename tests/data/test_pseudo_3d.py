@@ -15,6 +15,7 @@ from twodasl_jax.data.pseudo_3d import (
     fitted_landmarks,
     label_weights,
 )
+from twodasl_jax.geometry.morphable_model import landmark_space
 
 
 def test_the_jaw_is_dropped_on_the_side_that_the_nose_points_to():
@@ -55,7 +56,7 @@ def test_a_face_without_enough_points_is_marked(face_model, crops):
     visibility = crops.visibility.copy()
     visibility[1] = 1
     visibility[2, 5:] = 1
-    fits = fit_pseudo_3d(face_model, crops.landmarks, visibility)
+    fits = fit_pseudo_3d(landmark_space(face_model), crops.landmarks, label_weights(visibility))
     assert np.flatnonzero(np.isinf(fits.error)).tolist() == [1, 2]
     assert np.flatnonzero(np.isnan(fits.yaw)).tolist() == [1, 2]
     assert np.flatnonzero(fits.confidence == 0).tolist() == [1, 2]
@@ -72,7 +73,7 @@ def test_the_yaw_is_estimated_without_a_whole_fit(face_model, crops, pseudo_3d):
 def test_the_fit_does_not_depend_on_the_frame(face_model, crops, pseudo_3d):
     """Photos of any size: the fit of the same points, far from the origin and many times as large."""
     moved = 8 * crops.landmarks + np.float32([1500, 900])
-    fits = fit_pseudo_3d(face_model, moved, crops.visibility)
+    fits = fit_pseudo_3d(landmark_space(face_model), moved, label_weights(crops.visibility))
     np.testing.assert_allclose(fits.error, pseudo_3d.error, atol=2e-3)
     back = (fitted_landmarks(face_model, fits.vectors) - [1500, 900]) / 8
     same = fitted_landmarks(face_model, pseudo_3d.vectors)

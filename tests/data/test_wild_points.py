@@ -9,7 +9,7 @@ import pytest
 from tests.data import faces
 from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.annotations import AnnotatedImages, keep_faces, read_annotations
-from twodasl_jax.data.pseudo_3d import fit_pseudo_3d, fitted_landmarks
+from twodasl_jax.data.pseudo_3d import fit_pseudo_3d, fitted_landmarks, label_weights
 from twodasl_jax.data.wild_points import WildLimits, drop_wild_points
 
 COUNT = 40
@@ -42,7 +42,7 @@ def moved(images, landmarks):
 
 
 def clean(model, images):
-    fits = fit_pseudo_3d(model, images.landmarks, images.visibility)
+    fits = fit_pseudo_3d(landmark_space(model), images.landmarks, label_weights(images.visibility))
     return drop_wild_points(images, fitted_landmarks(model, fits.vectors), fits.yaw)
 
 

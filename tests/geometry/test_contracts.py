@@ -180,6 +180,12 @@ CASES = [
         batched=(False, False, False),
     ),
     case(
+        morphable_model.join_spaces,
+        space_of,
+        lambda random: space_of(random, points=3),
+        batched=(False, False),
+    ),
+    case(
         morphable_model.truncate,
         model_of,
         batched=(False,),
@@ -201,6 +207,16 @@ CASES = [
         weights(12),
         lambda random: random.uniform(0.1, 0.2, ()),
         batched=(False,) * 4,
+        iterations=3,
+    ),
+    case(
+        fitting.refine_prediction,
+        lambda random: space_of(random, points=12),
+        coefficients_of,
+        array(12, 2),
+        weights(12),
+        batched=(False,) * 4,
+        noise=fitting.Noise(detected=0.2, predicted=0.3, outlier_scale=3.0),
         iterations=3,
     ),
 ]

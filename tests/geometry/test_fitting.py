@@ -1,6 +1,7 @@
 """Fits to synthetic landmarks: what is known comes back, in spite of gaps, outliers and depth."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -9,8 +10,13 @@ import scipy.optimize
 from scipy.spatial.transform import Rotation
 
 from twodasl_jax.geometry import fitting
+from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
-from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.projection import (
+    WeakPerspective,
+    affine_from_camera,
+    picture_from_model,
+)
 from twodasl_jax.geometry.rotation import euler_from_rotation, rotation_from_euler
 
 YAW_PITCH_ROLL = [(0, 0, 0), (25, -10, 5), (-25, 15, -40), (55, 0, 20), (-55, -20, 0), (80, 5, 0)]
@@ -218,3 +224,80 @@ def test_the_gradient_is_finite_beside_missing_points(small_landmark_space, face
 def test_a_whole_model_in_place_of_its_landmarks_raises(face_model, faces):
     with pytest.raises(ValueError, match="68 landmarks for a space of 221 points"):
         fitting.fit_landmarks(face_model, faces.landmarks[0], EVERY_POINT, SIGMA)
+
+
+def prediction_of(faces, random, error):
+    """What a network might say of the faces: their coefficients, and a pose that is off."""
+    angles = np.radians(YAW_PITCH_ROLL) + error * random.normal(size=(FACES, 3))
+    camera = dataclasses.replace(
+        faces.camera, rotation=np.asarray(rotation_from_euler(angles.astype("f")))
+    )
+    affine = np.asarray(affine_from_camera(camera))
+    return Coefficients(affine, faces.shape * 0, faces.expression * 0)
+
+
+def refine(space, predicted, landmarks, noise, iterations=4):
+    function = functools.partial(fitting.refine_prediction, noise=noise, iterations=iterations)
+    return jax.jit(jax.vmap(function, in_axes=(None, 0, 0, None)))(
+        space, predicted, landmarks, EVERY_POINT
+    )
+
+
+def distance(space, fit, landmarks):
+    points = picture_from_model(fit.camera, synthesize(space, fit.shape, fit.expression))[..., :2]
+    return np.linalg.norm(np.asarray(points) - landmarks, axis=-1).mean(axis=1)
+
+
+def test_a_prediction_moves_to_good_landmarks(small_landmark_space, faces):
+    predicted = prediction_of(faces, np.random.default_rng(1), 0.1)
+    noise = fitting.Noise(detected=0.05, predicted=50.0, outlier_scale=np.inf)
+    few, many = (
+        refine(small_landmark_space, predicted, faces.landmarks, noise, count) for count in (4, 30)
+    )
+    assert (distance(small_landmark_space, few, faces.landmarks) < 0.3).all()
+    assert (distance(small_landmark_space, many, faces.landmarks) < 0.05).all()
+
+
+def test_without_landmarks_a_prediction_stays_where_it_is(small_landmark_space, faces):
+    predicted = prediction_of(faces, np.random.default_rng(2), 0.1)
+    noise = fitting.Noise(detected=1.0, predicted=1.0, outlier_scale=3.0)
+    nothing = np.full_like(faces.landmarks, np.nan)
+    refined = refine(small_landmark_space, predicted, nothing, noise)
+    affine = np.asarray(affine_from_camera(refined.camera))
+    np.testing.assert_allclose(affine, predicted.affine, atol=1e-3)
+    np.testing.assert_allclose(refined.shape, 0, atol=1e-4)
+
+
+def test_what_is_trusted_more_draws_more(small_landmark_space, faces):
+    predicted = prediction_of(faces, np.random.default_rng(3), 0.1)
+    distances = [
+        distance(
+            small_landmark_space,
+            refine(
+                small_landmark_space,
+                predicted,
+                faces.landmarks,
+                fitting.Noise(detected, 2.0, np.inf),
+            ),
+            faces.landmarks,
+        )
+        for detected in (0.5, 2.0, 8.0)
+    ]
+    assert (np.diff(distances, axis=0) > 0).all()
+
+
+def test_the_depth_of_a_prediction_counts(small_landmark_space, faces):
+    """Two poses that look alike in the picture, mirrored in depth: the one that the network saw is kept."""
+    turned = one(faces.camera, 1)
+    flip = np.diag([1.0, 1.0, -1.0]).astype("f")
+    reflected = dataclasses.replace(turned, rotation=flip @ turned.rotation @ flip)
+    noise = fitting.Noise(detected=2.0, predicted=1.0, outlier_scale=np.inf)
+    for camera in (turned, reflected):
+        predicted = Coefficients(
+            np.asarray(affine_from_camera(camera)), faces.shape[1] * 0, faces.expression[1] * 0
+        )
+        refined = fitting.refine_prediction(
+            small_landmark_space, predicted, faces.landmarks[1], EVERY_POINT, noise
+        )
+        yaw = euler_from_rotation(refined.camera.rotation)[0]
+        assert abs(yaw - euler_from_rotation(camera.rotation)[0]) < np.radians(8)

@@ -81,7 +81,7 @@ def recipe(groups=BatchGroups(), axis_name=None, **changes):
         optimizer=optax.sgd(0.01, momentum=0.9),
         average_decay=0.9,
         augmentation=Augmentation(10, 0.05, 3, 0.5, 0.1, 0.2, 0.3),
-        detection=Detection(0.8, 1.0, 0.1),
+        detection=Detection(0.8, 1.0, 1.0, 0.1),
         landmark_map=MapStyle("official", "hard"),
         point_norm=losses.POINT_NORMS["euclidean"],
         loss_weights=ALL_LOSSES,

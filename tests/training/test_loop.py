@@ -16,7 +16,6 @@ from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.training.checkpoints import trained_weights
 from twodasl_jax.training.journal import Journal
 from twodasl_jax.training.loop import train
-from twodasl_jax.training.run import build_run
 from twodasl_jax.weights import load_weights, save_weights
 
 

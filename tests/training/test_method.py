@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 def run(face_model):
     """A recipe without randomness, its space, variables and examples."""
     recipe = small.recipe(
-        augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0), critic=None
+        augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0, 0.0), critic=None
     )
     batch = small.batch(face_model, 3, 2)
     space = build_space(face_model, whitening_of(batch.annotated.vector), 20)

@@ -337,7 +337,7 @@ def test_on_a_small_batch_all_terms_fall_together_and_the_critic_ends_near_chanc
         recipe,
         optimizer=optax.adam(1e-3),
         augmentation=Augmentation(),
-        detection=Detection(1.0, 0.0, 0.0),
+        detection=Detection(1.0, 0.0, 0.0, 0.0),
         loss_weights=dataclasses.replace(small.ALL_LOSSES, prior=0.0),
         critic=small.critic_recipe(optimizer=optax.adam(1e-4)),
     )

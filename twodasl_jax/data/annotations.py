@@ -221,9 +221,28 @@ def read_crop(files: FileSet, crops: AnnotatedCrops, row: int) -> UInt8[np.ndarr
         raise DatasetError(
             f"Cannot crop {path}: {error}; are boxes and landmarks in pixels of this picture?"
         ) from error
-    if crops.whole_pictures and photo.shape[:2] != (CROP_SIZE, CROP_SIZE):
+    if crops.whole_pictures:
+        _check_side(photo, path)
+    return stored_picture(photo, box)
+
+
+def decode_crop(content: bytes, path: pathlib.Path) -> UInt8[np.ndarray, "144 144 3"]:
+    """Decodes a picture that is a crop already, and returns it as it is stored; `path` is for messages.
+
+    Raises:
+      DatasetError: the picture cannot be read or is of another size.
+    """
+    try:
+        photo = decode_photo(content, str(path))
+    except PhotoError as error:
+        raise DatasetError(str(error)) from error
+    _check_side(photo, path)
+    return stored_picture(photo, np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32))
+
+
+def _check_side(photo: UInt8[np.ndarray, "H W 3"], path: pathlib.Path) -> None:
+    if photo.shape[:2] != (CROP_SIZE, CROP_SIZE):
         raise DatasetError(
             f"{path} is {photo.shape[1]}x{photo.shape[0]} pixels, but whole pictures must be crops of "
             f"{CROP_SIZE}x{CROP_SIZE}: have the faces cropped instead."
         )
-    return stored_picture(photo, box)

@@ -64,12 +64,14 @@ class Detection:
 
     Attributes:
       share: probability that it finds the face at all.
-      noise: standard deviation of a coordinate, crop pixels.
+      noise: standard deviation of a coordinate of a visible point, crop pixels.
+      hidden_noise: the same of a hidden point, which a detector guesses.
       dropped: probability that a point is left out.
     """
 
     share: float = 0.5
     noise: float = 1.0
+    hidden_noise: float = 1.0
     dropped: float = 0.1
 
 
@@ -185,15 +187,23 @@ def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array
 
 @typed
 def detect(
-    keys: Key[Array, " B"], landmarks: Float[Array, "B 68 2"], settings: Detection
+    keys: Key[Array, " B"],
+    landmarks: Float[Array, "B 68 2"],
+    visible: Bool[Array, "B 68"],
+    settings: Detection,
 ) -> Float[Array, "B 68 2"]:
     """Returns landmarks as a detector might have found them, nan where it did not; one key for each face."""
-    return jax.vmap(lambda key, points: _detect_one(key, points, settings))(keys, landmarks)
+    return jax.vmap(lambda key, points, seen: _detect_one(key, points, seen, settings))(
+        keys, landmarks, visible
+    )
 
 
-def _detect_one(key, points: Float[Array, "68 2"], settings: Detection) -> Float[Array, "68 2"]:
+def _detect_one(
+    key, points: Float[Array, "68 2"], visible: Bool[Array, "68"], settings: Detection
+) -> Float[Array, "68 2"]:
     shown, noise, dropped = jax.random.split(key, 3)
     missing = jax.random.bernoulli(dropped, settings.dropped, points.shape[:1])
     missing |= ~jax.random.bernoulli(shown, settings.share)
-    points = points + settings.noise * jax.random.normal(noise, points.shape)
+    sigma = jnp.where(visible, settings.noise, settings.hidden_noise)[:, None]
+    points = points + sigma * jax.random.normal(noise, points.shape)
     return jnp.where(missing[:, None], jnp.nan, points)

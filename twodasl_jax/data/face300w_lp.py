@@ -39,7 +39,7 @@ from twodasl_jax.data.face_crops import (
     split_rows,
     stored_picture,
 )
-from twodasl_jax.data.pseudo_3d import Pseudo3D, drop_far_jaw, fit_pseudo_3d
+from twodasl_jax.data.pseudo_3d import Pseudo3D, drop_far_jaw, fit_pseudo_3d, label_weights
 from twodasl_jax.errors import BoxError, DatasetError, PhotoError
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
@@ -181,7 +181,8 @@ def fitted_annotations(
       progress: wraps the iterator over chunks, for a progress bar.
     """
     landmarks = labels(faces)
-    return fit_pseudo_3d(model, landmarks, _visibility(landmarks), progress)
+    weights = label_weights(_visibility(landmarks))
+    return fit_pseudo_3d(landmark_space(model), landmarks, weights, progress)
 
 
 def face300w_lp_source(

@@ -88,20 +88,20 @@ def fit_error(
 
     Args:
       misfit: (...) root mean square distance of the fit to the points it was fitted to, over the face's size.
-      points: (...) how many of the 68 these are, at least one.
+      points: (...) how many these are, at least one; more than 68 are no better than 68.
     """
-    return jnp.sqrt(misfit**2 + _DOUBTFUL_ERROR**2 * jnp.log(68 / points))
+    return jnp.sqrt(misfit**2 + _DOUBTFUL_ERROR**2 * jnp.log(68 / jnp.minimum(points, 68)))
 
 
 def drop_far_jaw(
-    landmarks: Float[np.ndarray, "N 68 2"],
+    landmarks: Float[np.ndarray, "N P 2"],
     yaw: Float[np.ndarray, " N"],
     beyond: float = _OUTLINE_YAW,
-) -> Float[np.ndarray, "N 68 2"]:
+) -> Float[np.ndarray, "N P 2"]:
     """Returns landmarks without (nan) the jaw labels of the side that is turned away.
 
     Args:
-      landmarks: (N, 68, 2) manual labels.
+      landmarks: (N, P, 2) manual labels, of which the first 17 are the jaw's.
       yaw: (N,) radians; positive turns the nose, and so the far side, to the left of the picture.
       beyond: radians up to which both sides count as turned to the viewer.
     """
@@ -119,22 +119,22 @@ def label_weights(visibility: Int[np.ndarray, "N 68"]) -> Float[np.ndarray, "N 6
 
 
 def fit_pseudo_3d(
-    model: MorphableModel,
-    landmarks: Float[np.ndarray, "N 68 2"],
-    visibility: Int[np.ndarray, "N 68"],
+    space: ShapeSpace,
+    landmarks: Float[np.ndarray, "N P 2"],
+    weights: Float[np.ndarray, "N P"],
     progress: Progress = iter,
 ) -> Pseudo3D:
     """Fits the face model to the labels of N faces.
 
-    The inner points alone give a first yaw; it says which jaw labels to trust in the second fit.
+    All points but those of the jaw give a first yaw; it says which jaw labels to trust in the second fit.
 
     Args:
-      model: face model, cut to the components that are wanted.
-      landmarks: (N, 68, 2) labels, any picture frame, nan where there is none; the fit is in the same frame.
-      visibility: (N, 68) as in `AnnotatedImages`.
+      space: rows of the P labelled points, of which the first 68 are the iBUG landmarks (`landmark_space`), of a face
+        model that is cut to the components that are wanted.
+      landmarks: (N, P, 2) labels, any picture frame, nan where there is none; the fit is in the same frame.
+      weights: (N, P) precision of each label relative to the others (`label_weights`); zero for what is hidden.
       progress: wraps the iterator over chunks.
     """
-    space, weights = landmark_space(model), label_weights(visibility)
 
     def fit_chunk(rows: Int[np.ndarray, " M"]) -> dict[str, Array]:
         yaw = _fit_batch(space, landmarks[rows], _without_jaw(weights[rows]), _ITERATIONS)["yaw"]
@@ -177,7 +177,7 @@ def fitted_landmarks(
     return np.asarray(picture_from_model_affine(found.affine, points))[..., :2]
 
 
-def _without_jaw(weights: Float[np.ndarray, "N 68"]) -> Float[np.ndarray, "N 68"]:
+def _without_jaw(weights: Float[np.ndarray, "N P"]) -> Float[np.ndarray, "N P"]:
     inner = weights.copy()
     inner[:, _JAW] = 0.0
     return inner

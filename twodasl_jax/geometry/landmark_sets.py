@@ -20,6 +20,11 @@ class LandmarkSet:
     pairs: Int[np.ndarray, "K 2"]
     weights: Float[np.ndarray, " K"]
 
+    @property
+    def parents(self) -> Bool[np.ndarray, "68"]:
+        """Which of the 68 the points are made of."""
+        return np.isin(np.arange(68), self.pairs)
+
 
 def _landmarks(first: int, last: int) -> LandmarkSet:
     indices = np.arange(first, last)

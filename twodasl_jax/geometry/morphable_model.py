@@ -31,6 +31,19 @@ class ShapeSpace:
     expression_std: Float[Array, " E"]
 
 
+@dataclasses.dataclass(frozen=True)
+class LandmarkRows:
+    """P points on a mesh, given barycentrically.
+
+    Attributes:
+      vertices: (P, 3) the corners of the triangle that each point lies in.
+      weights: (P, 3) its barycentric weights there; rows sum to one.
+    """
+
+    vertices: Int[Array, "P 3"]
+    weights: Float[Array, "P 3"]
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MorphableModel(ShapeSpace):
@@ -135,6 +148,22 @@ def point_space(
         shape_std=space.shape_std,
         expression_basis=rows(space.expression_basis),
         expression_std=space.expression_std,
+    )
+
+
+@typed
+def join_spaces(first: ShapeSpace, second: ShapeSpace) -> ShapeSpace:
+    """Returns the points of two spaces of the same components as one, the first's before the second's."""
+
+    def joined(one, other):
+        return jnp.concatenate([jnp.asarray(one), jnp.asarray(other)])
+
+    return ShapeSpace(
+        mean=joined(first.mean, second.mean),
+        shape_basis=joined(first.shape_basis, second.shape_basis),
+        shape_std=first.shape_std,
+        expression_basis=joined(first.expression_basis, second.expression_basis),
+        expression_std=first.expression_std,
     )
 
 

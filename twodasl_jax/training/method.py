@@ -102,7 +102,7 @@ def _draw_half(recipe, space, faces: WildFaces, annotation, key):
         coefficients=annotation,
     )
     drawn = augment(augment_keys, given, space.mirror, recipe.augmentation)
-    return drawn, detect(detect_keys, drawn.landmarks, recipe.detection)
+    return drawn, detect(detect_keys, drawn.landmarks, drawn.visible, recipe.detection)
 
 
 def two_passes(

@@ -25,7 +25,7 @@ SETTINGS: Mapping[str, Any] = {
     "point_norm": str,
     "augmentation": dict.fromkeys(_AUGMENTATIONS, float),
     "landmark_map": {"points": str, "kind": str, "sigma": float},
-    "detection": dict.fromkeys(("share", "noise", "dropped"), float),
+    "detection": dict.fromkeys(("share", "noise", "hidden_noise", "dropped"), float),
     "critic": {
         "loss": str,
         **dict.fromkeys(("learning_rate", "weight_decay", "gradient_clip"), float),

@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Float, PyTree, UInt8
 
 from twodasl_jax.array_types import Array
+from twodasl_jax.data.face_crops import VISIBLE
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error
 from twodasl_jax.geometry.coefficients import unwhiten
 from twodasl_jax.geometry.landmark_map import draw_landmark_map
@@ -23,10 +24,11 @@ def validation_errors(
     """Measures x and y of the 68 annotated points of a batch, in percent of the faces' size.
 
     Returns:
-      The mean error `without_landmarks`, the landmark map empty, and `with_landmarks`, the labels in it.
+      The mean error `without_landmarks`, the landmark map empty, and `with_landmarks`, the visible labels in it.
     """
     truth = project(space.coefficients(faces.vector), space.landmarks)[..., :2]
     all_points = jnp.ones(truth.shape[:-1], bool)
+    visible = faces.visibility == VISIBLE
 
     def error(landmarks):
         predicted = _predict(recipe, space, variables, faces, landmarks)
@@ -34,7 +36,7 @@ def validation_errors(
 
     return {
         "without_landmarks": error(jnp.full_like(faces.landmarks, jnp.nan)),
-        "with_landmarks": error(faces.landmarks),
+        "with_landmarks": error(jnp.where(visible[..., None], faces.landmarks, jnp.nan)),
     }
 
 

@@ -6,7 +6,8 @@
     python experiments/train.py --config=configs/default_weights.py --workdir=runs/default
     python experiments/export_weights.py --workdir=runs/default --output=twodasl_jax/assets/weights.npz
 
-FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture coordinates.
+FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
+coordinates.
 What it takes on two CPU cores and what it reaches: twodasl_jax/assets/weights.md. On a CPU two processes of one thread
 each are nearly twice as fast as one process; on both, with --process_id=0 and 1:
 
@@ -20,7 +21,7 @@ import runpy
 
 import ml_collections
 
-_COMPACT = runpy.run_path(str(pathlib.Path(__file__).with_name("compact_aflw68.py")))
+_COMPACT = runpy.run_path(str(pathlib.Path(__file__).with_name("compact.py")))
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -11,7 +11,7 @@ import runpy
 
 import ml_collections
 
-_COMPACT = runpy.run_path(str(pathlib.Path(__file__).with_name("compact_aflw68.py")))
+_COMPACT = runpy.run_path(str(pathlib.Path(__file__).with_name("compact.py")))
 
 
 def get_config() -> ml_collections.ConfigDict:

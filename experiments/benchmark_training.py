@@ -1,6 +1,6 @@
 """Measures what a run costs beside its steps: feeding them, the loop around them, and the time until the first.
 
-  python experiments/benchmark_training.py --data_dir=data/quickstart [--config=configs/compact_aflw68.py]
+  python experiments/benchmark_training.py --data_dir=data/quickstart [--config=configs/compact.py]
 
 Feeding: images that the pipeline brings a second, against those that the step takes, in turns, each alone. Loop:
 seconds a step of a run, from one line of its log to the next, against the step alone on one batch, in turns.
@@ -31,7 +31,7 @@ from twodasl_jax.training.loop import train
 from twodasl_jax.training.run import Run, build_run
 
 _PROGRAM = pathlib.Path(__file__).with_name("train.py")
-_COMPACT = _PROGRAM.parents[1] / "configs" / "compact_aflw68.py"
+_COMPACT = _PROGRAM.parents[1] / "configs" / "compact.py"
 
 _CONFIG = config_flags.DEFINE_config_file("config", str(_COMPACT), "Of the run that is measured.")
 _DATA = flags.DEFINE_string("data_dir", None, "Prepared data, for all faces.", required=True)

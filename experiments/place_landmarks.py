@@ -2,9 +2,9 @@
 
   python experiments/place_landmarks.py --source_dir=FOLDER --output=twodasl_jax/assets/aflw_points.npz
 
-FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`). The face model is fitted to the 68 points of some thousand
-faces; each of the 21 goes where it is nearest to its labels over all of them. The table says by how much it moved from the
-first guess, and how far it is from the labels.
+FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`). The face model is fitted to the 68 points of some
+thousand faces; each of the 21 goes where it is nearest to its labels over all of them. The table says by how much it
+moved from the first guess, and how far it is from the labels.
 """
 
 import pathlib

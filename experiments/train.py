@@ -1,6 +1,6 @@
 """Trains a regressor; a run that was interrupted goes on where it stopped.
 
-  python experiments/train.py --config=configs/compact_aflw68.py --workdir=runs/first
+  python experiments/train.py --config=configs/compact.py --workdir=runs/first
 
 Any setting of the config can be changed: --config.steps=100 --config.loss_weights.prior=0. WORKDIR gets the
 checkpoints (Orbax; the last ones, and the best by its error on held-out faces), `metrics.jsonl`, `tensorboard/`,

@@ -13,7 +13,7 @@ from twodasl_jax.errors import PhotoError
 
 ROOT = pathlib.Path(__file__).parents[1]
 EXPERIMENTS = ROOT / "experiments"
-CONFIG = f"--config={ROOT / 'configs' / 'compact_aflw68.py'}"
+CONFIG = f"--config={ROOT / 'configs' / 'compact.py'}"
 
 
 def raising(error):

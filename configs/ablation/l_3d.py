@@ -10,7 +10,7 @@ import runpy
 
 import ml_collections
 
-_COMPACT = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "compact_aflw68.py"))
+_COMPACT = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "compact.py"))
 
 
 def get_config() -> ml_collections.ConfigDict:

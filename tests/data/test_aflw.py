@@ -21,7 +21,7 @@ from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.morphable_model import synthesize
 from twodasl_jax.geometry.projection import picture_from_model
 
-# Faces with 68 points; of these the first two have no others, and the third a doubtful place. More with 21 points alone.
+# Faces with 68 points, of which the first two have no others and the third a doubtful place; more with 21 points alone.
 BOTH, ALONE = 6, 4
 
 
@@ -129,10 +129,10 @@ def test_the_points_lie_where_their_names_say(model):
 
 
 def test_another_face_model_is_refused(face_model):
-    with pytest.raises(DatasetError, match="known for face model .* alone"):
+    with pytest.raises(DatasetError, match=r"known for face model .* alone"):
         aflw_rows(face_model)
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DatasetError, match="annotations.npz"):
+    with pytest.raises(DatasetError, match=r"annotations\.npz"):
         read_aflw(tmp_path)

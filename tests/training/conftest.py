@@ -4,7 +4,7 @@ import jax
 import ml_collections
 import pytest
 
-from configs import compact_aflw68
+from configs import compact
 from tests.data.conftest import crops, data_dir, face_folder, pseudo_3d
 
 __all__ = ["crops", "data_dir", "face_folder", "pseudo_3d"]
@@ -13,7 +13,7 @@ __all__ = ["crops", "data_dir", "face_folder", "pseudo_3d"]
 @pytest.fixture(scope="package")
 def config(data_dir) -> ml_collections.ConfigDict:
     """The shipped config, cut to six small steps."""
-    config = compact_aflw68.get_config()
+    config = compact.get_config()
     config.update(
         {
             "data_dir": str(data_dir),

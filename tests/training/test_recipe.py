@@ -127,7 +127,7 @@ def test_groups_of_the_batch_are_split_over_devices(norm_groups, devices, expect
 
 
 def test_gradients_are_clipped_by_their_norm():
-    config = config_of("compact_aflw68")
+    config = config_of("compact")
     config.gradient_clip, config.weight_decay = 1.0, 0.0
     recipe = build_recipe(config, 62)
     params = {"w": jnp.zeros(4)}

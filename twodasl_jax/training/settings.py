@@ -58,7 +58,7 @@ def _check(values: Mapping[str, Any], known: Mapping[str, Any], where: str) -> N
             raise ConfigError(f"{where}.{name}={value!r}: it must be of type {wanted}")
     missing = sorted(set(known) - set(values))
     if missing:
-        raise ConfigError(f"{where} lacks {', '.join(missing)}: see configs/compact_aflw68.py")
+        raise ConfigError(f"{where} lacks {', '.join(missing)}: see configs/compact.py")
 
 
 def _fits(value: Any, wanted: type | tuple[type, ...]) -> bool:

@@ -2,7 +2,9 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from tests.training.workers import started_pair
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.training.checkpoints import Identity, best_step, open_checkpoints, save
@@ -36,3 +38,14 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path):
             again.wait_until_finished()
             assert sorted(again.all_steps()) == kept
     assert best_step(tmp_path) == 9
+
+
+@pytest.mark.slow
+def test_each_of_two_processes_reads_the_weights_of_a_run_of_one(tmp_path, monkeypatch):
+    with open_checkpoints(tmp_path, 1) as manager:
+        save(manager, state_after(4), Batches(), IDENTITY, None)
+    monkeypatch.setenv("WORKDIR", str(tmp_path))
+    with started_pair("weights_worker") as workers:
+        for worker in workers:
+            output, errors = worker.communicate(timeout=60)
+            assert output.endswith("[4. 4. 4.]\n"), errors

@@ -78,7 +78,14 @@ def _read_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
         read_only=True, best_fn=operator.itemgetter(_SCORE), best_mode="min"
     )
-    return ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+    # Named beforehand, so that what was saved can be asked for its shapes.
+    handlers = {
+        "state": ocp.StandardCheckpointHandler(),
+        "whitening": ocp.StandardCheckpointHandler(),
+        "run": ocp.JsonCheckpointHandler(),
+    }
+    folder = (workdir / "checkpoints").absolute()
+    return ocp.CheckpointManager(folder, options=options, item_handlers=handlers)
 
 
 def save(
@@ -196,7 +203,10 @@ def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:
             kept = ", ".join(map(str, manager.all_steps()))
             raise WeightsError(f"{workdir} keeps no checkpoint of step {chosen}, only {kept}")
         identity = _read_identity(manager, chosen)
-        items = ocp.args.Composite(state=ocp.args.StandardRestore())
+        # As NumPy arrays: the devices that they were saved from may be those of another process.
+        saved = manager.item_metadata(chosen)["state"]
+        arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), saved)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(arrays))
         state = manager.restore(chosen, args=items).state
     variables = {
         "params": state["regressor"]["average"],
@@ -204,7 +214,7 @@ def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:
     }
     return Weights(
         architecture=identity.architecture,
-        variables=jax.device_get(variables),
+        variables=variables,
         whitening=identity.whitening,
         face_model=identity.face_model,
         landmark_map=identity.landmark_map,

@@ -104,7 +104,7 @@ def is_finished(run: Run, folder: pathlib.Path) -> bool:
 @functools.cache
 def test_faces(path: str, face_model: str) -> AnnotatedFaces:
     """Returns the faces of a test set, read once for all runs."""
-    return read_faces(pathlib.Path(path), face_model)
+    return read_faces(path, face_model)
 
 
 def report(study: Study, workdir: pathlib.Path, output_dir: pathlib.Path) -> None:

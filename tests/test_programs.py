@@ -143,6 +143,16 @@ def run(name, *arguments):
             "{} holds no pictures: give the folder of the extracted 300W-LP",
         ),
         (
+            "prepare_data",
+            ["--dataset=aflw", "--source_dir={}", "--data_dir={}/data"],
+            "Cannot read {}/aflw68/annotations.npz: No such file",
+        ),
+        (
+            "place_landmarks",
+            ["--source_dir={}", "--output={}/rows.npz"],
+            "Cannot read {}/aflw68/annotations.npz: No such file",
+        ),
+        (
             "ablate",
             ["--study={}/no.py", "--workdir={}/runs", "--output_dir={}/report"],
             "--study={}/no.py: there is no such file",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from twodasl_jax.data.face_crops import open_face_crops
+from twodasl_jax.data.face_crops import VISIBLE, open_face_crops, read_index
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error, point_distances
 from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
 from twodasl_jax.geometry.coefficients import unwhiten
@@ -29,12 +29,21 @@ MEASURES = {
     "shape": "shape error, mm",
 }
 _CHUNK = 64
+# As `largest_fit_error` of the configs.
+_LARGEST_ERROR = 0.06
 
 
-def read_faces(folder: pathlib.Path, face_model: str) -> AnnotatedFaces:
-    """Returns all training faces of a prepared data set as the network sees them."""
-    records = open_face_crops(folder, face_model).as_data_source("train")
-    return plain_faces([(records, row) for row in range(len(records))])
+def read_faces(test_set: str, face_model: str) -> AnnotatedFaces:
+    """Returns the well annotated faces of "FOLDER" or "FOLDER:SPLIT" as the network sees them; "train" is the default.
+
+    Raises:
+      DatasetError: nothing was prepared there, or for another face model.
+    """
+    folder, _, split = test_set.partition(":")
+    builder = open_face_crops(pathlib.Path(folder), face_model)
+    records = builder.as_data_source(split or "train")
+    usable = np.flatnonzero(read_index(builder, split or "train").error <= _LARGEST_ERROR)
+    return plain_faces([(records, int(row)) for row in usable])
 
 
 def face_errors(
@@ -73,6 +82,7 @@ def _errors(
     truth = space.coefficients(faces.vector)
     points = project(truth, space.landmarks)
     every = jnp.ones(points.shape[:-1], bool)
+    visible = (faces.visibility == VISIBLE)[..., None]
 
     def predict(landmarks):
         maps = draw_landmark_map(landmarks, landmark_map)
@@ -86,7 +96,7 @@ def _errors(
     unaided = predict(jnp.full_like(faces.landmarks, jnp.nan))
     return {
         "nme": nme(unaided, 2),
-        "nme_with_landmarks": nme(predict(faces.landmarks), 2),
+        "nme_with_landmarks": nme(predict(jnp.where(visible, faces.landmarks, jnp.nan)), 2),
         "nme_3d": nme(unaided, 3),
         "shape": _shape_error(model, unaided.shape, jnp.asarray(truth.shape)),
     }

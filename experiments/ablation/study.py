@@ -38,7 +38,7 @@ class Study:
       baseline: row that the others are compared with, seed by seed in the same column.
       goal: (row, column) of what would be reached with everything: differences are also given as the share of the way
         from the baseline to it.
-      test_sets: folders of prepared data by name; their training faces are what is measured on.
+      test_sets: "FOLDER" or "FOLDER:SPLIT" of prepared data by name; without a split it is "train".
     """
 
     title: str

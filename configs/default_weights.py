@@ -8,8 +8,8 @@
 
 FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
 coordinates.
-What it takes on two CPU cores and what it reaches: twodasl_jax/assets/weights.md. On a CPU two processes of one thread
-each are nearly twice as fast as one process; on both, with --process_id=0 and 1:
+What it takes on two CPU cores and what it reaches: twodasl_jax/assets/weights.md. On two cores two processes of one
+thread each are a third faster than one of two threads; start both, with --process_id=0 and 1:
 
     XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" python experiments/train.py \\
         --config=configs/default_weights.py --workdir=runs/default \\

@@ -36,6 +36,7 @@ from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, select
 from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.landmark_fit import fit_predictions
 from twodasl_jax.protocols.predictions import (
     Predictions,
     listed_rows,
@@ -67,6 +68,9 @@ _STEP = flags.DEFINE_integer(
     "step", None, "Which checkpoint of --workdir; the newest if not given."
 )
 _WEIGHTS = flags.DEFINE_string("weights", None, "Score a weights file (.npz).")
+_LANDMARK_FIT = flags.DEFINE_bool(
+    "landmark_fit", False, "Score the face model fitted to --landmarks, without any network."
+)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "Score any method's results (.npz).")
 _METHOD = flags.DEFINE_string("method", None, "What the report calls the method and its settings.")
 
@@ -142,6 +146,9 @@ def find_predictions(
         return select(photos, rows), select_predictions(predictions, rows)
     if rows is not None:
         photos = select(photos, rows)
+    if _LANDMARK_FIT.value:
+        points = inference.landmark_input(_LANDMARKS.value, photos)
+        return photos, fit_predictions(embedded_face_model(), photos, points, with_meshes)
     return photos, run_network(photos, with_meshes)
 
 
@@ -248,12 +255,18 @@ def check_flags() -> None:
     """Checks what belongs together before anything is read."""
     for flag in (_PROTOCOL, _DATA, _OUTPUT):
         given(flag)
-    sources = [flag.name for flag in (_PRETRAINED, _WORKDIR, _WEIGHTS, _PREDICTIONS) if flag.value]
+    sources = [
+        flag.name
+        for flag in (_PRETRAINED, _WORKDIR, _WEIGHTS, _LANDMARK_FIT, _PREDICTIONS)
+        if flag.value
+    ]
     if len(sources) != 1:
         found = " and ".join(f"--{name}" for name in sources) or "none"
         raise ConfigError(
-            f"Give one of --pretrained, --workdir, --weights and --predictions, not {found}."
+            f"Give one of --pretrained, --workdir, --weights, --landmark_fit and --predictions, not {found}."
         )
+    if _LANDMARK_FIT.value and _LANDMARKS.value == "none":
+        raise ConfigError(f"--landmark_fit needs --landmarks: {inference.LANDMARK_INPUTS}.")
     shown = [flag.name for flag in (_LANDMARKS, _REFINE, _CROP, _STEP, _POINT_ROWS) if flag.present]
     if _PREDICTIONS.value and shown:
         raise ConfigError(

@@ -171,7 +171,7 @@ def run(name, *arguments):
         (
             "evaluate",
             ["--protocol=annotations", "--data_dir={}", "--output_dir={}/out"],
-            "Give one of --pretrained, --workdir, --weights and --predictions, not none.",
+            "Give one of --pretrained, --workdir, --weights, --landmark_fit and --predictions, not none.",
         ),
         (
             "evaluate",

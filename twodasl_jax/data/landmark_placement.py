@@ -5,9 +5,9 @@ minimise, over fitted faces n that show it,
 
     sum_n w_n | x_n - sum_j b_j p_n(v_j) |^2,    b_j >= 0,  sum_j b_j = 1,
 
-where x_n is the label, p_n the projection of the face, and v_1, v_2, v_3 the corners of a triangle near a first guess.
-All that is needed of the faces is the Gram matrix of p_n(v) - x_n over the vertices. A point and its mirror image are
-placed together.
+where x_n is the label, p_n the projection of the face, and v_1, v_2, v_3 the corners of a triangle near a first guess,
+or two vertices of the midline. All that is needed of the faces is the Gram matrix of p_n(v) - x_n over the vertices. A
+point and its mirror image are placed together.
 """
 
 import dataclasses
@@ -73,14 +73,17 @@ def place_landmarks(
 def _candidates(
     model: MorphableModel, guess: Float[np.ndarray, "3"], reach: float, midline: bool
 ) -> Int[np.ndarray, "C 3"]:
-    """Returns the triangles within reach; for a point of the midline its edges, as triangles of two corners."""
+    """Returns the triangles within reach.
+
+    For a point of the midline it is the segments between any two vertices there, as triangles of two corners: the
+    centre of the mouth lies on no lip.
+    """
     near = np.linalg.norm(model.mean - guess, axis=1) <= reach
-    triangles = np.asarray(model.triangles)
-    if midline:
-        near &= np.asarray(model.mirror) == np.arange(len(model.mean))
-        edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-        triangles = np.unique(np.sort(edges, axis=1), axis=0)[:, [0, 1, 1]]
-    return triangles[near[triangles].all(axis=1)]
+    if not midline:
+        triangles = np.asarray(model.triangles)
+        return triangles[near[triangles].all(axis=1)]
+    own = np.flatnonzero(near & (np.asarray(model.mirror) == np.arange(len(model.mean))))
+    return np.array(list(itertools.combinations(own, 2)), np.int32)[:, [0, 1, 1]]
 
 
 def _gram(

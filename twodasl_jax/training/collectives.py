@@ -3,6 +3,7 @@
 A step runs once per device on its share of the batch. Device d of n holds the d-th n-th of each half.
 """
 
+import itertools
 from typing import TypeVar
 
 import jax
@@ -13,17 +14,25 @@ from jaxtyping import Float, Key
 from twodasl_jax.array_types import Array
 
 _Tree = TypeVar("_Tree")
+# Numbers from which on an array has a message of its own.
+_LARGE = 2**16
 
 
 def mean_over_devices(tree: _Tree, axis_name: str | None) -> _Tree:
     """Returns the mean of each array over the devices; the same on all of them.
 
-    All numbers travel as one array: a message for each of a hundred small ones takes longer than they do.
+    Small arrays travel as one: a message for each of a hundred takes longer than what it says. Large ones do not, which
+    would have to be copied.
     """
     if axis_name is None:
         return tree
-    numbers, restore = jax.flatten_util.ravel_pytree(tree)
-    return restore(jax.lax.pmean(numbers, axis_name))
+    leaves, structure = jax.tree.flatten(tree)
+    small = [jnp.size(leaf) < _LARGE for leaf in leaves]
+    together, restore = jax.flatten_util.ravel_pytree(list(itertools.compress(leaves, small)))
+    alone = [leaf for leaf, is_small in zip(leaves, small, strict=True) if not is_small]
+    together, alone = jax.lax.pmean((together, alone), axis_name)
+    means = {True: iter(restore(together)), False: iter(alone)}
+    return jax.tree.unflatten(structure, [next(means[is_small]) for is_small in small])
 
 
 def example_keys(key: Key[Array, ""], count: int, axis_name: str | None) -> Key[Array, " {count}"]:

@@ -62,6 +62,12 @@ def test_without_faces_in_the_wild_there_is_no_half_of_them(config, face_model):
         load_data(settings(config, wild_batch_size=4), face_model_files.digest(face_model))
 
 
+def test_a_share_that_leaves_no_face_over_is_named(config, face_model):
+    changes = {"wild_batch_size": 4, "annotated_share": 0.999}
+    with pytest.raises(ConfigError, match=r"annotated_share=0\.999 leaves no face over"):
+        load_data(settings(config, **changes), face_model_files.digest(face_model))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -78,11 +78,12 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
         records, yaw = builder.as_data_source("train"), read_index(builder, "train").yaw
         wild.append(Pool(records, yaw, weight))
     if config.annotated_share < 1:
-        wild += [data_set.pool(~data_set.annotated) for data_set in data_sets]
+        rest = [data_set for data_set in data_sets if not data_set.annotated.all()]
+        wild += [data_set.pool(~data_set.annotated) for data_set in rest]
     if config.wild_batch_size and not wild:
         raise ConfigError(
-            f"wild_batch_size={config.wild_batch_size}, but wild_dir names no data set: set it, or "
-            "wild_batch_size=0"
+            f"wild_batch_size={config.wild_batch_size}, but wild_dir names no data set, and "
+            f"annotated_share={config.annotated_share:g} leaves no face over: set one of them, or wild_batch_size=0"
         )
     return TrainingData(
         annotated=[data_set.pool(data_set.annotated) for data_set in data_sets],

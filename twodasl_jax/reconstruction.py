@@ -51,7 +51,7 @@ from twodasl_jax.weights import Weights, embedded_weights
 # Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
 _GROUP_SIZES = (1, 2, 4, 8, 16)
 # Of given landmarks and of predicted ones, in crop pixels.
-_NOISE = Noise(detected=2.0, predicted=4.0, outlier_scale=3.0)
+_NOISE = Noise(detected=1.0, predicted=4.0, outlier_scale=3.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@
 
 FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
 coordinates.
-What it takes on two CPU cores and what it reaches: twodasl_jax/assets/weights.md. On two cores two processes of one
+The present ones started from earlier weights (--config.init_from) and took 53 minutes on two CPU cores; what they
+reach: twodasl_jax/assets/weights.md. On two cores two processes of one
 thread each are a third faster than one of two threads; start both, with --process_id=0 and 1:
 
     XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" python experiments/train.py \\
@@ -32,7 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
             "data_dir": "data/aflw:17,data/rendered:3",
             # So that two processes need not wait for each other's statistics.
             "norm_groups": 2,
-            "steps": 12_000,
+            "steps": 10_000,
             "learning_rate": 1.5e-3,
             "warmup_steps": 300,
             "average_decay": 0.999,

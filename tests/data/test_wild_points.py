@@ -11,6 +11,7 @@ from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.annotations import AnnotatedImages, keep_faces, read_annotations
 from twodasl_jax.data.pseudo_3d import fit_pseudo_3d, fitted_landmarks, label_weights
 from twodasl_jax.data.wild_points import WildLimits, drop_wild_points
+from twodasl_jax.geometry.morphable_model import landmark_space
 
 COUNT = 40
 # Of the 68, none of the jaw: nose tip, brow, eye, mouth.

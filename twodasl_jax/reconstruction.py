@@ -153,9 +153,8 @@ class Reconstructor:
         size = next(size for size in _GROUP_SIZES if size >= len(boxes))
         rows = np.minimum(np.arange(size), len(boxes) - 1)
         crops = np.stack([crop_photo(photo, box) for box in boxes])
-        in_crops = frames.crop_from_image(landmarks, boxes)
         batch = jax.device_get(
-            self._reconstruct(self._parts, crops[rows], in_crops[rows], boxes[rows])
+            self._reconstruct(self._parts, crops[rows], landmarks[rows], boxes[rows])
         )
         return [
             Face(
@@ -233,9 +232,18 @@ def _reconstruct(
     landmarks: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
 ) -> dict[str, Array]:
-    """Returns the computed fields of `Face` for a batch of crops with crop-frame landmarks."""
-    direct = _predict(network, style, parts, crops, landmarks)
-    reflected = _predict(network, style, parts, crops[:, :, ::-1], mirror_landmarks(landmarks))
+    """Returns the computed fields of `Face` for a batch of crops; landmarks and boxes are in the image frame."""
+    landmarks = frames.crop_from_image(landmarks, boxes)
+    both = _predict(
+        network,
+        style,
+        parts,
+        jnp.concatenate([crops, crops[:, :, ::-1]]),
+        jnp.concatenate([landmarks, mirror_landmarks(landmarks)]),
+    )
+    direct, reflected = (
+        jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1)
+    )
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)

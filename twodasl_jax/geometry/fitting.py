@@ -163,11 +163,8 @@ def refine_prediction(
         join_spaces(space, space),
         *(jnp.concatenate(parts) for parts in zip(detections[1:], prediction[1:], strict=True)),
     )
-    return _search(both, camera, _joined(predicted.shape, predicted.expression), iterations)
-
-
-def _joined(shape: Float[Array, " S"], expression: Float[Array, " E"]) -> Float[Array, " C"]:
-    return jnp.concatenate([shape, expression])
+    coefficients = jnp.concatenate([predicted.shape, predicted.expression])
+    return _search(both, camera, coefficients, iterations)
 
 
 def _observed(space, points, weights, sigma, outlier_scale) -> _Problem:

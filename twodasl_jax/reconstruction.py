@@ -241,9 +241,8 @@ def _reconstruct(
         jnp.concatenate([crops, crops[:, :, ::-1]]),
         jnp.concatenate([landmarks, mirror_landmarks(landmarks)]),
     )
-    direct, reflected = (
-        jax.tree.map(lambda leaf, half=half: jnp.split(leaf, 2)[half], both) for half in (0, 1)
-    )
+    direct = jax.tree.map(lambda leaf: leaf[: len(crops)], both)
+    reflected = jax.tree.map(lambda leaf: leaf[len(crops) :], both)
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)

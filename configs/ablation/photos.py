@@ -47,8 +47,7 @@ def _config(name: str) -> ml_collections.ConfigDict:
     config.update({"data_dir": _DATA, "annotated_share": 0.5, "steps": 1200})
     config.yaw_shares = (0.4, 0.3, 0.3)
     config.loss_weights.update({"wpdc": 0.0, "vdc": 1.0, "coefficients": 0.002, "prior": 0.0005})
-    for term in ("l_2d_con", "l_3d_con", "l_cyc"):
+    for term in ("l_2d_con", "l_3d_con", "l_cyc", "l_sc"):
         # Those of the other rows go with L_3d as the weighted parameter distance, whose numbers are larger.
         config.loss_weights[term] /= 10
-    config.loss_weights.l_sc /= 10
     return config

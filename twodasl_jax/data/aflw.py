@@ -9,6 +9,7 @@ face model is fitted to both at once; where the 21 lie on its mesh was learned f
 (experiments/place_landmarks.py).
 """
 
+import contextlib
 import dataclasses
 import functools
 import importlib.resources
@@ -19,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.array_files import read_rows
-from twodasl_jax.data.annotations import decode_crop
+from twodasl_jax.data.annotations import AnnotatedCrops, whole_boxes
 from twodasl_jax.data.face_crops import (
     HIDDEN,
     NOT_LABELLED,
@@ -27,7 +28,8 @@ from twodasl_jax.data.face_crops import (
     FaceCrop,
     split_rows,
 )
-from twodasl_jax.data.file_sets import open_files
+from twodasl_jax.data.faces_2d import fitted_records
+from twodasl_jax.data.file_sets import FileSet, open_files
 from twodasl_jax.data.pseudo_3d import (
     Progress,
     Pseudo3D,
@@ -182,7 +184,14 @@ def aflw_source(faces: AflwFaces, fits: Pseudo3D, model: MorphableModel) -> Crop
     unknown = np.isnan(landmarks).any(-1) & np.isfinite(fits.error)[:, None]
     landmarks[unknown] = fitted_landmarks(model, fits.vectors)[unknown]
     visibility[unknown] = HIDDEN
-    filled = dataclasses.replace(faces, landmarks=landmarks, visibility=visibility)
+    filled = AnnotatedCrops(
+        source=faces.folder,
+        names=faces.names,
+        boxes=whole_boxes(len(faces.names)),
+        landmarks=landmarks,
+        visibility=visibility,
+        whole_pictures=True,
+    )
     rows = split_rows(len(faces.names))
     return CropSource(
         description=f"AFLW, {len(faces.names)} faces, {np.count_nonzero(faces.visibility)} of 68 and "
@@ -195,18 +204,17 @@ def aflw_source(faces: AflwFaces, fits: Pseudo3D, model: MorphableModel) -> Crop
     )
 
 
-def _records(faces: AflwFaces, fits: Pseudo3D, rows: Int[np.ndarray, " M"]) -> Iterator[FaceCrop]:
-    with open_files(faces.folder / "aflw68") as one, open_files(faces.folder / "aflw21") as other:
-        archives = {"aflw68": one, "aflw21": other}
-        for row in rows:
-            part, _, file = faces.names[row].partition("/")
-            content = archives[part].read(file)
-            yield FaceCrop(
-                name=faces.names[row],
-                image=decode_crop(content, faces.folder / faces.names[row]),
-                landmarks=faces.landmarks[row],
-                visibility=faces.visibility[row],
-                vector=fits.vectors[row],
-                yaw=fits.yaw[row],
-                error=fits.error[row],
-            )
+def _records(
+    crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
+) -> Iterator[FaceCrop]:
+    with contextlib.ExitStack() as opened:
+        parts = {
+            part: opened.enter_context(open_files(crops.source / part))
+            for part in ("aflw68", "aflw21")
+        }
+        readers = {
+            f"{part}/{name}": read
+            for part, files in parts.items()
+            for name, read in files.readers.items()
+        }
+        yield from fitted_records(FileSet(crops.source, readers), crops, fits, rows)

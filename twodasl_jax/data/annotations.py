@@ -166,6 +166,11 @@ def keep_faces(images: AnnotatedImages, kept: Bool[np.ndarray, " N"]) -> Annotat
     )
 
 
+def whole_boxes(count: int) -> Float[np.ndarray, "N 4"]:
+    """Returns the boxes of so many pictures that are crops themselves."""
+    return np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (count, 1))
+
+
 def crop_faces(images: AnnotatedImages, whole_pictures: bool = False) -> AnnotatedCrops:
     """Decides the crop of each face: the given boxes, or 3DDFA's rule around the landmarks.
 
@@ -177,7 +182,7 @@ def crop_faces(images: AnnotatedImages, whole_pictures: bool = False) -> Annotat
       DatasetError: a face has no crop, because its box is none or because it has fewer than two points.
     """
     if whole_pictures:
-        boxes = np.tile(np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32), (len(images.names), 1))
+        boxes = whole_boxes(len(images.names))
     elif images.boxes is not None:
         boxes = images.boxes
     else:
@@ -221,28 +226,9 @@ def read_crop(files: FileSet, crops: AnnotatedCrops, row: int) -> UInt8[np.ndarr
         raise DatasetError(
             f"Cannot crop {path}: {error}; are boxes and landmarks in pixels of this picture?"
         ) from error
-    if crops.whole_pictures:
-        _check_side(photo, path)
-    return stored_picture(photo, box)
-
-
-def decode_crop(content: bytes, path: pathlib.Path) -> UInt8[np.ndarray, "144 144 3"]:
-    """Decodes a picture that is a crop already, and returns it as it is stored; `path` is for messages.
-
-    Raises:
-      DatasetError: the picture cannot be read or is of another size.
-    """
-    try:
-        photo = decode_photo(content, str(path))
-    except PhotoError as error:
-        raise DatasetError(str(error)) from error
-    _check_side(photo, path)
-    return stored_picture(photo, np.array([0, 0, CROP_SIZE, CROP_SIZE], np.float32))
-
-
-def _check_side(photo: UInt8[np.ndarray, "H W 3"], path: pathlib.Path) -> None:
-    if photo.shape[:2] != (CROP_SIZE, CROP_SIZE):
+    if crops.whole_pictures and photo.shape[:2] != (CROP_SIZE, CROP_SIZE):
         raise DatasetError(
             f"{path} is {photo.shape[1]}x{photo.shape[0]} pixels, but whole pictures must be crops of "
             f"{CROP_SIZE}x{CROP_SIZE}: have the faces cropped instead."
         )
+    return stored_picture(photo, box)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from twodasl_jax.data.annotations import AnnotatedCrops, read_crop
 from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
-from twodasl_jax.data.file_sets import open_files
+from twodasl_jax.data.file_sets import FileSet, open_files
 from twodasl_jax.data.pseudo_3d import Pseudo3D
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import POSE_COUNT
@@ -62,13 +62,27 @@ def _records(
     crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
 ) -> Iterator[FaceCrop]:
     with open_files(crops.source) as files:
-        for row in rows:
-            yield FaceCrop(
-                name=crops.names[row],
-                image=read_crop(files, crops, row),
-                landmarks=crops.landmarks[row],
-                visibility=crops.visibility[row].astype(np.uint8),
-                vector=fits.vectors[row],
-                yaw=fits.yaw[row],
-                error=fits.error[row],
-            )
+        yield from fitted_records(files, crops, fits, rows)
+
+
+def fitted_records(
+    files: FileSet, crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
+) -> Iterator[FaceCrop]:
+    """Yields some faces with their fits.
+
+    Args:
+      files: of `crops.source`, opened.
+      crops: the faces.
+      fits: their pseudo 3D annotations, crop frame.
+      rows: which of them.
+    """
+    for row in rows:
+        yield FaceCrop(
+            name=crops.names[row],
+            image=read_crop(files, crops, row),
+            landmarks=crops.landmarks[row],
+            visibility=crops.visibility[row].astype(np.uint8),
+            vector=fits.vectors[row],
+            yaw=fits.yaw[row],
+            error=fits.error[row],
+        )

@@ -33,8 +33,7 @@ from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
 from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model_affine
 from twodasl_jax.geometry.rotation import euler_from_rotation
-
-_POINT_COUNT = 68
+from twodasl_jax.landmark_basis import read_landmark_basis
 
 _DATA = flags.DEFINE_string("data_dir", None, "Folder of annotations.npz.", required=True)
 _ARRAY = flags.DEFINE_string(
@@ -42,26 +41,6 @@ _ARRAY = flags.DEFINE_string(
 )
 _BASIS = flags.DEFINE_string("basis", None, "Landmark rows of the face model, .npz.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, .npz.", required=True)
-
-
-def read_basis(path: pathlib.Path) -> tuple[ShapeSpace, Whitening]:
-    """Returns the 68 points of a face model, coefficients in its own units, and the whitening of the vectors."""
-    rows = read_rows(
-        path, {"mean": (), "shape_basis": (-1,), "expression_basis": (-1,)}
-    ) | read_rows(path, {"param_mean": (), "param_std": ()})
-    shape, expression = (
-        rows[name].reshape(_POINT_COUNT, 3, -1).astype(np.float32)
-        for name in ("shape_basis", "expression_basis")
-    )
-    ones = np.ones(shape.shape[-1] + expression.shape[-1], np.float32)
-    space = ShapeSpace(
-        mean=rows["mean"].reshape(_POINT_COUNT, 3).astype(np.float32),
-        shape_basis=shape,
-        shape_std=ones[: shape.shape[-1]],
-        expression_basis=expression,
-        expression_std=ones[: expression.shape[-1]],
-    )
-    return space, Whitening(rows["param_mean"], rows["param_std"])
 
 
 @jax.jit
@@ -82,7 +61,7 @@ def decode(
 def main() -> None:
     path = pathlib.Path(_DATA.value) / "annotations.npz"
     rows = read_rows(path, {"names": (), "roi_box": (4,), _ARRAY.value: (VECTOR_SIZE,)})
-    space, whitening = read_basis(pathlib.Path(_BASIS.value))
+    space, whitening = read_landmark_basis(pathlib.Path(_BASIS.value))
     vectors, boxes = (rows[name].astype(np.float32) for name in (_ARRAY.value, "roi_box"))
     landmarks, pose = decode(space, whitening, vectors, boxes)
     with replacing(_OUTPUT.value) as beside, open(beside, "wb") as file:

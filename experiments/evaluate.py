@@ -21,6 +21,7 @@ OUTPUT_DIR gets report.json, report.md, curve.png, report.html with the worst fa
 predictions.npz.
 """
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from absl import flags
 from twodasl_jax import atomic_files, programs
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.geometry.morphable_model import LandmarkRows, with_landmarks
+from twodasl_jax.point_rows import known_rows, read_point_rows
 from twodasl_jax.protocols import florence, inference, synthetic
 from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
@@ -49,7 +52,7 @@ from twodasl_jax.protocols.scoring import FaceErrors, landmark_scores, pose_scor
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.reports import comparison, curve, document, page, table
 from twodasl_jax.training.checkpoints import trained_weights
-from twodasl_jax.weights import Weights, embedded_weights, load_weights
+from twodasl_jax.weights import Weights, chosen_weights, embedded_weights
 
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -67,7 +70,9 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Score the averaged weights of a
 _STEP = flags.DEFINE_integer(
     "step", None, "Which checkpoint of --workdir; the newest if not given."
 )
-_WEIGHTS = flags.DEFINE_string("weights", None, "Score a weights file (.npz).")
+_WEIGHTS = flags.DEFINE_string(
+    "weights", None, "Score a weights file (.npz), or open: the embedded ones that saw no photo."
+)
 _LANDMARK_FIT = flags.DEFINE_bool(
     "landmark_fit", False, "Score the face model fitted to --landmarks, without any network."
 )
@@ -91,7 +96,10 @@ _OFFICIAL = flags.DEFINE_bool(
     "official_1998", False, "aflw2000: leave out the two faces that the official evaluation missed."
 )
 _POINT_ROWS = flags.DEFINE_string(
-    "point_rows", None, "aflw_lfpa: .npz of where its 34 points lie on the face model's mesh."
+    "point_rows",
+    None,
+    "Which points of the mesh are scored: 300w_lp, the 68 as AFLW2000-3D has them (aflw2000 and annotations if not "
+    "told otherwise); model, the face model's own landmarks; or an .npz of rows of its mesh (aflw_lfpa, for its 34).",
 )
 _VIEWS = flags.DEFINE_string(
     "views", None, "florence: folder of photos that experiments/render_scans.py wrote."
@@ -102,11 +110,16 @@ _COMPARE = flags.DEFINE_list(
 )
 
 
+# Of the points that are scored.
+_OWN_LANDMARKS, _AFLW2000_LANDMARKS = "model", "300w_lp"
+
+
 class TestSet(NamedTuple):
-    """A test set, and how its protocol scores predictions on it beside landmarks and poses."""
+    """A test set, how its protocol scores predictions on it beside landmarks and poses, and by which points."""
 
     photos: AnnotatedPhotos
     score_meshes: Callable[[AnnotatedPhotos, Predictions], list[FaceErrors]] | None = None
+    point_rows: str = _OWN_LANDMARKS
 
 
 def read_aflw2000_set(folder: pathlib.Path) -> TestSet:
@@ -115,7 +128,9 @@ def read_aflw2000_set(folder: pathlib.Path) -> TestSet:
         pathlib.Path(flag.value) if flag.value else None for flag in (_REANNOTATED, _BOXES)
     )
     photos = read_aflw2000(folder, reannotated, boxes)
-    return TestSet(without_undetected(photos) if _OFFICIAL.value else photos)
+    if _OFFICIAL.value:
+        photos = without_undetected(photos)
+    return TestSet(photos, point_rows=_AFLW2000_LANDMARKS)
 
 
 def read_synthetic_set(folder: pathlib.Path) -> TestSet:
@@ -131,11 +146,9 @@ def read_florence_set(folder: pathlib.Path) -> TestSet:
     return TestSet(photos, functools.partial(florence.scan_scores, scans))
 
 
-def find_predictions(
-    photos: AnnotatedPhotos, with_meshes: bool
-) -> tuple[AnnotatedPhotos, Predictions]:
-    """Returns the faces that count and the results on them: from a file, or of a network, which is run here."""
-    rows = None
+def find_predictions(test_set: TestSet) -> tuple[AnnotatedPhotos, Predictions]:
+    """Returns the faces that count and the results on them: from a file, or found here."""
+    photos, rows = test_set.photos, None
     if _NAMES.value:
         rows = listed_rows(pathlib.Path(_NAMES.value), photos.names)
     if _PREDICTIONS.value:
@@ -146,43 +159,57 @@ def find_predictions(
         return select(photos, rows), select_predictions(predictions, rows)
     if rows is not None:
         photos = select(photos, rows)
-    if _LANDMARK_FIT.value:
-        points = inference.landmark_input(_LANDMARKS.value, photos)
-        return photos, fit_predictions(embedded_face_model(), photos, points, with_meshes)
-    return photos, run_network(photos, with_meshes)
+    predictions = predict(photos, point_rows(test_set))
+    if test_set.score_meshes is None:
+        predictions = dataclasses.replace(predictions, vertices=None)
+    return photos, predictions
 
 
-def run_network(photos: AnnotatedPhotos, with_meshes: bool) -> Predictions:
-    """Returns what the network that the flags name finds on the photos."""
+def point_rows(test_set: TestSet) -> LandmarkRows:
+    """Returns which points of the mesh are scored."""
     if _PROTOCOL.value == "aflw_lfpa" and not _POINT_ROWS.value:
         raise ConfigError(
             "AFLW-LFPA does not say where its 34 points lie on a mesh: give --point_rows, or "
             "--predictions with 34 points."
         )
-    weights, source = chosen_weights()
+    chosen, model = _POINT_ROWS.value or test_set.point_rows, embedded_face_model()
+    if chosen == _OWN_LANDMARKS:
+        return LandmarkRows(model.landmark_vertices, model.landmark_weights)
+    if chosen == _AFLW2000_LANDMARKS:
+        return known_rows(chosen, model)
+    return read_point_rows(pathlib.Path(chosen), model)
+
+
+def predict(photos: AnnotatedPhotos, rows: LandmarkRows) -> Predictions:
+    """Returns what the network that the flags name finds on the photos, or what a fit without any finds.
+
+    Landmarks that are given are of the same kind as those that are scored.
+    """
+    model = embedded_face_model()
+    if _LANDMARK_FIT.value:
+        points = inference.landmark_input(_LANDMARKS.value, photos)
+        return fit_predictions(with_landmarks(model, rows), photos, points)
+    weights, source = flagged_weights()
     seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")
-    reconstructor = Reconstructor(embedded_face_model(), weights, _REFINE.value)
-    predictions = inference.predict(
-        reconstructor, source, photos, seen, keep_vertices=with_meshes or bool(_POINT_ROWS.value)
-    )
-    if _POINT_ROWS.value:
-        predictions = points_on_meshes(predictions, pathlib.Path(_POINT_ROWS.value))
-    return predictions
+    reconstructor = Reconstructor(model, weights, rows if _REFINE.value else None)
+    predictions = inference.predict(reconstructor, source, photos, seen)
+    return points_on_meshes(predictions, rows, photos)
 
 
-def chosen_weights() -> tuple[Weights, str]:
+def flagged_weights() -> tuple[Weights, str]:
     """Returns the weights that the flags name, and what to call them."""
     if _WORKDIR.value:
         step = "newest" if _STEP.value is None else _STEP.value
         name = f"{pathlib.Path(_WORKDIR.value).name}, {step} checkpoint"
         return trained_weights(pathlib.Path(_WORKDIR.value), _STEP.value), name
     if _WEIGHTS.value:
-        return load_weights(_WEIGHTS.value), pathlib.Path(_WEIGHTS.value).name
+        return chosen_weights(_WEIGHTS.value), pathlib.Path(_WEIGHTS.value).name
     return embedded_weights(), "embedded weights"
 
 
-def describe(photos: AnnotatedPhotos, predictions: Predictions) -> dict[str, Any]:
+def describe(test_set: TestSet, predictions: Predictions) -> dict[str, Any]:
     """Returns what the numbers depend on; of another method it is not known what it was shown."""
+    photos = test_set.photos
     crop = inference.DETECTOR if _CROP.value == "detector" else photos.crop
     own = not _PREDICTIONS.value
     return {
@@ -190,6 +217,7 @@ def describe(photos: AnnotatedPhotos, predictions: Predictions) -> dict[str, Any
         "method": _METHOD.value or predictions.source,
         "crop": crop if own else "the method's",
         "landmarks": shown_landmarks() if own else "the method's",
+        "points": (_POINT_ROWS.value or test_set.point_rows) if own else "the method's",
         "failed": [photos.names[row] for row in predictions.missing()],
     }
 
@@ -199,12 +227,10 @@ def shown_landmarks() -> str:
     return f"{_LANDMARKS.value}, refined" if _REFINE.value else _LANDMARKS.value
 
 
-def write_report(
-    photos: AnnotatedPhotos, predictions: Predictions, scores: list[FaceErrors]
-) -> None:
+def write_report(test_set: TestSet, predictions: Predictions, scores: list[FaceErrors]) -> None:
     """Writes all files of the report, and prints what matters most."""
-    folder = pathlib.Path(given(_OUTPUT))
-    about = describe(photos, predictions)
+    folder, photos = pathlib.Path(given(_OUTPUT)), test_set.photos
+    about = describe(test_set, predictions)
     report = document.build(about, photos.names, photos.yaw, scores)
     if not _PREDICTIONS.value:
         write_predictions(folder / "predictions.npz", predictions, photos.names)
@@ -265,8 +291,9 @@ def check_flags() -> None:
         raise ConfigError(
             f"Give one of --pretrained, --workdir, --weights, --landmark_fit and --predictions, not {found}."
         )
-    if _LANDMARK_FIT.value and _LANDMARKS.value == "none":
-        raise ConfigError(f"--landmark_fit needs --landmarks: {inference.LANDMARK_INPUTS}.")
+    for user in (_LANDMARK_FIT, _REFINE):
+        if user.value and _LANDMARKS.value == "none":
+            raise ConfigError(f"--{user.name} needs --landmarks: {inference.LANDMARK_INPUTS}.")
     shown = [flag.name for flag in (_LANDMARKS, _REFINE, _CROP, _STEP, _POINT_ROWS) if flag.present]
     if _PREDICTIONS.value and shown:
         raise ConfigError(
@@ -279,20 +306,20 @@ def main() -> None:
         compare()
         return
     check_flags()
-    photos, score_meshes = _READERS[given(_PROTOCOL)](pathlib.Path(given(_DATA)))
+    test_set = _READERS[given(_PROTOCOL)](pathlib.Path(given(_DATA)))
     # Before the long part: a report that cannot be written should be known early.
     pathlib.Path(given(_OUTPUT)).mkdir(parents=True, exist_ok=True)
-    photos, predictions = find_predictions(photos, with_meshes=score_meshes is not None)
+    photos, predictions = find_predictions(test_set)
     scores = landmark_scores(photos, predictions) + pose_scores(photos, predictions)
-    if score_meshes is not None:
-        scores += score_meshes(photos, predictions)
-    write_report(photos, predictions, scores)
+    if test_set.score_meshes is not None:
+        scores += test_set.score_meshes(photos, predictions)
+    write_report(test_set._replace(photos=photos), predictions, scores)
 
 
 _READERS: dict[str, Callable[[pathlib.Path], TestSet]] = {
     "aflw2000": read_aflw2000_set,
     "aflw_lfpa": lambda folder: TestSet(read_aflw_lfpa(folder)),
-    "annotations": lambda folder: TestSet(read_annotations(folder)),
+    "annotations": lambda folder: TestSet(read_annotations(folder), point_rows=_AFLW2000_LANDMARKS),
     "synthetic": read_synthetic_set,
     "florence": read_florence_set,
 }

@@ -15,11 +15,10 @@ from absl import flags
 from jaxtyping import Float, Int
 
 from twodasl_jax import programs
-from twodasl_jax.atomic_files import replacing
 from twodasl_jax.data.aflw import AFLW_MIRROR, AflwFaces, read_aflw, select_faces
 from twodasl_jax.data.landmark_placement import MarkUp, place_landmarks
 from twodasl_jax.data.pseudo_3d import Pseudo3D, fit_pseudo_3d, label_weights
-from twodasl_jax.face_model import chosen_face_model, digest
+from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import (
     LandmarkRows,
@@ -29,6 +28,7 @@ from twodasl_jax.geometry.morphable_model import (
     synthesize,
 )
 from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.point_rows import write_point_rows
 
 _SOURCE = flags.DEFINE_string("source_dir", None, "Folder of the faces.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write (.npz).", required=True)
@@ -82,10 +82,7 @@ def main() -> None:
     landmarks = np.asarray(landmark_space(model).mean)
     guess = np.stack([landmarks[list(near)].mean(axis=0) for near in _POINTS.values()])
     rows = place_landmarks(model, MarkUp(guess, AFLW_MIRROR, _REACH), vertices, labels, weights)
-    with replacing(_OUTPUT.value) as beside, open(beside, "wb") as file:
-        np.savez(
-            file, vertices=rows.vertices, weights=rows.weights, face_model=np.array(digest(model))
-        )
+    write_point_rows(pathlib.Path(_OUTPUT.value), rows, model)
     placed = np.asarray(point_space(model, rows.vertices, rows.weights).mean)
     report(rows, placed - guess, vertices, labels, weights)
 

@@ -23,6 +23,8 @@ MAY_IMPORT = {
     "detection": set(),
     "crops": {"geometry"},
     "face_model": {"geometry"},
+    "point_rows": {"geometry", "face_model"},
+    "landmark_basis": {"geometry"},
     "weights": {"geometry", "networks"},
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
@@ -46,6 +48,7 @@ MAY_IMPORT = {
         "detection",
         "crops",
         "face_model",
+        "point_rows",
         "weights",
     },
     "protocols": {

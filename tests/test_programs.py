@@ -153,6 +153,11 @@ def run(name, *arguments):
             "Cannot read {}/aflw68/annotations.npz: No such file",
         ),
         (
+            "transfer_landmarks",
+            ["--basis={}/no.npz", "--data_dir={}", "--output={}/rows.npz"],
+            "Cannot read {}/no.npz: No such file",
+        ),
+        (
             "ablate",
             ["--study={}/no.py", "--workdir={}/runs", "--output_dir={}/report"],
             "--study={}/no.py: there is no such file",

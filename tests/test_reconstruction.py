@@ -10,7 +10,7 @@ from twodasl_jax.errors import BoxError, LandmarksError, PhotoError, WeightsErro
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official
 from twodasl_jax.geometry.frames import box_from_landmarks, image_from_crop
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.geometry.morphable_model import synthesize
+from twodasl_jax.geometry.morphable_model import LandmarkRows, synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.networks import CompactNet
@@ -113,7 +113,8 @@ def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_mod
 
 
 def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_model, weights):
-    refining = Reconstructor(face_model, weights, refine=True)
+    own = LandmarkRows(face_model.landmark_vertices, face_model.landmark_weights)
+    refining = Reconstructor(face_model, weights, refine=own)
     landmarks = faces.random_faces(face_model, 2)[-1][..., :2] * 130 / 120 + BOXES[0, :2]
     landmarks[1] = np.nan
     boxes = BOXES[[0, 0]]

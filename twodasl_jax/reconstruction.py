@@ -33,9 +33,11 @@ from twodasl_jax.geometry.mirroring import (
     mirror_landmarks,
 )
 from twodasl_jax.geometry.morphable_model import (
+    LandmarkRows,
     MorphableModel,
     ShapeSpace,
     landmark_space,
+    point_space,
     synthesize,
 )
 from twodasl_jax.geometry.projection import (
@@ -46,6 +48,7 @@ from twodasl_jax.geometry.projection import (
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.networks import network_input
 from twodasl_jax.photos import as_photo
+from twodasl_jax.point_rows import known_rows
 from twodasl_jax.weights import Weights, embedded_weights
 
 # Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
@@ -83,14 +86,14 @@ class Reconstructor:
       model: the face model; its `triangles`, `uv` and `mirror` belong to `Face.vertices`.
     """
 
-    def __init__(self, model: MorphableModel, weights: Weights, refine: bool = False):
+    def __init__(self, model: MorphableModel, weights: Weights, refine: LandmarkRows | None = None):
         """Gets ready in about a second; the first call for a number of faces compiles.
 
         Args:
           model: face model.
           weights: that were trained for it.
-          refine: whether faces whose landmarks are given are moved towards these after the network has looked
-            (`geometry.fitting.refine_prediction`): closer to good landmarks, and to bad ones.
+          refine: where on the mesh given landmarks lie, for faces to be moved towards them after the network has
+            looked (`geometry.fitting.refine_prediction`): closer to good landmarks, and to bad ones. None leaves them.
 
         Raises:
           WeightsError: the weights were trained for another face model.
@@ -101,16 +104,34 @@ class Reconstructor:
                 f"face model {digest(model)}: pass the model that they were trained with"
             )
         self.model = model
-        parts = _Parts(model, coefficient_mirror(model), weights.variables, weights.whitening)
+        parts = _Parts(
+            model,
+            coefficient_mirror(model),
+            weights.variables,
+            weights.whitening,
+            None if refine is None else point_space(model, refine.vertices, refine.weights),
+        )
         self._parts = jax.tree.map(jnp.asarray, parts)
         self._reconstruct = jax.jit(
-            functools.partial(_reconstruct, weights.network(), weights.landmark_map, refine)
+            functools.partial(_reconstruct, weights.network(), weights.landmark_map)
         )
 
     @classmethod
-    def pretrained(cls, refine: bool = False) -> Self:
-        """Returns a reconstructor with the embedded face model and weights; needs no network access."""
-        return cls(embedded_face_model(), embedded_weights(), refine)
+    def pretrained(cls, weights: str = "default", *, refine: bool = False) -> Self:
+        """Returns a reconstructor with the embedded face model and weights; needs no network access.
+
+        Args:
+          weights: "default" for research, or "open" for any use (`embedded_weights`).
+          refine: whether faces are moved towards landmarks that are given. Where those lie is taken from 300W-LP's
+            points, by which detectors are trained, or from the face model's own where any use is to be free.
+
+        Raises:
+          WeightsError: there are no weights of this name.
+        """
+        model = embedded_face_model()
+        own = LandmarkRows(model.landmark_vertices, model.landmark_weights)
+        rows = own if weights == "open" else known_rows("300w_lp", model)
+        return cls(model, embedded_weights(weights), rows if refine else None)
 
     def __call__(
         self,
@@ -221,12 +242,12 @@ class _Parts:
     mirror: CoefficientMirror
     variables: PyTree
     whitening: Whitening
+    refine: ShapeSpace | None
 
 
 def _reconstruct(
     network: nn.Module,
     style: MapStyle,
-    refine: bool,
     parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
@@ -246,8 +267,8 @@ def _reconstruct(
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
-    if refine:
-        mean = _refined(parts.model, mean, landmarks, style)
+    if parts.refine is not None:
+        mean = _refined(parts.refine, mean, landmarks, style)
     camera = camera_from_affine(mean.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     camera = dataclasses.replace(camera, translation=on_image_plane)
@@ -266,14 +287,13 @@ def _reconstruct(
 
 
 def _refined(
-    model: MorphableModel,
+    space: ShapeSpace,
     predicted: Coefficients,
     landmarks: Float[Array, "B 68 2"],
     style: MapStyle,
 ) -> Coefficients:
     """Moves predictions towards the landmarks that the network is shown; faces without any stay as they are."""
     shown = LANDMARK_SETS[style.points].parents
-    space = landmark_space(model)
 
     def refine_one(face: Coefficients, points: Float[Array, "68 2"]) -> Coefficients:
         fit = refine_prediction(space, face, points, shown.astype(np.float32), _NOISE)

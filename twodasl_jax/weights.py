@@ -27,6 +27,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "compact_half": functools.partial(CompactNet, width=8),
     "resnet50": ResNet50,
 }
+_EMBEDDED = {"default": "weights.npz", "open": "open_weights.npz"}
 _VARIABLES = "variables/"
 _FIRST_MAP = (("points", "inner"), ("kind", "hard"))
 
@@ -54,11 +55,33 @@ class Weights:
         return ARCHITECTURES[self.architecture](output_size=len(self.whitening.mean))
 
 
-def embedded_weights() -> Weights:
-    """Returns the weights that come with the package."""
-    resource = importlib.resources.files("twodasl_jax") / "assets" / "weights.npz"
+def embedded_weights(name: str = "default") -> Weights:
+    """Returns weights that come with the package.
+
+    Args:
+      name: "default", the best ones, for research only because of the photos that they learned from; or "open", which
+        saw rendered faces alone and are free for any use. What both reach: `assets/weights.md`, `open_weights.md`.
+
+    Raises:
+      WeightsError: there are none of this name.
+    """
+    if name not in _EMBEDDED:
+        known = " or ".join(_EMBEDDED)
+        raise WeightsError(
+            f"no weights {name!r} come with the package, but {known}: read a file with load_weights"
+        )
+    resource = importlib.resources.files("twodasl_jax") / "assets" / _EMBEDDED[name]
     with importlib.resources.as_file(resource) as path:
         return load_weights(path)
+
+
+def chosen_weights(name: str) -> Weights:
+    """Returns the embedded weights of this name, or those of the file.
+
+    Raises:
+      WeightsError: see `load_weights`.
+    """
+    return embedded_weights(name) if name in _EMBEDDED else load_weights(name)
 
 
 def load_weights(path: str | pathlib.Path) -> Weights:

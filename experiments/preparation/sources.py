@@ -10,7 +10,7 @@ import tqdm
 from jaxtyping import UInt8
 from PIL import Image
 
-from twodasl_jax.data.aflw import aflw_rows, aflw_source, fit_aflw, read_aflw
+from twodasl_jax.data.aflw import aflw_source, fit_aflw, read_aflw
 from twodasl_jax.data.annotations import AnnotatedCrops, AnnotatedImages
 from twodasl_jax.data.face300w_lp import (
     face300w_lp_source,
@@ -33,6 +33,7 @@ from twodasl_jax.errors import DatasetError
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.photos import find_photos, read_photo
+from twodasl_jax.point_rows import known_rows
 
 # Texels a side of a skin: the pictures show a face with far fewer.
 _SKIN_SIDE = 1024
@@ -99,7 +100,7 @@ def face300w_lp(model: MorphableModel, folder: pathlib.Path, own: bool) -> CropS
 
 def aflw(model: MorphableModel, folder: pathlib.Path) -> CropSource:
     """Returns AFLW's faces with the face model fitted to both of their mark-ups."""
-    faces, rows = read_aflw(folder), aflw_rows(model)
+    faces, rows = read_aflw(folder), known_rows("aflw", model)
     fits = fit_aflw(model, rows, faces, progress("Fitting the face model", "chunk"))
     _say_errors(fits)
     return aflw_source(faces, fits, model)

@@ -9,7 +9,6 @@ import pytest
 from tests.data import faces
 from twodasl_jax.data.aflw import (
     AFLW_MIRROR,
-    aflw_rows,
     aflw_source,
     both_mark_ups,
     fit_aflw,
@@ -20,6 +19,7 @@ from twodasl_jax.errors import DatasetError
 from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.morphable_model import synthesize
 from twodasl_jax.geometry.projection import picture_from_model
+from twodasl_jax.point_rows import known_rows
 
 # Faces with 68 points, of which the first two have no others and the third a doubtful place; more with 21 points alone.
 BOTH, ALONE = 6, 4
@@ -34,7 +34,7 @@ def model():
 def truth(model):
     """(BOTH + ALONE, 89, 2) points of both mark-ups."""
     camera, shape, expression, _ = faces.random_faces(model, BOTH + ALONE, seed=5)
-    space = both_mark_ups(model, aflw_rows(model))
+    space = both_mark_ups(model, known_rows("aflw", model))
     project = jax.vmap(lambda c, s, e: picture_from_model(c, synthesize(space, s, e)))
     return np.asarray(project(camera, shape, expression))[..., :2]
 
@@ -92,7 +92,7 @@ def test_labels_that_may_be_a_neighbours_are_left_out(read):
 
 
 def test_either_mark_up_is_enough_for_a_fit(read, truth, model):
-    fits = fit_aflw(model, aflw_rows(model), read)
+    fits = fit_aflw(model, known_rows("aflw", model), read)
     assert np.isfinite(fits.error).all()
     distance = np.linalg.norm(fitted_landmarks(model, fits.vectors) - truth[:, :68], axis=-1)
     # In the mean over the inner points; with 21 points alone much is left to the prior.
@@ -102,7 +102,7 @@ def test_either_mark_up_is_enough_for_a_fit(read, truth, model):
 
 
 def test_records_guess_what_is_not_labelled_and_say_so(read, model):
-    fits = fit_aflw(model, aflw_rows(model), read)
+    fits = fit_aflw(model, known_rows("aflw", model), read)
     source = aflw_source(read, fits, model)
     records = {record["name"]: record for split in source.splits.values() for record in split()}
     assert set(records) == set(read.names)
@@ -118,7 +118,7 @@ def test_records_guess_what_is_not_labelled_and_say_so(read, model):
 
 
 def test_the_points_lie_where_their_names_say(model):
-    rows = aflw_rows(model)
+    rows = known_rows("aflw", model)
     mean = np.einsum("pk,pkc->pc", rows.weights, model.mean[rows.vertices])
     mirrored = mean[AFLW_MIRROR] * [-1, 1, 1]
     np.testing.assert_allclose(mirrored, mean, atol=0.5)
@@ -126,11 +126,6 @@ def test_the_points_lie_where_their_names_say(model):
     assert (mean[[0, 1, 2, 6, 7, 8, 12, 13, 17], 0] < 0).all()
     brow, eye, nose, mouth, chin = mean[[1, 7, 14, 18, 20], 1]
     assert brow > eye > nose > mouth > chin
-
-
-def test_another_face_model_is_refused(face_model):
-    with pytest.raises(DatasetError, match=r"known for face model .* alone"):
-        aflw_rows(face_model)
 
 
 def test_a_missing_file_is_named(tmp_path):

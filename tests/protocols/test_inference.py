@@ -68,7 +68,7 @@ def test_points_that_a_set_does_not_have_are_refused(tmp_path, faces):
 def test_every_face_is_reconstructed_from_its_crop(photos, faces, face_model):
     recorder = Recorder(face_model)
     seen = NetworkInput("given", own_boxes=False)
-    found = predict(recorder, "recorder", photos, seen, keep_vertices=True)
+    found = predict(recorder, "recorder", photos, seen)
     assert found.source == "recorder"
     np.testing.assert_array_equal(np.stack([box for _, box, _ in recorder.calls]), photos.boxes)
     np.testing.assert_array_equal(
@@ -78,7 +78,6 @@ def test_every_face_is_reconstructed_from_its_crop(photos, faces, face_model):
     assert found.vertices.shape == (6, len(face_model.mean), 3)
     np.testing.assert_array_equal(found.shape[0], np.arange(12, 52))
     assert found.missing() == []
-    assert predict(recorder, "recorder", photos, seen, keep_vertices=False).vertices is None
 
 
 def test_the_detector_s_nearest_box_counts_if_it_lies_on_the_face(photos, face_model, monkeypatch):
@@ -96,9 +95,7 @@ def test_the_detector_s_nearest_box_counts_if_it_lies_on_the_face(photos, face_m
         inference.detection, "detect_faces", lambda image: types.SimpleNamespace(boxes=next(turn))
     )
     recorder = Recorder(face_model)
-    found = predict(
-        recorder, "r", photos, NetworkInput("none", own_boxes=True), keep_vertices=False
-    )
+    found = predict(recorder, "r", photos, NetworkInput("none", own_boxes=True))
     assert found.missing() == [1, 2]
     for values in (found.landmarks, found.pose, found.shape):
         assert np.isnan(values[[1, 2]]).all()
@@ -109,4 +106,4 @@ def test_the_detector_s_nearest_box_counts_if_it_lies_on_the_face(photos, face_m
 def test_a_photo_that_is_missing_stops_it(photos, face_model):
     photos.photos[2].unlink()
     with pytest.raises(PhotoError, match="image00004"):
-        predict(Recorder(face_model), "r", photos, NetworkInput("none", False), keep_vertices=False)
+        predict(Recorder(face_model), "r", photos, NetworkInput("none", False))

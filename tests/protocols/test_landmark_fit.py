@@ -30,7 +30,7 @@ def fitted(face_model, photos, truth):
     points[3] = np.nan
     # The jaw is not looked at, wherever it is said to be.
     points[4, :17] = 0
-    return fit_predictions(face_model, photos, points, keep_vertices=True)
+    return fit_predictions(face_model, photos, points)
 
 
 def test_inner_landmarks_are_found_and_the_jaw_follows(fitted, truth):
@@ -49,7 +49,3 @@ def test_landmarks_lie_on_the_meshes(fitted, face_model):
     corners = fitted.vertices[:, face_model.landmark_vertices]
     expected = np.einsum("lk,nlkd->nld", face_model.landmark_weights, corners)
     np.testing.assert_allclose(fitted.landmarks, expected, atol=2e-2)
-
-
-def test_meshes_are_left_out_if_nobody_asks(face_model, photos, truth):
-    assert fit_predictions(face_model, photos, truth[..., :2], keep_vertices=False).vertices is None

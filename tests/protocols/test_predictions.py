@@ -7,6 +7,7 @@ import pytest
 
 from tests.protocols.files import write_annotations
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.geometry.morphable_model import LandmarkRows
 from twodasl_jax.protocols import predictions
 from twodasl_jax.protocols.annotated_photos import select
 from twodasl_jax.protocols.annotations import read_annotations
@@ -122,19 +123,18 @@ def test_written_predictions_are_read_again(tmp_path, photos, faces):
         np.testing.assert_array_equal(getattr(again, name), getattr(own, name))
 
 
-def test_points_on_meshes_by_hand(tmp_path):
+def test_points_on_meshes_by_hand(photos):
     vertices = np.array([[[0, 0, 0], [4, 0, 0], [0, 8, 0]]], "f")
     found = Predictions("mine", np.zeros((1, 68, 3), "f"), vertices)
-    rows = {
-        "landmark_vertices": [[0, 1, 2], [1, 1, 1]],
-        "landmark_weights": [[0.5, 0.25, 0.25], [1, 0, 0]],
-    }
-    np.savez(tmp_path / "rows.npz", **rows)
-    moved = predictions.points_on_meshes(found, tmp_path / "rows.npz")
-    np.testing.assert_array_equal(moved.landmarks, [[[1, 2, 0], [4, 0, 0]]])
-    np.savez(tmp_path / "rows.npz", **{**rows, "landmark_vertices": [[0, 1, 3], [1, 1, 1]]})
-    with pytest.raises(DatasetError, match="whole numbers from 0 to 2"):
-        predictions.points_on_meshes(found, tmp_path / "rows.npz")
+    corners, weights = np.tile([[1, 1, 1]], (68, 1)), np.tile(np.float32([[1, 0, 0]]), (68, 1))
+    corners[0], weights[0] = [0, 1, 2], [0.5, 0.25, 0.25]
+    moved = predictions.points_on_meshes(found, LandmarkRows(corners, weights), photos)
+    np.testing.assert_array_equal(moved.landmarks[0, :2], [[1, 2, 0], [4, 0, 0]])
+    with pytest.raises(DatasetError, match=r"shape \(1, 21, 3\), but this test set needs \(N, 68"):
+        predictions.points_on_meshes(found, LandmarkRows(corners[:21], weights[:21]), photos)
+    bare = Predictions("mine", found.landmarks)
+    with pytest.raises(DatasetError, match="mine has none"):
+        predictions.points_on_meshes(bare, LandmarkRows(corners, weights), photos)
 
 
 def test_many_names_are_cut_short(tmp_path, photos):

@@ -10,7 +10,14 @@ from twodasl_jax.reports.comparison import HEADER, compare, notes
 
 YAW = np.repeat([0.0, 45.0, 80.0], 40).astype("f")
 NAMES = [f"face{number}" for number in range(120)]
-ABOUT = {"protocol": "p", "method": "m", "crop": "c", "landmarks": "none", "failed": []}
+ABOUT = {
+    "protocol": "p",
+    "method": "m",
+    "crop": "c",
+    "landmarks": "none",
+    "points": "model",
+    "failed": [],
+}
 
 
 def report(values, names=NAMES, yaw=YAW, metric="nme68_2d"):
@@ -67,3 +74,5 @@ def test_faces_of_one_report_alone_and_other_protocols_are_said():
     assert notes(whole, part) == ["20 faces are only in the first report and do not count here."]
     part["about"]["protocol"] = "q"
     assert notes(part, whole)[1] == "The reports are of different protocols: q and p."
+    part["about"]["points"] = "300w_lp"
+    assert notes(part, whole)[2] == "The reports score different points: 300w_lp and model."

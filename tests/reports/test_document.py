@@ -10,7 +10,14 @@ from twodasl_jax.protocols.scoring import FaceErrors
 from twodasl_jax.reports import document, table
 
 YAW = np.array([0.0, 10.0, 45.0, 50.0, 70.0, 80.0], "f")
-ABOUT = {"protocol": "p", "method": "m", "crop": "given", "landmarks": "none", "failed": ["c"]}
+ABOUT = {
+    "protocol": "p",
+    "method": "m",
+    "crop": "given",
+    "landmarks": "none",
+    "points": "model",
+    "failed": ["c"],
+}
 
 
 def score(values, metric="nme68_2d", unit="%", defined=None):

@@ -11,7 +11,14 @@ from twodasl_jax.protocols.scoring import FaceErrors
 from twodasl_jax.rendering.points import compare_points, contact_sheet
 from twodasl_jax.reports import curve, document, page
 
-ABOUT = {"protocol": "p", "method": "<b>m</b>", "crop": "c", "landmarks": "none", "failed": ["b"]}
+ABOUT = {
+    "protocol": "p",
+    "method": "<b>m</b>",
+    "crop": "c",
+    "landmarks": "none",
+    "points": "model",
+    "failed": ["b"],
+}
 
 
 def report(values, metric="nme68_2d"):

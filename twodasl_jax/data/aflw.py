@@ -12,7 +12,6 @@ face model is fitted to both at once; where the 21 lie on its mesh was learned f
 import contextlib
 import dataclasses
 import functools
-import importlib.resources
 import pathlib
 from collections.abc import Iterator
 
@@ -37,7 +36,6 @@ from twodasl_jax.data.pseudo_3d import (
     fitted_landmarks,
     label_weights,
 )
-from twodasl_jax.errors import DatasetError
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.morphable_model import (
     LandmarkRows,
@@ -126,24 +124,6 @@ def select_faces(faces: AflwFaces, rows: Int[np.ndarray, " M"]) -> AflwFaces:
     )
 
 
-def aflw_rows(model: MorphableModel) -> LandmarkRows:
-    """Returns where AFLW's 21 points lie on the embedded face model.
-
-    Raises:
-      DatasetError: the model is another one.
-    """
-    resource = importlib.resources.files("twodasl_jax") / "assets" / "aflw_points.npz"
-    with importlib.resources.as_file(resource) as path, np.load(path) as archive:
-        known_for = str(archive["face_model"])
-        rows = LandmarkRows(archive["vertices"], archive["weights"])
-    if known_for != digest(model):
-        raise DatasetError(
-            f"Where AFLW's 21 points lie is known for face model {known_for} alone, not for {digest(model)}: use the "
-            "embedded one, or place them with experiments/place_landmarks.py."
-        )
-    return rows
-
-
 def fit_aflw(
     model: MorphableModel, rows: LandmarkRows, faces: AflwFaces, progress: Progress = iter
 ) -> Pseudo3D:
@@ -151,7 +131,7 @@ def fit_aflw(
 
     Args:
       model: face model, cut to the components that are wanted.
-      rows: where the 21 points lie on its mesh (`aflw_rows`).
+      rows: where the 21 points lie on its mesh (`point_rows`).
       faces: the faces.
       progress: wraps the iterator over chunks.
     """

@@ -124,6 +124,14 @@ def landmark_space(model: MorphableModel) -> ShapeSpace:
 
 
 @typed
+def with_landmarks(model: MorphableModel, rows: LandmarkRows) -> MorphableModel:
+    """Returns the model with its 68 landmarks elsewhere on its mesh: another annotator's, or another model's."""
+    return dataclasses.replace(
+        model, landmark_vertices=rows.vertices, landmark_weights=rows.weights
+    )
+
+
+@typed
 @exact
 def point_space(
     space: ShapeSpace, vertices: Int[Array, "P 3"], weights: Float[Array, "P 3"]

@@ -40,7 +40,6 @@ def predict(
     source: str,
     photos: AnnotatedPhotos,
     seen: NetworkInput,
-    keep_vertices: bool,
 ) -> Predictions:
     """Reconstructs the face of each photo.
 
@@ -49,7 +48,6 @@ def predict(
       source: what to call it in the report.
       photos: the test set.
       seen: what the network is given.
-      keep_vertices: whether the dense meshes are needed (100 kB a face).
 
     Raises:
       ConfigError: `seen.landmarks` is no such input.
@@ -74,7 +72,7 @@ def predict(
     return Predictions(
         source,
         landmarks=stacked(lambda face: face.landmarks, 68, 3),
-        vertices=stacked(lambda face: face.vertices, len(model.mean), 3) if keep_vertices else None,
+        vertices=stacked(lambda face: face.vertices, len(model.mean), 3),
         pose=stacked(lambda face: face.euler_angles, 3),
         shape=stacked(lambda face: face.coefficients[shapes], len(model.shape_std)),
     )

@@ -28,7 +28,6 @@ def fit_predictions(
     model: MorphableModel,
     photos: AnnotatedPhotos,
     points: Float[np.ndarray, "N 68 2"],
-    keep_vertices: bool,
 ) -> Predictions:
     """Fits the face model to the inner landmarks of each face; too few of them give no prediction.
 
@@ -36,9 +35,8 @@ def fit_predictions(
       model: face model.
       photos: the test set; its boxes set the scale of the landmarks' noise.
       points: (N, 68, 2) image frame, nan where there is none.
-      keep_vertices: whether the dense meshes are needed.
     """
-    fit = jax.jit(functools.partial(_fit, model, keep_vertices))
+    fit = jax.jit(functools.partial(_fit, model))
     in_crops = np.asarray(frames.crop_from_image(points, photos.boxes))
     chunks = []
     for start in tqdm.trange(0, len(points), _CHUNK, desc="fits", unit="chunk", disable=None):
@@ -50,10 +48,9 @@ def fit_predictions(
 
 def _fit(
     model: MorphableModel,
-    keep_vertices: bool,
     points: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
-) -> dict[str, Array | None]:
+) -> dict[str, Array]:
     space, inner = landmark_space(model), jnp.asarray(INNER.parents, jnp.float32)
     search = functools.partial(
         fit_landmarks, space, weights=inner, sigma=_SIGMA, outlier_scale=_OUTLIER_SIGMAS
@@ -70,7 +67,7 @@ def _fit(
 
     return {
         "landmarks": projected(space),
-        "vertices": projected(model) if keep_vertices else None,
+        "vertices": projected(model),
         "pose": known(jnp.degrees(euler_from_rotation(fits.camera.rotation))),
         "shape": known(fits.shape),
     }

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from twodasl_jax.array_files import read_rows
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.geometry.morphable_model import LandmarkRows
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, rows_of
 
 _OPTIONAL = {"vertices": (-1, 3), "pose": (3,), "shape": (-1,)}
@@ -73,27 +74,23 @@ def read_predictions(path: pathlib.Path, photos: AnnotatedPhotos) -> Predictions
     return Predictions(path.name, **placed)
 
 
-def points_on_meshes(predictions: Predictions, path: pathlib.Path) -> Predictions:
+def points_on_meshes(
+    predictions: Predictions, rows: LandmarkRows, photos: AnnotatedPhotos
+) -> Predictions:
     """Returns predictions whose landmarks are other points of their meshes.
 
     Args:
       predictions: with `vertices`.
-      path: `.npz` of `landmark_vertices` (P, 3) and `landmark_weights` (P, 3): for each point the corners of a
-        triangle and how much each counts, as in a face model's file.
+      rows: where the points lie on these.
+      photos: the test set.
 
     Raises:
-      DatasetError: there are no meshes, or the file does not hold such rows of them.
+      DatasetError: there are no meshes, or the test set has another number of points.
     """
-    rows = read_rows(path, {"landmark_vertices": (3,), "landmark_weights": (3,)})
     if predictions.vertices is None:
-        raise DatasetError(f"{path} places points on meshes, but {predictions.source} has none.")
-    corners, weights = rows["landmark_vertices"], rows["landmark_weights"].astype(np.float32)
-    count = predictions.vertices.shape[1]
-    if corners.dtype.kind not in "iu" or not 0 <= corners.min() <= corners.max() < count:
-        raise DatasetError(
-            f"{path}: landmark_vertices must be whole numbers from 0 to {count - 1}."
-        )
-    points = np.einsum("pk,npkd->npd", weights, predictions.vertices[:, corners])
+        raise DatasetError(f"No points can be placed on meshes: {predictions.source} has none.")
+    points = np.einsum("pk,npkd->npd", rows.weights, predictions.vertices[:, rows.vertices])
+    _check_points("these points on the mesh", points, photos)
     return dataclasses.replace(predictions, landmarks=points)
 
 
@@ -129,7 +126,9 @@ def select_predictions(predictions: Predictions, rows: Int[np.ndarray, " K"]) ->
     return Predictions(predictions.source, **arrays)
 
 
-def _check_points(path: pathlib.Path, landmarks: np.ndarray, photos: AnnotatedPhotos) -> None:
+def _check_points(
+    source: str | pathlib.Path, landmarks: np.ndarray, photos: AnnotatedPhotos
+) -> None:
     _, count, dimensions = landmarks.shape
     if not photos.annotations:
         wanted = {68}
@@ -138,7 +137,7 @@ def _check_points(path: pathlib.Path, landmarks: np.ndarray, photos: AnnotatedPh
     if count not in wanted or dimensions not in (2, 3):
         points = " or ".join(map(str, sorted(wanted)))
         raise DatasetError(
-            f"Cannot use {path}: landmarks has shape {landmarks.shape}, but this test set needs "
+            f"Cannot use {source}: landmarks has shape {landmarks.shape}, but this test set needs "
             f"(N, {points}, 2 or 3)."
         )
 

@@ -46,7 +46,7 @@ def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
 
 
 def notes(first: Document, second: Document) -> list[str]:
-    """Returns what a reader of `compare` should know: faces that are in one report only, and other protocols."""
+    """Returns what a reader of `compare` should know: faces in one report only, other protocols and points."""
     names = [set(document["faces"]["names"]) for document in (first, second)]
     remarks = []
     for which, alone in (("first", names[0] - names[1]), ("second", names[1] - names[0])):
@@ -59,6 +59,9 @@ def notes(first: Document, second: Document) -> list[str]:
         remarks.append(
             f"The reports are of different protocols: {protocols[0]} and {protocols[1]}."
         )
+    points = [document["about"].get("points", "not said") for document in (first, second)]
+    if points[0] != points[1]:
+        remarks.append(f"The reports score different points: {points[0]} and {points[1]}.")
     return remarks
 
 

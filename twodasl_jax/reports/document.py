@@ -1,6 +1,7 @@
 """The document behind every table and picture of a report: `report.json`.
 
-    {"about": {"protocol": ..., "method": ..., "crop": ..., "landmarks": ..., "count": N, "failed": [names]},
+    {"about": {"protocol": ..., "method": ..., "crop": ..., "landmarks": ..., "points": ..., "count": N,
+               "failed": [names]},
      "faces": {"names": [...], "yaw": [...], "errors": {METRIC: {REFERENCE: [...]}}},
      METRIC: {REFERENCE: {"unit": ..., "bins": [a, b, c], "balanced": x, "overall": y, "count": n, ...}}}
 
@@ -38,7 +39,7 @@ def build(
     """Returns the document of a test set's errors.
 
     Args:
-      about: what the numbers depend on: protocol, method, crop, landmarks.
+      about: what the numbers depend on: protocol, method, crop, landmarks shown, points scored.
       names: of the N faces.
       yaw: (N,) degrees; None leaves the yaw bins unknown.
       scores: errors of the N faces.

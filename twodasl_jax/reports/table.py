@@ -19,6 +19,7 @@ HEADER = (
     "failed",
     "crop",
     "landmarks",
+    "points",
 )
 # What the console shows; the Markdown table and the page hold everything.
 _HEADLINES = (
@@ -38,7 +39,7 @@ def rows(document: Document) -> list[tuple[str, ...]]:
         entry = document[metric][reference]
         bins = [_number(value) for value in entry["bins"]]
         counts = str(entry["count"]), str(entry["failures"])
-        place = document["about"]["crop"], document["about"]["landmarks"]
+        settings = tuple(document["about"][key] for key in ("crop", "landmarks", "points"))
         name = f"{metric} ({entry['unit']})"
         for mean in ("balanced", "overall"):
             if entry[mean] is None and mean == "balanced":
@@ -51,7 +52,7 @@ def rows(document: Document) -> list[tuple[str, ...]]:
                 else [*[_UNKNOWN] * len(bins), *others]
             )
             table.append(
-                (name, reference, mean, _number(entry[mean]), interval, *shown, *counts, *place)
+                (name, reference, mean, _number(entry[mean]), interval, *shown, *counts, *settings)
             )
     return table
 

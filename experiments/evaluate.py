@@ -112,6 +112,7 @@ _COMPARE = flags.DEFINE_list(
 
 # Of the points that are scored.
 _OWN_LANDMARKS, _AFLW2000_LANDMARKS = "model", "300w_lp"
+_LANDMARK_COUNT = 68
 
 
 class TestSet(NamedTuple):
@@ -165,8 +166,8 @@ def find_predictions(test_set: TestSet) -> tuple[AnnotatedPhotos, Predictions]:
     return photos, predictions
 
 
-def point_rows(test_set: TestSet) -> LandmarkRows:
-    """Returns which points of the mesh are scored."""
+def point_rows(test_set: TestSet) -> LandmarkRows | None:
+    """Returns which points of the mesh are scored; None for the face model's own landmarks."""
     if _PROTOCOL.value == "aflw_lfpa" and not _POINT_ROWS.value:
         raise ConfigError(
             "AFLW-LFPA does not say where its 34 points lie on a mesh: give --point_rows, or "
@@ -174,26 +175,28 @@ def point_rows(test_set: TestSet) -> LandmarkRows:
         )
     chosen, model = _POINT_ROWS.value or test_set.point_rows, embedded_face_model()
     if chosen == _OWN_LANDMARKS:
-        return LandmarkRows(model.landmark_vertices, model.landmark_weights)
+        return None
     if chosen == _AFLW2000_LANDMARKS:
         return known_rows(chosen, model)
     return read_point_rows(pathlib.Path(chosen), model)
 
 
-def predict(photos: AnnotatedPhotos, rows: LandmarkRows) -> Predictions:
+def predict(photos: AnnotatedPhotos, rows: LandmarkRows | None) -> Predictions:
     """Returns what the network that the flags name finds on the photos, or what a fit without any finds.
 
-    Landmarks that are given are of the same kind as those that are scored.
+    Landmarks that are given are of the kind that is scored, if these are 68.
     """
     model = embedded_face_model()
     if _LANDMARK_FIT.value:
         points = inference.landmark_input(_LANDMARKS.value, photos)
-        return fit_predictions(with_landmarks(model, rows), photos, points)
+        fitted = model if rows is None else with_landmarks(model, rows)
+        return fit_predictions(fitted, photos, points)
     weights, source = flagged_weights()
     seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")
-    reconstructor = Reconstructor(model, weights, rows if _REFINE.value else None)
+    given_rows = rows if rows is not None and len(rows.vertices) == _LANDMARK_COUNT else None
+    reconstructor = Reconstructor(model, weights, given_rows, refine=_REFINE.value)
     predictions = inference.predict(reconstructor, source, photos, seen)
-    return points_on_meshes(predictions, rows, photos)
+    return predictions if rows is None else points_on_meshes(predictions, rows, photos)
 
 
 def flagged_weights() -> tuple[Weights, str]:

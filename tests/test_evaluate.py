@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from tests.protocols.files import Faces, write_aflw2000, write_aflw_lfpa, write_annotations
-from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.face_model import embedded_face_model, save_face_model
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.frames import crop_from_image
+from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
+from twodasl_jax.point_rows import read_point_rows
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -143,20 +145,7 @@ def test_official_coefficients_are_decoded_and_scored(tmp_path, faces, face_mode
     arrays = dict(np.load(tmp_path / "annotations.npz"))
     arrays["params"] = (np.asarray(vectors) - mean) / std
     np.savez(tmp_path / "annotations.npz", **arrays)
-    corners, weights = face_model.landmark_vertices, face_model.landmark_weights
-    rows = {
-        "mean": np.einsum("lk,lkd->ld", weights, face_model.mean[corners]),
-        "shape_basis": np.einsum(
-            "lk,lkds->lds", weights, (face_model.shape_basis * face_model.shape_std)[corners]
-        ),
-        "expression_basis": np.einsum(
-            "lk,lkds->lds",
-            weights,
-            (face_model.expression_basis * face_model.expression_std)[corners],
-        ),
-    }
-    flat = {name: values.reshape(204, -1).squeeze() for name, values in rows.items()}
-    np.savez(tmp_path / "basis.npz", **flat, param_mean=mean, param_std=std)
+    write_basis(tmp_path / "basis.npz", face_model, mean, std)
     decoded = run(
         "decode_coefficients",
         f"--data_dir={tmp_path}",
@@ -169,6 +158,38 @@ def test_official_coefficients_are_decoded_and_scored(tmp_path, faces, face_mode
         np.testing.assert_allclose(archive["landmarks"][..., :2], faces.points[..., :2], atol=0.02)
         np.testing.assert_allclose(archive["pose"], faces.pose, atol=0.02)
         assert archive["names"].tolist() == [f"{name}.jpg" for name in faces.names]
+
+
+def write_basis(path, model, mean, std):
+    """Writes the landmark rows of a face model, coefficients in its own units."""
+    space = landmark_space(model)
+    rows = {
+        "mean": space.mean,
+        "shape_basis": space.shape_basis * space.shape_std,
+        "expression_basis": space.expression_basis * space.expression_std,
+    }
+    flat = {name: np.asarray(values).reshape(204, -1).squeeze() for name, values in rows.items()}
+    np.savez(path, **flat, param_mean=mean, param_std=std)
+
+
+def test_landmarks_of_a_model_with_the_same_average_are_its_own(tmp_path, face_model):
+    save_face_model(tmp_path / "model.npz", face_model)
+    mean = np.zeros(62, np.float32)
+    write_basis(tmp_path / "basis.npz", face_model, mean, mean + 1)
+    np.savez(tmp_path / "whitening.npz", mean=mean, std=mean + 1)
+    finished = run(
+        "transfer_landmarks",
+        f"--basis={tmp_path / 'basis.npz'}",
+        f"--data_dir={tmp_path}",
+        f"--output={tmp_path / 'rows.npz'}",
+        f"--face_model={tmp_path / 'model.npz'}",
+    )
+    assert finished.returncode == 0, finished.stderr
+    distances = [float(line.split()[-1]) for line in finished.stdout.splitlines()[1:]]
+    assert len(distances) == 6
+    assert max(distances) < 0.3
+    rows = read_point_rows(tmp_path / "rows.npz", face_model)
+    assert rows.vertices.shape == (68, 3)
 
 
 def affine_in_crops(faces):

@@ -92,9 +92,9 @@ def test_a_face_does_not_depend_on_the_others(reconstructor, photo, three):
 
 def test_a_second_photo_compiles_nothing_new(reconstructor, photo):
     reconstructor(photo, boxes=np.tile(BOXES[:1], (4, 1)))
-    programs = reconstructor._reconstruct._cache_size()
+    programs = reconstructor._from_photo._cache_size()
     reconstructor(photo[:200, :300], boxes=np.tile(BOXES[:1], (3, 1)))
-    assert reconstructor._reconstruct._cache_size() == programs
+    assert reconstructor._from_photo._cache_size() == programs
 
 
 def test_more_faces_than_a_group_holds(reconstructor, photo):
@@ -113,8 +113,7 @@ def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_mod
 
 
 def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_model, weights):
-    own = LandmarkRows(face_model.landmark_vertices, face_model.landmark_weights)
-    refining = Reconstructor(face_model, weights, refine=own)
+    refining = Reconstructor(face_model, weights, refine=True)
     landmarks = faces.random_faces(face_model, 2)[-1][..., :2] * 130 / 120 + BOXES[0, :2]
     landmarks[1] = np.nan
     boxes = BOXES[[0, 0]]
@@ -132,6 +131,32 @@ def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_mo
         read.affine, synthesize(face_model, read.shape, read.expression)
     )
     np.testing.assert_allclose(image_from_crop(in_crop, boxes[0]), refined[0].vertices, atol=2e-3)
+
+
+def test_landmarks_of_another_kind_are_shown_where_the_own_ones_would_be(
+    reconstructor, photo, face_model, weights
+):
+    """Points in the places of other landmarks: given there, the faces are those of the own landmarks."""
+    corners = np.asarray(face_model.landmark_vertices)
+    rows = LandmarkRows(np.roll(corners, 1, axis=0), face_model.landmark_weights)
+    translating = Reconstructor(face_model, weights, rows)
+    first = reconstructor(photo, boxes=BOXES)
+    own = np.stack([face.landmarks[:, :2] for face in first]) + np.float32([3, -2])
+    theirs = np.stack(
+        [np.einsum("pk,pkd->pd", rows.weights, face.vertices[rows.vertices]) for face in first]
+    )[..., :2] + np.float32([3, -2])
+    expected = reconstructor(photo, boxes=BOXES, landmarks=own)
+    found = translating(photo, boxes=BOXES, landmarks=theirs)
+    untranslated = reconstructor(photo, boxes=BOXES, landmarks=theirs)
+
+    def difference(faces):
+        pairs = zip(faces, expected, strict=True)
+        return np.mean([np.abs(face.coefficients - other.coefficients) for face, other in pairs])
+
+    # A landmark at the edge of a pixel may be drawn in the next one.
+    assert difference(found) < 0.2 * difference(untranslated)
+    alone = translating(photo, boxes=BOXES)
+    np.testing.assert_array_equal(alone[0].coefficients, first[0].coefficients)
 
 
 def test_landmarks_are_looked_at_and_missing_ones_are_not(reconstructor, photo, face_model):

@@ -44,6 +44,7 @@ from twodasl_jax.geometry.projection import (
     affine_from_camera,
     camera_from_affine,
     picture_from_model,
+    picture_from_model_affine,
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.networks import network_input
@@ -86,14 +87,23 @@ class Reconstructor:
       model: the face model; its `triangles`, `uv` and `mirror` belong to `Face.vertices`.
     """
 
-    def __init__(self, model: MorphableModel, weights: Weights, refine: LandmarkRows | None = None):
+    def __init__(
+        self,
+        model: MorphableModel,
+        weights: Weights,
+        landmark_rows: LandmarkRows | None = None,
+        *,
+        refine: bool = False,
+    ):
         """Gets ready in about a second; the first call for a number of faces compiles.
 
         Args:
           model: face model.
           weights: that were trained for it.
-          refine: where on the mesh given landmarks lie, for faces to be moved towards them after the network has
-            looked (`geometry.fitting.refine_prediction`): closer to good landmarks, and to bad ones. None leaves them.
+          landmark_rows: where on the mesh the landmarks lie that will be given (`point_rows`). The network is shown
+            where the face model's own would be, for which it looks at the photo alone first. None for the own ones.
+          refine: whether faces whose landmarks are given are moved towards these after the network has looked
+            (`geometry.fitting.refine_prediction`): closer to good landmarks, and to bad ones.
 
         Raises:
           WeightsError: the weights were trained for another face model.
@@ -109,12 +119,14 @@ class Reconstructor:
             coefficient_mirror(model),
             weights.variables,
             weights.whitening,
-            None if refine is None else point_space(model, refine.vertices, refine.weights),
+            None
+            if landmark_rows is None
+            else point_space(model, landmark_rows.vertices, landmark_rows.weights),
         )
         self._parts = jax.tree.map(jnp.asarray, parts)
-        self._reconstruct = jax.jit(
-            functools.partial(_reconstruct, weights.network(), weights.landmark_map)
-        )
+        network, style = weights.network(), weights.landmark_map
+        self._from_photo = jax.jit(functools.partial(_from_photo, network, style))
+        self._from_landmarks = jax.jit(functools.partial(_from_landmarks, network, style, refine))
 
     @classmethod
     def pretrained(cls, weights: str = "default", *, refine: bool = False) -> Self:
@@ -122,16 +134,17 @@ class Reconstructor:
 
         Args:
           weights: "default" for research, or "open" for any use (`embedded_weights`).
-          refine: whether faces are moved towards landmarks that are given. Where those lie is taken from 300W-LP's
-            points, by which detectors are trained, or from the face model's own where any use is to be free.
+          refine: whether faces are moved towards landmarks that are given.
+
+        Landmarks that are given are taken for those of 300W-LP, by which detectors are trained; by the open weights for
+        the face model's own, because where 300W-LP's lie is known from a face model that is not free.
 
         Raises:
           WeightsError: there are no weights of this name.
         """
         model = embedded_face_model()
-        own = LandmarkRows(model.landmark_vertices, model.landmark_weights)
-        rows = own if weights == "open" else known_rows("300w_lp", model)
-        return cls(model, embedded_weights(weights), rows if refine else None)
+        rows = None if weights == "open" else known_rows("300w_lp", model)
+        return cls(model, embedded_weights(weights), rows, refine=refine)
 
     def __call__(
         self,
@@ -174,9 +187,13 @@ class Reconstructor:
         size = next(size for size in _GROUP_SIZES if size >= len(boxes))
         rows = np.minimum(np.arange(size), len(boxes) - 1)
         crops = np.stack([crop_photo(photo, box) for box in boxes])
-        batch = jax.device_get(
-            self._reconstruct(self._parts, crops[rows], landmarks[rows], boxes[rows])
+        given = np.isfinite(landmarks).any()
+        found = (
+            self._from_landmarks(self._parts, crops[rows], landmarks[rows], boxes[rows])
+            if given
+            else self._from_photo(self._parts, crops[rows], boxes[rows])
         )
+        batch = jax.device_get(found)
         return [
             Face(
                 box=boxes[row],
@@ -242,19 +259,52 @@ class _Parts:
     mirror: CoefficientMirror
     variables: PyTree
     whitening: Whitening
-    refine: ShapeSpace | None
+    given: ShapeSpace | None
 
 
-def _reconstruct(
+def _from_photo(
     network: nn.Module,
     style: MapStyle,
+    parts: _Parts,
+    crops: UInt8[Array, "B 120 120 3"],
+    boxes: Float[Array, "B 4"],
+) -> dict[str, Array]:
+    """Returns the computed fields of `Face` for a batch of crops; boxes are in the image frame."""
+    nothing = jnp.full((len(crops), 68, 2), jnp.nan)
+    return _fields(parts.model, _look(network, style, parts, crops, nothing), boxes)
+
+
+def _from_landmarks(
+    network: nn.Module,
+    style: MapStyle,
+    refine: bool,
     parts: _Parts,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
 ) -> dict[str, Array]:
-    """Returns the computed fields of `Face` for a batch of crops; landmarks and boxes are in the image frame."""
+    """The same where landmarks are given, image frame; faces whose landmarks are all nan are as without."""
     landmarks = frames.crop_from_image(landmarks, boxes)
+    look = functools.partial(_look, network, style, parts, crops)
+    own, given = landmark_space(parts.model), parts.given
+    seen = landmarks
+    if given is not None:
+        first = look(jnp.full_like(landmarks, jnp.nan))
+        seen = landmarks + (_projected(own, first) - _projected(given, first))[..., :2]
+    face = look(seen)
+    if refine:
+        face = _refined(own if given is None else given, face, landmarks, style)
+    return _fields(parts.model, face, boxes)
+
+
+def _look(
+    network: nn.Module,
+    style: MapStyle,
+    parts: _Parts,
+    crops: UInt8[Array, "B 120 120 3"],
+    landmarks: Float[Array, "B 68 2"],
+) -> Coefficients:
+    """Returns the mean of what the network says of each face and of its mirror image."""
     both = _predict(
         network,
         style,
@@ -266,21 +316,29 @@ def _reconstruct(
     reflected = jax.tree.map(lambda leaf: leaf[len(crops) :], both)
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
-    mean = jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
-    if parts.refine is not None:
-        mean = _refined(parts.refine, mean, landmarks, style)
-    camera = camera_from_affine(mean.affine)
+    return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
+
+
+def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
+    in_model = synthesize(space, face.shape, face.expression)
+    return picture_from_model_affine(face.affine, in_model)
+
+
+def _fields(
+    model: MorphableModel, face: Coefficients, boxes: Float[Array, "B 4"]
+) -> dict[str, Array]:
+    camera = camera_from_affine(face.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     camera = dataclasses.replace(camera, translation=on_image_plane)
 
     def points(space: ShapeSpace) -> Float[Array, "B V 3"]:
-        in_model = synthesize(space, mean.shape, mean.expression)
+        in_model = synthesize(space, face.shape, face.expression)
         return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
 
-    coefficients = dataclasses.replace(mean, affine=affine_from_camera(camera))
+    coefficients = dataclasses.replace(face, affine=affine_from_camera(camera))
     return {
-        "vertices": points(parts.model),
-        "landmarks": points(landmark_space(parts.model)),
+        "vertices": points(model),
+        "landmarks": points(landmark_space(model)),
         "coefficients": official_from_coefficients(coefficients),
         "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
     }

@@ -1,6 +1,6 @@
 """Which of the four losses help on photos: AFLW's faces, half of them with a pseudo 3D annotation.
 
-    python experiments/prepare_data.py --dataset=aflw --source_dir=FOLDER --data_dir=data/ablation/aflw
+    python experiments/prepare_data.py --dataset=aflw --source_dir=FOLDER --turned=1 --data_dir=data/aflw
     python experiments/ablate.py --study=configs/ablation/photos.py --workdir=runs/photos --output_dir=report
 
 The rows are those of configs/ablation/annotations.py, with the form of L_3d by which the embedded weights learn: the
@@ -15,7 +15,7 @@ from typing import Any
 import ml_collections
 
 _FOLDER = pathlib.Path(__file__).parent
-_DATA = "data/ablation/aflw"
+_DATA = "data/aflw"
 # By row: file of its config.
 _ROWS = {
     "L_3d alone": "l_3d",
@@ -44,7 +44,7 @@ def get_study() -> dict[str, Any]:
 
 def _config(name: str) -> ml_collections.ConfigDict:
     config = runpy.run_path(str(_FOLDER / f"{name}.py"))["get_config"]()
-    config.update({"data_dir": _DATA, "annotated_share": 0.5, "steps": 1200})
+    config.update({"data_dir": _DATA, "annotated_share": 0.5, "steps": 1000})
     config.yaw_shares = (0.4, 0.3, 0.3)
     config.loss_weights.update({"wpdc": 0.0, "vdc": 1.0, "coefficients": 0.002, "prior": 0.0005})
     for term in ("l_2d_con", "l_3d_con", "l_cyc", "l_sc"):

@@ -41,9 +41,10 @@ MAY_IMPORT = {
         "face_model",
         "weights",
     },
+    "forward": {"geometry", "networks"},
     "reconstruction": {
         "geometry",
-        "networks",
+        "forward",
         "photos",
         "detection",
         "crops",

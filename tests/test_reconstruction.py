@@ -92,9 +92,9 @@ def test_a_face_does_not_depend_on_the_others(reconstructor, photo, three):
 
 def test_a_second_photo_compiles_nothing_new(reconstructor, photo):
     reconstructor(photo, boxes=np.tile(BOXES[:1], (4, 1)))
-    programs = reconstructor._from_photo._cache_size()
+    programs = reconstructor._from_crops._cache_size()
     reconstructor(photo[:200, :300], boxes=np.tile(BOXES[:1], (3, 1)))
-    assert reconstructor._from_photo._cache_size() == programs
+    assert reconstructor._from_crops._cache_size() == programs
 
 
 def test_more_faces_than_a_group_holds(reconstructor, photo):

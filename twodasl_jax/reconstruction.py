@@ -4,58 +4,25 @@ import dataclasses
 import functools
 from typing import Self
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree, UInt8
+from jaxtyping import Float, UInt8
 
 from twodasl_jax import detection
-from twodasl_jax.array_types import Array
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import BoxError, LandmarksError, WeightsError
 from twodasl_jax.face_model import digest, embedded_face_model
+from twodasl_jax.forward import Parts, Regressor, faces_from_crops, faces_from_landmarks
 from twodasl_jax.geometry import frames
-from twodasl_jax.geometry.coefficients import (
-    Coefficients,
-    Whitening,
-    coefficients_from_official,
-    official_from_coefficients,
-    unwhiten,
-)
-from twodasl_jax.geometry.fitting import Noise, refine_prediction
-from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
-from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS
-from twodasl_jax.geometry.mirroring import (
-    CoefficientMirror,
-    coefficient_mirror,
-    mirror_coefficients,
-    mirror_landmarks,
-)
-from twodasl_jax.geometry.morphable_model import (
-    LandmarkRows,
-    MorphableModel,
-    ShapeSpace,
-    landmark_space,
-    point_space,
-    synthesize,
-)
-from twodasl_jax.geometry.projection import (
-    affine_from_camera,
-    camera_from_affine,
-    picture_from_model,
-    picture_from_model_affine,
-)
-from twodasl_jax.geometry.rotation import euler_from_rotation
-from twodasl_jax.networks import network_input
+from twodasl_jax.geometry.mirroring import coefficient_mirror
+from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel, point_space
 from twodasl_jax.photos import as_photo
 from twodasl_jax.point_rows import known_rows
 from twodasl_jax.weights import Weights, embedded_weights
 
 # Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
 _GROUP_SIZES = (1, 2, 4, 8, 16)
-# Of given landmarks and of predicted ones, in crop pixels.
-_NOISE = Noise(detected=1.0, predicted=4.0, outlier_scale=3.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,7 +81,7 @@ class Reconstructor:
                 f"face model {digest(model)}: pass the model that they were trained with"
             )
         self.model = model
-        parts = _Parts(
+        parts = Parts(
             model,
             coefficient_mirror(model),
             weights.variables,
@@ -124,9 +91,9 @@ class Reconstructor:
             else point_space(model, landmark_rows.vertices, landmark_rows.weights),
         )
         self._parts = jax.tree.map(jnp.asarray, parts)
-        network, style = weights.network(), weights.landmark_map
-        self._from_photo = jax.jit(functools.partial(_from_photo, network, style))
-        self._from_landmarks = jax.jit(functools.partial(_from_landmarks, network, style, refine))
+        regressor = Regressor(weights.network(), weights.landmark_map)
+        self._from_crops = jax.jit(functools.partial(faces_from_crops, regressor))
+        self._from_landmarks = jax.jit(functools.partial(faces_from_landmarks, regressor, refine))
 
     @classmethod
     def pretrained(cls, weights: str = "default", *, refine: bool = False) -> Self:
@@ -191,7 +158,7 @@ class Reconstructor:
         found = (
             self._from_landmarks(self._parts, crops[rows], landmarks[rows], boxes[rows])
             if given
-            else self._from_photo(self._parts, crops[rows], boxes[rows])
+            else self._from_crops(self._parts, crops[rows], boxes[rows])
         )
         batch = jax.device_get(found)
         return [
@@ -248,129 +215,3 @@ def _as_float(values, error_type, name) -> Float[np.ndarray, "..."]:
         return np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise error_type(f"{name} are not an array of numbers: {error}") from error
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class _Parts:
-    """What a reconstruction is computed with; arguments of the program, not constants inside it."""
-
-    model: MorphableModel
-    mirror: CoefficientMirror
-    variables: PyTree
-    whitening: Whitening
-    given: ShapeSpace | None
-
-
-def _from_photo(
-    network: nn.Module,
-    style: MapStyle,
-    parts: _Parts,
-    crops: UInt8[Array, "B 120 120 3"],
-    boxes: Float[Array, "B 4"],
-) -> dict[str, Array]:
-    """Returns the computed fields of `Face` for a batch of crops; boxes are in the image frame."""
-    nothing = jnp.full((len(crops), 68, 2), jnp.nan)
-    return _fields(parts.model, _look(network, style, parts, crops, nothing), boxes)
-
-
-def _from_landmarks(
-    network: nn.Module,
-    style: MapStyle,
-    refine: bool,
-    parts: _Parts,
-    crops: UInt8[Array, "B 120 120 3"],
-    landmarks: Float[Array, "B 68 2"],
-    boxes: Float[Array, "B 4"],
-) -> dict[str, Array]:
-    """The same where landmarks are given, image frame; faces whose landmarks are all nan are as without."""
-    landmarks = frames.crop_from_image(landmarks, boxes)
-    look = functools.partial(_look, network, style, parts, crops)
-    own, given = landmark_space(parts.model), parts.given
-    seen = landmarks
-    if given is not None:
-        first = look(jnp.full_like(landmarks, jnp.nan))
-        seen = landmarks + (_projected(own, first) - _projected(given, first))[..., :2]
-    face = look(seen)
-    if refine:
-        face = _refined(own if given is None else given, face, landmarks, style)
-    return _fields(parts.model, face, boxes)
-
-
-def _look(
-    network: nn.Module,
-    style: MapStyle,
-    parts: _Parts,
-    crops: UInt8[Array, "B 120 120 3"],
-    landmarks: Float[Array, "B 68 2"],
-) -> Coefficients:
-    """Returns the mean of what the network says of each face and of its mirror image."""
-    both = _predict(
-        network,
-        style,
-        parts,
-        jnp.concatenate([crops, crops[:, :, ::-1]]),
-        jnp.concatenate([landmarks, mirror_landmarks(landmarks)]),
-    )
-    direct = jax.tree.map(lambda leaf: leaf[: len(crops)], both)
-    reflected = jax.tree.map(lambda leaf: leaf[len(crops) :], both)
-    # A face and its mirror image must agree; their mean is better than either.
-    unreflected = mirror_coefficients(reflected, parts.mirror)
-    return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
-
-
-def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
-    in_model = synthesize(space, face.shape, face.expression)
-    return picture_from_model_affine(face.affine, in_model)
-
-
-def _fields(
-    model: MorphableModel, face: Coefficients, boxes: Float[Array, "B 4"]
-) -> dict[str, Array]:
-    camera = camera_from_affine(face.affine)
-    on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
-    camera = dataclasses.replace(camera, translation=on_image_plane)
-
-    def points(space: ShapeSpace) -> Float[Array, "B V 3"]:
-        in_model = synthesize(space, face.shape, face.expression)
-        return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
-
-    coefficients = dataclasses.replace(face, affine=affine_from_camera(camera))
-    return {
-        "vertices": points(model),
-        "landmarks": points(landmark_space(model)),
-        "coefficients": official_from_coefficients(coefficients),
-        "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
-    }
-
-
-def _refined(
-    space: ShapeSpace,
-    predicted: Coefficients,
-    landmarks: Float[Array, "B 68 2"],
-    style: MapStyle,
-) -> Coefficients:
-    """Moves predictions towards the landmarks that the network is shown; faces without any stay as they are."""
-    shown = LANDMARK_SETS[style.points].parents
-
-    def refine_one(face: Coefficients, points: Float[Array, "68 2"]) -> Coefficients:
-        fit = refine_prediction(space, face, points, shown.astype(np.float32), _NOISE)
-        refined = Coefficients(affine_from_camera(fit.camera), fit.shape, fit.expression)
-        given = jnp.isfinite(points[shown]).any()
-        return jax.tree.map(lambda new, old: jnp.where(given, new, old), refined, face)
-
-    return jax.vmap(refine_one)(predicted, landmarks)
-
-
-def _predict(
-    network: nn.Module,
-    style: MapStyle,
-    parts: _Parts,
-    crops: UInt8[Array, "B 120 120 3"],
-    landmarks: Float[Array, "B 68 2"],
-) -> Coefficients:
-    inputs = network_input(crops, draw_landmark_map(landmarks, style))
-    vectors = jnp.asarray(network.apply(parts.variables, inputs, train=False))
-    return coefficients_from_official(
-        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
-    )

@@ -1,0 +1,199 @@
+"""The forward pass: crops in, faces out, as pure functions of arrays.
+
+    crops, landmark map -> network -> coefficients -> geometry
+
+`reconstruction` jits them, experiments/export.py writes them down for others to run.
+"""
+
+import dataclasses
+import functools
+from typing import TypedDict
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PyTree, UInt8
+
+from twodasl_jax.array_types import Array
+from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.coefficients import (
+    Coefficients,
+    Whitening,
+    coefficients_from_official,
+    official_from_coefficients,
+    unwhiten,
+)
+from twodasl_jax.geometry.fitting import Noise, refine_prediction
+from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
+from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS
+from twodasl_jax.geometry.mirroring import (
+    CoefficientMirror,
+    mirror_coefficients,
+    mirror_landmarks,
+)
+from twodasl_jax.geometry.morphable_model import (
+    MorphableModel,
+    ShapeSpace,
+    landmark_space,
+    synthesize,
+)
+from twodasl_jax.geometry.projection import (
+    affine_from_camera,
+    camera_from_affine,
+    picture_from_model,
+    picture_from_model_affine,
+)
+from twodasl_jax.geometry.rotation import euler_from_rotation
+from twodasl_jax.networks import network_input
+
+# Of given landmarks and of predicted ones, in crop pixels.
+_NOISE = Noise(detected=1.0, predicted=4.0, outlier_scale=3.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Regressor:
+    """What is fixed when a program is compiled.
+
+    Attributes:
+      network: that regresses coefficients.
+      style: of the landmark map that it is shown.
+    """
+
+    network: nn.Module
+    style: MapStyle
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What faces are computed with; arguments of the program, not constants inside it.
+
+    Attributes:
+      model: the face model.
+      mirror: what becomes of its coefficients in a mirror.
+      variables: of the network.
+      whitening: of the vectors that the network regresses.
+      given: where on the mesh the landmarks lie that are given; None for the model's own.
+    """
+
+    model: MorphableModel
+    mirror: CoefficientMirror
+    variables: PyTree
+    whitening: Whitening
+    given: ShapeSpace | None
+
+
+class Faces(TypedDict):
+    """A batch of faces, the computed fields of `reconstruction.Face`."""
+
+    vertices: Float[Array, "B V 3"]
+    landmarks: Float[Array, "B 68 3"]
+    coefficients: Float[Array, "B C"]
+    euler_angles: Float[Array, "B 3"]
+
+
+def faces_from_crops(
+    regressor: Regressor,
+    parts: Parts,
+    crops: UInt8[Array, "B 120 120 3"],
+    boxes: Float[Array, "B 4"],
+) -> Faces:
+    """Returns the faces of crops of which nothing else is known; boxes are those of the crops, image frame."""
+    nothing = _no_map(crops)
+    return _measured(parts.model, _look(regressor, parts, crops, nothing, nothing), boxes)
+
+
+def faces_from_landmarks(
+    regressor: Regressor,
+    refine: bool,
+    parts: Parts,
+    crops: UInt8[Array, "B 120 120 3"],
+    landmarks: Float[Array, "B 68 2"],
+    boxes: Float[Array, "B 4"],
+) -> Faces:
+    """Returns the faces of crops with noisy 2D landmarks, image frame, nan where there is none.
+
+    Landmarks of another definition (`parts.given`) are shown where the model's own would be, as a first look at the
+    photo alone sees them.
+    """
+    landmarks = frames.crop_from_image(landmarks, boxes)
+    own, given = landmark_space(parts.model), parts.given
+    seen = landmarks
+    if given is not None:
+        first = _look(regressor, parts, crops, _no_map(crops), _no_map(crops))
+        seen = landmarks + (_projected(own, first) - _projected(given, first))[..., :2]
+    draw = functools.partial(draw_landmark_map, style=regressor.style)
+    face = _look(regressor, parts, crops, draw(seen), draw(mirror_landmarks(seen)))
+    if refine:
+        face = _refined(own if given is None else given, face, landmarks, regressor.style)
+    return _measured(parts.model, face, boxes)
+
+
+def _no_map(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
+    return jnp.zeros_like(crops[..., 0], dtype=jnp.float32) - 1
+
+
+def _look(
+    regressor: Regressor,
+    parts: Parts,
+    crops: UInt8[Array, "B 120 120 3"],
+    maps: Float[Array, "B 120 120"],
+    mirrored_maps: Float[Array, "B 120 120"],
+) -> Coefficients:
+    """Returns the mean of what the network says of each face and of its mirror image."""
+    inputs = network_input(
+        jnp.concatenate([crops, crops[:, :, ::-1]]), jnp.concatenate([maps, mirrored_maps])
+    )
+    vectors = jnp.asarray(regressor.network.apply(parts.variables, inputs, train=False))
+    both = coefficients_from_official(
+        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
+    )
+    count = crops.shape[0]
+    direct = jax.tree.map(lambda leaf: leaf[:count], both)
+    reflected = jax.tree.map(lambda leaf: leaf[count:], both)
+    # A face and its mirror image must agree; their mean is better than either.
+    unreflected = mirror_coefficients(reflected, parts.mirror)
+    return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
+
+
+def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
+    in_model = synthesize(space, face.shape, face.expression)
+    return picture_from_model_affine(face.affine, in_model)
+
+
+def _measured(model: MorphableModel, face: Coefficients, boxes: Float[Array, "B 4"]) -> Faces:
+    """Returns all that is said of faces, from their coefficients."""
+    camera = camera_from_affine(face.affine)
+    on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
+    camera = dataclasses.replace(camera, translation=on_image_plane)
+
+    def points(space: ShapeSpace) -> Float[Array, "B V 3"]:
+        in_model = synthesize(space, face.shape, face.expression)
+        return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
+
+    coefficients = dataclasses.replace(face, affine=affine_from_camera(camera))
+    return {
+        "vertices": points(model),
+        "landmarks": points(landmark_space(model)),
+        "coefficients": official_from_coefficients(coefficients),
+        "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
+    }
+
+
+def _refined(
+    space: ShapeSpace,
+    predicted: Coefficients,
+    landmarks: Float[Array, "B 68 2"],
+    style: MapStyle,
+) -> Coefficients:
+    """Moves predictions towards the landmarks that the network is shown; faces without any stay as they are."""
+    shown = LANDMARK_SETS[style.points].parents
+
+    def refine_one(face: Coefficients, points: Float[Array, "68 2"]) -> Coefficients:
+        fit = refine_prediction(space, face, points, shown.astype(np.float32), _NOISE)
+        refined = Coefficients(affine_from_camera(fit.camera), fit.shape, fit.expression)
+        given = jnp.isfinite(points[shown]).any()
+        return jax.tree.map(lambda new, old: jnp.where(given, new, old), refined, face)
+
+    return jax.vmap(refine_one)(predicted, landmarks)

@@ -146,12 +146,13 @@ def _look(
         jnp.concatenate([crops, crops[:, :, ::-1]]), jnp.concatenate([maps, mirrored_maps])
     )
     vectors = jnp.asarray(regressor.network.apply(parts.variables, inputs, train=False))
-    both = coefficients_from_official(
-        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
+    pairs = vectors.reshape(2, crops.shape[0], vectors.shape[-1])
+    direct, reflected = (
+        coefficients_from_official(
+            unwhiten(pairs[side], parts.whitening), len(parts.model.shape_std)
+        )
+        for side in range(2)
     )
-    count = crops.shape[0]
-    direct = jax.tree.map(lambda leaf: leaf[:count], both)
-    reflected = jax.tree.map(lambda leaf: leaf[count:], both)
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "face_model": {"geometry"},
     "point_rows": {"geometry", "face_model"},
     "landmark_basis": {"geometry"},
-    "weights": {"geometry", "networks"},
+    "weights": {"geometry", "networks", "face_model"},
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "synthetic_faces": {"geometry", "rendering"},
@@ -41,7 +41,7 @@ MAY_IMPORT = {
         "face_model",
         "weights",
     },
-    "forward": {"geometry", "networks"},
+    "forward": {"geometry", "networks", "weights"},
     "reconstruction": {
         "geometry",
         "forward",

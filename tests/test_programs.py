@@ -158,6 +158,11 @@ def run(name, *arguments):
             "Cannot read {}/no.npz: No such file",
         ),
         (
+            "export",
+            ["--output_dir={}/out", "--formats=onnx,caffe"],
+            "--formats=caffe: use stablehlo or onnx.",
+        ),
+        (
             "ablate",
             ["--study={}/no.py", "--workdir={}/runs", "--output_dir={}/report"],
             "--study={}/no.py: there is no such file",

@@ -29,13 +29,16 @@ from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS
 from twodasl_jax.geometry.mirroring import (
     CoefficientMirror,
+    coefficient_mirror,
     mirror_coefficients,
     mirror_landmarks,
 )
 from twodasl_jax.geometry.morphable_model import (
+    LandmarkRows,
     MorphableModel,
     ShapeSpace,
     landmark_space,
+    point_space,
     synthesize,
 )
 from twodasl_jax.geometry.projection import (
@@ -46,6 +49,7 @@ from twodasl_jax.geometry.projection import (
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.networks import network_input
+from twodasl_jax.weights import Weights, check_face_model
 
 # Of given landmarks and of predicted ones, in crop pixels.
 _NOISE = Noise(detected=1.0, predicted=4.0, outlier_scale=3.0)
@@ -82,6 +86,29 @@ class Parts:
     variables: PyTree
     whitening: Whitening
     given: ShapeSpace | None
+
+
+def build_parts(
+    model: MorphableModel, weights: Weights, landmark_rows: LandmarkRows | None = None
+) -> Parts:
+    """Returns what faces are computed with.
+
+    Args:
+      model: face model.
+      weights: that were trained for it.
+      landmark_rows: where on the mesh the landmarks lie that will be given; None for the model's own.
+
+    Raises:
+      WeightsError: the weights were trained for another face model.
+    """
+    check_face_model(weights, model)
+    given = (
+        None
+        if landmark_rows is None
+        else point_space(model, landmark_rows.vertices, landmark_rows.weights)
+    )
+    parts = Parts(model, coefficient_mirror(model), weights.variables, weights.whitening, given)
+    return jax.tree.map(jnp.asarray, parts)
 
 
 class Faces(TypedDict):

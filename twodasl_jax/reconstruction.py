@@ -5,18 +5,21 @@ import functools
 from typing import Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from twodasl_jax import detection
 from twodasl_jax.crops import crop_photo
-from twodasl_jax.errors import BoxError, LandmarksError, WeightsError
-from twodasl_jax.face_model import digest, embedded_face_model
-from twodasl_jax.forward import Parts, Regressor, faces_from_crops, faces_from_landmarks
+from twodasl_jax.errors import BoxError, LandmarksError
+from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.forward import (
+    Regressor,
+    build_parts,
+    faces_from_crops,
+    faces_from_landmarks,
+)
 from twodasl_jax.geometry import frames
-from twodasl_jax.geometry.mirroring import coefficient_mirror
-from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel, point_space
+from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel
 from twodasl_jax.photos import as_photo
 from twodasl_jax.point_rows import known_rows
 from twodasl_jax.weights import Weights, embedded_weights
@@ -75,22 +78,8 @@ class Reconstructor:
         Raises:
           WeightsError: the weights were trained for another face model.
         """
-        if weights.face_model != digest(model):
-            raise WeightsError(
-                f"the weights predict coefficients of face model {weights.face_model}, but were given "
-                f"face model {digest(model)}: pass the model that they were trained with"
-            )
         self.model = model
-        parts = Parts(
-            model,
-            coefficient_mirror(model),
-            weights.variables,
-            weights.whitening,
-            None
-            if landmark_rows is None
-            else point_space(model, landmark_rows.vertices, landmark_rows.weights),
-        )
-        self._parts = jax.tree.map(jnp.asarray, parts)
+        self._parts = build_parts(model, weights, landmark_rows)
         regressor = Regressor(weights.network(), weights.landmark_map)
         self._from_crops = jax.jit(functools.partial(faces_from_crops, regressor))
         self._from_landmarks = jax.jit(functools.partial(faces_from_landmarks, regressor, refine))

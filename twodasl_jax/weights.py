@@ -17,9 +17,11 @@ from jaxtyping import PyTree
 
 from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import WeightsError
+from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.networks import CompactNet, ResNet50
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
@@ -147,6 +149,19 @@ def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
             )
         if not np.isfinite(given[name]).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
+
+
+def check_face_model(weights: Weights, model: MorphableModel) -> None:
+    """Raises where weights predict coefficients of another face model.
+
+    Raises:
+      WeightsError: they do.
+    """
+    if weights.face_model != digest(model):
+        raise WeightsError(
+            f"the weights predict coefficients of face model {weights.face_model}, but were given "
+            f"face model {digest(model)}: pass the model that they were trained with"
+        )
 
 
 def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.float16) -> None:

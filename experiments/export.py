@@ -1,0 +1,213 @@
+"""Writes the whole inference, crops in and faces out, for others to run without this package.
+
+  pip install -e '.[export]'
+  python experiments/export.py --output_dir=exported
+  python experiments/export.py --output_dir=exported --weights=open --formats=stablehlo
+
+OUTPUT_DIR gets
+
+  faces.stablehlo   for JAX on CPU, GPU and TPU, without this package:
+                    jax.export.deserialize(open("faces.stablehlo", "rb").read()).call(crops)
+  faces.onnx        for ONNX Runtime and whatever else reads ONNX (opset 21)
+  faces.json        names, shapes and frames of what goes in and comes out, and what was exported
+
+In: crops, uint8 (B, 120, 120, 3) RGB, any number B of them; which square to cut from a photo: twodasl_jax/crops.py.
+Out, in this order: coefficients (B, 62) in the official layout, landmarks (B, 68, 3) and vertices (B, V, 3) in pixels
+of the crop, Euler angles (B, 3) in degrees. Each face is looked at together with its mirror image, as `Reconstructor`
+does; no landmarks are given. Both files are checked against this package, and timed beside it, before the program ends.
+"""
+
+import contextlib
+import functools
+import importlib.util
+import io
+import json
+import logging
+import pathlib
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+from jaxtyping import Float, UInt8
+
+from twodasl_jax import atomic_files, programs
+from twodasl_jax.array_types import Array
+from twodasl_jax.errors import ConfigError, InputError
+from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.forward import Parts, Regressor, build_parts, faces_from_crops
+from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.weights import chosen_weights
+
+_OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
+_WEIGHTS = flags.DEFINE_string(
+    "weights", "default", "A weights file (.npz), or which of the embedded ones: default or open."
+)
+_FACE_MODEL = flags.DEFINE_string("face_model", None, "A face model's .npz, not the embedded one.")
+_FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "What to write.")
+
+_PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+_RESULTS = ("coefficients", "landmarks", "vertices", "euler_angles")
+# Largest difference that rounding may make, in pixels and degrees.
+_TOLERANCE = 1e-3
+_OPSET = 21
+_ROUNDS = 20
+
+Program = Callable[[UInt8[Array, "B 120 120 3"]], tuple[Float[Array, "B ..."], ...]]
+
+
+def main() -> None:
+    unknown = sorted(set(_FORMATS.value) - set(_WRITERS))
+    if unknown:
+        raise ConfigError(f"--formats={','.join(unknown)}: use {' or '.join(_WRITERS)}.")
+    folder = pathlib.Path(_OUTPUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    model, weights = chosen_face_model(_FACE_MODEL.value), chosen_weights(_WEIGHTS.value)
+    regressor = Regressor(weights.network(), weights.landmark_map)
+    program = functools.partial(from_whole_crops, regressor, build_parts(model, weights))
+    runners: dict[str, Program] = {"this package": jax.jit(program)}
+    for kind in _FORMATS.value:
+        content = _WRITERS[kind](program)
+        runners[kind] = _READERS[kind](content)
+        check(kind, runners["this package"], runners[kind])
+        atomic_files.write_bytes(folder / f"faces.{kind}", content)
+        print(f"{folder / f'faces.{kind}'}: {len(content) / 1e6:.1f} MB")
+    description = json.dumps(describe(program), indent=1)
+    atomic_files.write_bytes(folder / "faces.json", f"{description}\n".encode())
+    report_speed(runners)
+
+
+def from_whole_crops(
+    regressor: Regressor, parts: Parts, crops: UInt8[Array, "B 120 120 3"]
+) -> tuple[Float[Array, "B ..."], ...]:
+    """Returns the results in the order of `_RESULTS`, in the frame of the crops."""
+    corners = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
+    boxes = jnp.zeros_like(crops[:, 0, 0, :1], dtype=jnp.float32) + corners
+    faces = faces_from_crops(regressor, parts, crops, boxes)
+    return faces["coefficients"], faces["landmarks"], faces["vertices"], faces["euler_angles"]
+
+
+def any_number_of_crops() -> jax.ShapeDtypeStruct:
+    """Returns the form of the input, its batch size free."""
+    (count,) = jax.export.symbolic_shape("B")
+    return jax.ShapeDtypeStruct((count, CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
+
+
+def write_stablehlo(program: Program) -> bytes:
+    """Returns the program as `jax.export` serialises it."""
+    exported = jax.export.export(jax.jit(program), platforms=_PLATFORMS)(any_number_of_crops())
+    return bytes(exported.serialize())
+
+
+def read_stablehlo(content: bytes) -> Program:
+    """Returns what such bytes compute."""
+    return jax.jit(jax.export.deserialize(bytearray(content)).call)
+
+
+def write_onnx(program: Program) -> bytes:
+    """Returns the program as an ONNX model.
+
+    Raises:
+      InputError: the converter is not installed.
+    """
+    if importlib.util.find_spec("jax2onnx") is None:
+        raise InputError("ONNX needs a converter: pip install -e '.[export]'.")
+    import jax2onnx
+
+    logging.disable(logging.WARNING)
+    # The converter prints what it finds.
+    with contextlib.redirect_stdout(io.StringIO()):
+        model = jax2onnx.to_onnx(
+            program,
+            [any_number_of_crops()],
+            input_names=["crops"],
+            output_names=list(_RESULTS),
+            opset=_OPSET,
+            return_mode="proto",
+        )
+    logging.disable(logging.NOTSET)
+    # The converter takes every first axis for the batch, but face and mirror image make two of it.
+    del model.graph.value_info[:]
+    return model.SerializeToString()
+
+
+def read_onnx(content: bytes) -> Program:
+    """Returns what ONNX Runtime computes."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda crops: tuple(session.run(list(_RESULTS), {"crops": np.asarray(crops)}))
+
+
+_WRITERS = {"stablehlo": write_stablehlo, "onnx": write_onnx}
+_READERS = {"stablehlo": read_stablehlo, "onnx": read_onnx}
+
+
+def noise(count: int) -> UInt8[np.ndarray, "B 120 120 3"]:
+    """Returns crops of noise, always the same."""
+    shape = (count, CROP_SIZE, CROP_SIZE, 3)
+    return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
+
+
+def check(kind: str, ours: Program, theirs: Program) -> None:
+    """Compares a written program with the package, for several batch sizes, and says how far they are apart.
+
+    Raises:
+      InputError: further than rounding explains.
+    """
+    for count in (1, 3):
+        for name, mine, other in zip(
+            _RESULTS, ours(noise(count)), theirs(noise(count)), strict=True
+        ):
+            difference = float(np.abs(np.asarray(mine) - np.asarray(other)).max())
+            if not difference <= _TOLERANCE:
+                raise InputError(
+                    f"The {kind} program's {name} differ from this package's by {difference:.1e}: nothing was written."
+                )
+            print(f"{kind}, {count} crops: {name} differ by at most {difference:.1e}")
+
+
+def describe(program: Program) -> dict[str, Any]:
+    """Returns what goes in and comes out, for whoever has the files alone."""
+    shapes = jax.eval_shape(program, jax.ShapeDtypeStruct((1, CROP_SIZE, CROP_SIZE, 3), jnp.uint8))
+    units = ("official layout", "pixels of the crop", "pixels of the crop", "degrees")
+    return {
+        "weights": _WEIGHTS.value,
+        "face_model": _FACE_MODEL.value or "embedded",
+        "input": {
+            "crops": {"shape": ["B", CROP_SIZE, CROP_SIZE, 3], "dtype": "uint8", "is": "RGB"}
+        },
+        "outputs": {
+            name: {"shape": ["B", *shape.shape[1:]], "dtype": "float32", "is": unit}
+            for name, shape, unit in zip(_RESULTS, shapes, units, strict=True)
+        },
+        "frame": "x right, y down, z toward the camera; the first pixel's centre is (0.5, 0.5)",
+    }
+
+
+def report_speed(runners: dict[str, Program]) -> None:
+    """Prints how long each takes, in turn, medians."""
+    print(f"{'':16}{'1 crop, ms':>12}{'32 crops, ms':>14}")
+    medians: dict[str, list[float]] = {name: [] for name in runners}
+    for count in (1, 32):
+        crops = noise(count)
+        seconds: dict[str, list[float]] = {name: [] for name in runners}
+        for round_number in range(_ROUNDS + 2):
+            for name, run in runners.items():
+                start = time.perf_counter()
+                jax.block_until_ready(run(crops))
+                if round_number >= 2:
+                    seconds[name].append(time.perf_counter() - start)
+        for name, times in seconds.items():
+            medians[name].append(1e3 * statistics.median(times))
+    for name, (one, many) in medians.items():
+        print(f"{name:16}{one:12.2f}{many:14.1f}")
+
+
+if __name__ == "__main__":
+    programs.run(main)

@@ -21,7 +21,13 @@ _DEFAULT = runpy.run_path(str(pathlib.Path(__file__).with_name("default_weights.
 def get_config() -> ml_collections.ConfigDict:
     """Returns the settings of the run; each can be changed on the command line (--config.steps=100)."""
     config = _DEFAULT["get_config"]()
-    config.update({"data_dir": "data/open/usual:2,data/open/harsh:1", "learning_rate": 2e-3})
+    config.update(
+        {
+            "data_dir": "data/open/usual:2,data/open/harsh:1",
+            "steps": 7500,
+            "learning_rate": 2e-3,
+        }
+    )
     # Annotations are exact, off the landmarks too.
     config.loss_weights.update({"coefficients": 0.01})
     # Photos are more different from renderings than these from each other.

@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from twodasl_jax.errors import WeightsError
+from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import CompactNet
-from twodasl_jax.weights import Weights, load_weights, save_weights
+from twodasl_jax.weights import (
+    Weights,
+    check_face_model,
+    chosen_weights,
+    embedded_weights,
+    load_weights,
+    save_weights,
+)
 
 
 @pytest.fixture
@@ -25,6 +33,20 @@ def weights():
     return Weights(
         "compact", variables, whitening, "0123456789abcdef", MapStyle("all", "gaussian", 2.0)
     )
+
+
+@pytest.mark.parametrize("name", ["default", "open"])
+def test_embedded_weights_belong_to_the_embedded_face_model(name):
+    found = embedded_weights(name)
+    check_face_model(found, embedded_face_model())
+    assert chosen_weights(name).variables.keys() == found.variables.keys()
+
+
+def test_weights_that_nobody_made_are_named():
+    with pytest.raises(WeightsError, match="no weights 'best' come with the package, but default"):
+        embedded_weights("best")
+    with pytest.raises(WeightsError, match=r"best\.npz cannot be read"):
+        chosen_weights("best.npz")
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 0), (np.float16, 1e-3)])

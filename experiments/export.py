@@ -1,6 +1,6 @@
 """Writes the whole inference, crops in and faces out, for others to run without this package.
 
-  pip install -e '.[export]'
+  pip install -e '.[export]'    # for ONNX, with Python 3.11
   python experiments/export.py --output_dir=exported
   python experiments/export.py --output_dir=exported --weights=open --formats=stablehlo
 
@@ -116,7 +116,10 @@ def write_onnx(program: Program) -> bytes:
       InputError: the converter is not installed.
     """
     if importlib.util.find_spec("jax2onnx") is None:
-        raise InputError("ONNX needs a converter: pip install -e '.[export]'.")
+        raise InputError(
+            f"ONNX needs the converter jax2onnx, which knows JAX below 0.12 (this is {jax.__version__}): "
+            "pip install -e '.[export]' with Python 3.11, or choose --formats=stablehlo."
+        )
     import jax2onnx
 
     logging.disable(logging.WARNING)

@@ -1,5 +1,6 @@
 """What is exported computes the same in another process, without this package."""
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -28,17 +29,20 @@ results = session.run(None, {"crops": crops})
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    pytest.importorskip("jax2onnx", reason="the converter is not installed: .[export]")
+    formats = ["stablehlo", *(["onnx"] if importlib.util.find_spec("jax2onnx") else [])]
     folder = tmp_path_factory.mktemp("exported")
     finished = subprocess.run(
-        [sys.executable, ROOT / "experiments" / "export.py", f"--output_dir={folder}"],
+        [
+            *(sys.executable, ROOT / "experiments" / "export.py"),
+            *(f"--output_dir={folder}", f"--formats={','.join(formats)}"),
+        ],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert finished.returncode == 0, finished.stderr
-    assert "onnx, 3 crops: vertices differ by at most" in finished.stdout
+    assert f"{formats[-1]}, 3 crops: vertices differ by at most" in finished.stdout
     return folder
 
 
@@ -50,6 +54,8 @@ def crops():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RUNNERS)
 def test_another_process_finds_the_same_faces(exported, crops, kind):
+    if not (exported / f"faces.{kind}").exists():
+        pytest.skip("ONNX needs a converter that this environment does not have")
     np.save(exported / "crops.npy", crops)
     script = f"""
 import sys

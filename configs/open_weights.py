@@ -25,6 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
         {
             "data_dir": "data/open/usual:2,data/open/harsh:1",
             "steps": 7500,
+            "average_decay": 0.999,
             "learning_rate": 2e-3,
         }
     )

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = "twodasl_jax"
 ROOT = pathlib.Path(__file__).parents[1]
 
-FOUNDATION = {"array_files", "array_types", "atomic_files", "errors"}
+FOUNDATION = {"array_files", "array_types", "atomic_files", "errors", "safe_pickle"}
 MAY_IMPORT = {
     "geometry": set(),
     "losses": {"geometry"},

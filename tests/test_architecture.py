@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "detection": set(),
     "crops": {"geometry"},
     "face_model": {"geometry"},
+    "face_model_formats": {"geometry"},
     "point_rows": {"geometry", "face_model"},
     "landmark_basis": {"geometry"},
     "weights": {"geometry", "networks"},

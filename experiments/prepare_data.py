@@ -24,7 +24,7 @@ and background with it, as 300W-LP was made.
 
 face300w_lp: the extracted 300W-LP, with AFW, HELEN, IBUG and LFPW in it and, if they are there, their _Flip folders.
 The face model is fitted to its landmarks; with --own_coefficients, for a --face_model that was imported from Basel's
-files, the coefficients that it comes with are kept.
+files (import_face_model.py), the coefficients that it comes with are kept.
 
 aflw: crops of AFLW's faces with its 21 points and with 68; --source_dir holds aflw68/ and aflw21/ (`data/aflw.py`).
 

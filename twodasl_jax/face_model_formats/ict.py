@@ -1,0 +1,181 @@
+"""ICT-FaceKit: a folder `FaceXModel` of OBJ files of one mesh.
+
+    generic_neutral_mesh.obj        the mean face, in centimetres, with texture coordinates
+    identity000.obj, ...            the mean face moved by one standard deviation of each component of identity
+    jawOpen.obj, ...                the mean face with each of the `expressions` of vertex_indices.json fully applied
+    vertex_indices.json             idx_to_landmark_verts: the vertices of the 68 landmarks
+
+Kept is the face (material `M_Face`: skin with ears and throat), not the back of the head, mouth, teeth and eyes.
+
+Expressions come without statistics. `WEIGHT_STD` is this package's choice of how much they are usually applied: the
+weight of ICT's blendshape is `WEIGHT_STD` times the coefficient, and weights below zero are not expressions.
+
+References:
+  Li et al., Learning Formation of Physically-Based Face Attributes, 2020.
+"""
+
+import dataclasses
+import itertools
+import json
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from twodasl_jax.errors import FaceModelError
+from twodasl_jax.face_model_formats import fields
+from twodasl_jax.face_model_formats.fields import Field
+from twodasl_jax.face_model_formats.source_model import Components, SourceModel, Texture
+
+WEIGHT_STD = 0.3
+
+_MILLIMETRES = 10.0
+_NEUTRAL, _INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
+_FACE = "M_Face"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Face:
+    """The part of a mesh that is kept.
+
+    Attributes:
+      vertices: (N,) its vertices in the mesh's numbers, ascending.
+      triangles: (F, 3) in its own numbers.
+      texture: of its triangles.
+    """
+
+    vertices: Int[np.ndarray, " N"]
+    triangles: Int[np.ndarray, "F 3"]
+    texture: Texture
+
+
+def read_ict(folder: pathlib.Path) -> SourceModel:
+    """Returns the model of ICT-FaceKit's folder.
+
+    Args:
+      folder: `FaceXModel`.
+
+    Raises:
+      FaceModelError: a file is missing or damaged, or the files do not fit together.
+    """
+    path = fields.needed(folder, _NEUTRAL)
+    expressions, landmark_numbers = _read_indices(fields.needed(folder, _INDICES))
+    identity_paths = [
+        fields.needed(folder, f"identity{number:03}.obj")
+        for number in range(_identity_count(folder))
+    ]
+    expression_paths = [fields.needed(folder, f"{name}.obj") for name in expressions]
+    lines = _read_lines(path)
+    neutral = _positions(path, lines)
+    face = _face(path, lines, len(neutral))
+    landmarks = fields.landmarks(landmark_numbers, len(neutral), 0)
+    if not np.isin(landmarks, face.vertices).all():
+        raise FaceModelError(
+            f"Cannot use {landmark_numbers.name}: not all are vertices of {_FACE}."
+        )
+
+    def basis(paths: Sequence[pathlib.Path]) -> Float[np.ndarray, "V 3 K"]:
+        moved = [_displacements(path, neutral)[face.vertices] for path in paths]
+        return np.stack(moved, axis=-1)
+
+    return SourceModel(
+        path=folder,
+        mean=neutral[face.vertices],
+        shape=Components(basis(identity_paths), np.ones(len(identity_paths))),
+        expression=Components(
+            basis(expression_paths), np.full(len(expression_paths), WEIGHT_STD), ranked=False
+        ),
+        triangles=face.triangles,
+        millimetres=_MILLIMETRES,
+        landmarks=np.searchsorted(face.vertices, landmarks),
+        texture=face.texture,
+    )
+
+
+def _read_indices(path: pathlib.Path) -> tuple[list[str], Field]:
+    """Returns the names of the expressions, and the vertices of the landmarks."""
+    with fields.reading(path):
+        indices = json.loads(path.read_text("utf-8"))
+    keys = list(indices) if isinstance(indices, dict) else []
+    for key in ("expressions", "idx_to_landmark_verts"):
+        if key not in keys:
+            raise FaceModelError(f"Cannot use {path}: it has no {key}, but {fields.listed(keys)}.")
+    names = indices["expressions"]
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise FaceModelError(f"Cannot use {path}: expressions is no list of names.")
+    with fields.reading(path):
+        numbers = np.array(indices["idx_to_landmark_verts"])
+    return names, fields.field_of(path, "idx_to_landmark_verts", numbers)
+
+
+def _identity_count(folder: pathlib.Path) -> int:
+    """Returns how many identities there are, at least one, if none between them is missing."""
+    numbers = [
+        int(path.stem.removeprefix("identity"))
+        for path in folder.glob("identity*.obj")
+        if path.stem.removeprefix("identity").isdecimal()
+    ]
+    return max(numbers, default=0) + 1
+
+
+def _read_lines(path: pathlib.Path) -> list[str]:
+    with fields.reading(path):
+        return path.read_text("utf-8").splitlines()
+
+
+def _positions(path: pathlib.Path, lines: Sequence[str]) -> Float[np.ndarray, "V 3"]:
+    return _coordinates(path, lines, "v ", 3)
+
+
+def _displacements(
+    path: pathlib.Path, neutral: Float[np.ndarray, "V 3"]
+) -> Float[np.ndarray, "V 3"]:
+    """Returns by how much a mesh is moved from the neutral one."""
+    moved = _positions(path, _read_lines(path))
+    if len(moved) != len(neutral):
+        raise FaceModelError(
+            f"Cannot use {path}: it has {len(moved)} vertices, {_NEUTRAL} has {len(neutral)}."
+        )
+    return moved - neutral
+
+
+def _coordinates(
+    path: pathlib.Path, lines: Sequence[str], key: str, count: int
+) -> Float[np.ndarray, "N count"]:
+    """Returns so many numbers of each line that begins with the key."""
+    with fields.reading(path):
+        rows = [
+            line[len(key) :].split(maxsplit=count)[:count] for line in lines if line.startswith(key)
+        ]
+        numbers = np.array(rows, dtype=np.float64).reshape(-1, count)
+    return fields.field_of(path, f"lines {key.strip()}", numbers).values
+
+
+def _face(path: pathlib.Path, lines: Sequence[str], vertex_count: int) -> _Face:
+    """Returns the part of the mesh that has the material of the face."""
+    uv = _coordinates(path, lines, "vt ", 2)
+    with fields.reading(path):
+        corners = np.array(list(_corners(lines))).reshape(-1, 3, 2)
+    if not corners.size:
+        raise FaceModelError(f"Cannot use {path}: it has no faces of the material {_FACE}.")
+    where = f"{path}, lines f"
+    vertices, triangles = np.unique(
+        fields.vertex_numbers(Field(corners[..., 0], where), vertex_count, 1), return_inverse=True
+    )
+    used, uv_triangles = np.unique(
+        fields.vertex_numbers(Field(corners[..., 1], where), len(uv), 1), return_inverse=True
+    )
+    return _Face(vertices, triangles, Texture(uv[used], uv_triangles))
+
+
+def _corners(lines: Iterable[str]) -> Iterator[list[list[int]]]:
+    """Yields the triangles of the face: three corners, each the numbers of its vertex and texture coordinates."""
+    material = ""
+    for line in lines:
+        if line.startswith("usemtl "):
+            material = line.split()[1]
+        elif line.startswith("f ") and material == _FACE:
+            corners = [[int(number) for number in word.split("/")[:2]] for word in line.split()[1:]]
+            for second, third in itertools.pairwise(corners[1:]):
+                yield [corners[0], second, third]

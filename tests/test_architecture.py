@@ -13,7 +13,7 @@ import pytest
 PACKAGE = "twodasl_jax"
 ROOT = pathlib.Path(__file__).parents[1]
 
-FOUNDATION = {"array_files", "array_types", "atomic_files", "errors"}
+FOUNDATION = {"array_files", "array_types", "atomic_files", "errors", "safe_pickle"}
 MAY_IMPORT = {
     "geometry": set(),
     "losses": {"geometry"},
@@ -25,7 +25,9 @@ MAY_IMPORT = {
     "face_model": {"geometry"},
     "point_rows": {"geometry", "face_model"},
     "landmark_basis": {"geometry"},
-    "weights": {"geometry", "networks"},
+    "torch_files": set(),
+    "weights": {"geometry", "networks", "face_model"},
+    "published_weights": {"geometry", "face_model", "torch_files", "weights"},
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "synthetic_faces": {"geometry", "rendering"},
@@ -70,6 +72,8 @@ MAY_IMPORT = {
         "reconstruction",
         "outputs",
         "programs",
+        "face_model",
+        "weights",
     },
 }
 

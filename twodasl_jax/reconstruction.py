@@ -13,8 +13,8 @@ from jaxtyping import Float, PyTree, UInt8
 from twodasl_jax import detection
 from twodasl_jax.array_types import Array
 from twodasl_jax.crops import crop_photo
-from twodasl_jax.errors import BoxError, LandmarksError, WeightsError
-from twodasl_jax.face_model import digest, embedded_face_model
+from twodasl_jax.errors import BoxError, LandmarksError
+from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry import frames
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
@@ -50,7 +50,7 @@ from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.networks import network_input
 from twodasl_jax.photos import as_photo
 from twodasl_jax.point_rows import known_rows
-from twodasl_jax.weights import Weights, embedded_weights
+from twodasl_jax.weights import Weights, check_face_model, embedded_weights
 
 # Faces go through the network in groups of one of these sizes, so that few programs are ever compiled.
 _GROUP_SIZES = (1, 2, 4, 8, 16)
@@ -108,11 +108,7 @@ class Reconstructor:
         Raises:
           WeightsError: the weights were trained for another face model.
         """
-        if weights.face_model != digest(model):
-            raise WeightsError(
-                f"the weights predict coefficients of face model {weights.face_model}, but were given "
-                f"face model {digest(model)}: pass the model that they were trained with"
-            )
+        check_face_model(weights, model)
         self.model = model
         parts = _Parts(
             model,

@@ -3,6 +3,8 @@
   python experiments/evaluate.py --protocol=aflw2000 --data_dir=AFLW2000-3D --output_dir=report --pretrained
   python experiments/evaluate.py --protocol=aflw2000 --data_dir=AFLW2000-3D --output_dir=report \\
       --reannotated=AFLW2000-3D-Reannotated.pts68.npy --predictions=mine.npz
+  python experiments/evaluate.py --protocol=aflw2000 --data_dir=AFLW2000-3D --output_dir=report \\
+      --weights=mb05.npz --face_model=model.npz
   python experiments/evaluate.py --compare=report/report.json,other/report.json
 
 Protocols, and what --data_dir holds (docs/evaluation.md says more)
@@ -31,8 +33,8 @@ from absl import flags
 
 from twodasl_jax import atomic_files, programs
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.face_model import embedded_face_model
-from twodasl_jax.geometry.morphable_model import LandmarkRows, with_landmarks
+from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel, with_landmarks
 from twodasl_jax.point_rows import known_rows, read_point_rows
 from twodasl_jax.protocols import florence, inference, synthetic
 from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
@@ -73,6 +75,9 @@ _STEP = flags.DEFINE_integer(
 _WEIGHTS = flags.DEFINE_string(
     "weights", None, "Score a weights file (.npz), or open: the embedded ones that saw no photo."
 )
+_FACE_MODEL = flags.DEFINE_string(
+    "face_model", None, "The face model of --weights or --workdir, .npz, not the embedded one."
+)
 _LANDMARK_FIT = flags.DEFINE_bool(
     "landmark_fit", False, "Score the face model fitted to --landmarks, without any network."
 )
@@ -98,8 +103,9 @@ _OFFICIAL = flags.DEFINE_bool(
 _POINT_ROWS = flags.DEFINE_string(
     "point_rows",
     None,
-    "Which points of the mesh are scored: 300w_lp, the 68 as AFLW2000-3D has them (aflw2000 and annotations if not "
-    "told otherwise); model, the face model's own landmarks; or an .npz of rows of its mesh (aflw_lfpa, for its 34).",
+    "Which points of the mesh are scored: 300w_lp, the 68 as AFLW2000-3D has them on the embedded face model (aflw2000 "
+    "and annotations if not told otherwise); model, the face model's own landmarks; or an .npz of rows of its mesh "
+    "(aflw_lfpa, for its 34).",
 )
 _VIEWS = flags.DEFINE_string(
     "views", None, "florence: folder of photos that experiments/render_scans.py wrote."
@@ -143,7 +149,7 @@ def read_synthetic_set(folder: pathlib.Path) -> TestSet:
 def read_florence_set(folder: pathlib.Path) -> TestSet:
     """Returns photos of scans, and the scans."""
     views = pathlib.Path(given(_VIEWS))
-    photos, scans = florence.read_florence(folder, views, embedded_face_model())
+    photos, scans = florence.read_florence(folder, views, face_model())
     return TestSet(photos, functools.partial(florence.scan_scores, scans))
 
 
@@ -173,12 +179,24 @@ def point_rows(test_set: TestSet) -> LandmarkRows | None:
             "AFLW-LFPA does not say where its 34 points lie on a mesh: give --point_rows, or "
             "--predictions with 34 points."
         )
-    chosen, model = _POINT_ROWS.value or test_set.point_rows, embedded_face_model()
+    chosen = scored_points(test_set)
     if chosen == _OWN_LANDMARKS:
         return None
     if chosen == _AFLW2000_LANDMARKS:
-        return known_rows(chosen, model)
-    return read_point_rows(pathlib.Path(chosen), model)
+        return known_rows(chosen, face_model())
+    return read_point_rows(pathlib.Path(chosen), face_model())
+
+
+def scored_points(test_set: TestSet) -> str:
+    """Returns what --point_rows says; where another mark-up lies is known for the embedded face model alone."""
+    usual = _OWN_LANDMARKS if _FACE_MODEL.value else test_set.point_rows
+    return _POINT_ROWS.value or usual
+
+
+@functools.cache
+def face_model() -> MorphableModel:
+    """Returns the face model that the flags name."""
+    return chosen_face_model(_FACE_MODEL.value)
 
 
 def predict(photos: AnnotatedPhotos, rows: LandmarkRows | None) -> Predictions:
@@ -186,7 +204,7 @@ def predict(photos: AnnotatedPhotos, rows: LandmarkRows | None) -> Predictions:
 
     Landmarks that are given are of the kind that is scored, if these are 68.
     """
-    model = embedded_face_model()
+    model = face_model()
     if _LANDMARK_FIT.value:
         points = inference.landmark_input(_LANDMARKS.value, photos)
         fitted = model if rows is None else with_landmarks(model, rows)
@@ -220,7 +238,7 @@ def describe(test_set: TestSet, predictions: Predictions) -> dict[str, Any]:
         "method": _METHOD.value or predictions.source,
         "crop": crop if own else "the method's",
         "landmarks": shown_landmarks() if own else "the method's",
-        "points": (_POINT_ROWS.value or test_set.point_rows) if own else "the method's",
+        "points": scored_points(test_set) if own else "the method's",
         "failed": [photos.names[row] for row in predictions.missing()],
     }
 
@@ -297,7 +315,8 @@ def check_flags() -> None:
     for user in (_LANDMARK_FIT, _REFINE):
         if user.value and _LANDMARKS.value == "none":
             raise ConfigError(f"--{user.name} needs --landmarks: {inference.LANDMARK_INPUTS}.")
-    shown = [flag.name for flag in (_LANDMARKS, _REFINE, _CROP, _STEP, _POINT_ROWS) if flag.present]
+    of_networks = (_LANDMARKS, _REFINE, _CROP, _STEP, _POINT_ROWS, _FACE_MODEL)
+    shown = [flag.name for flag in of_networks if flag.present]
     if _PREDICTIONS.value and shown:
         raise ConfigError(
             f"--{shown[0]} is for a network that is run here, not for --predictions: leave it out."

@@ -26,7 +26,9 @@ MAY_IMPORT = {
     "face_model_formats": {"geometry"},
     "point_rows": {"geometry", "face_model"},
     "landmark_basis": {"geometry"},
+    "torch_files": set(),
     "weights": {"geometry", "networks", "face_model"},
+    "published_weights": {"geometry", "face_model", "torch_files", "weights"},
     "rendering": {"geometry"},
     "mesh_files": {"geometry", "rendering"},
     "synthetic_faces": {"geometry", "rendering"},
@@ -72,6 +74,8 @@ MAY_IMPORT = {
         "reconstruction",
         "outputs",
         "programs",
+        "face_model",
+        "weights",
     },
 }
 

@@ -1,5 +1,6 @@
 """The console program: what it says, what it leaves behind, and its exit status."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,7 +14,9 @@ import trimesh
 from PIL import Image
 
 from tests.fake_reconstruction import FakeReconstructor, photo_with_faces
-from twodasl_jax import cli
+from twodasl_jax import Reconstructor, cli
+from twodasl_jax.face_model import digest, embedded_face_model, save_face_model
+from twodasl_jax.weights import embedded_weights, save_weights
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "experiments" / "reconstruct.py"
 
@@ -21,7 +24,7 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "experiments" / "reconstruct.py"
 @pytest.fixture
 def program(monkeypatch, face_model, capsys):
     """Runs the program in this process, on a fake reconstructor: status, output, errors."""
-    monkeypatch.setattr(cli.Reconstructor, "pretrained", lambda: FakeReconstructor(face_model))
+    monkeypatch.setattr(cli, "Reconstructor", lambda *_: FakeReconstructor(face_model))
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["twodasl-reconstruct", *map(str, arguments)])
@@ -178,6 +181,56 @@ def test_an_interruption_is_one_word_and_keeps_what_is_finished(
     assert not [name for name in names(tmp_path / "out") if name.startswith((".", "two"))]
 
 
+@pytest.fixture
+def other_files(tmp_path, face_model):
+    """Files of the small face model, and of weights for it."""
+    save_face_model(tmp_path / "face_model.npz", face_model)
+    weights = dataclasses.replace(embedded_weights(), face_model=digest(face_model))
+    save_weights(tmp_path / "weights.npz", weights)
+    return [f"--{name}={tmp_path / name}.npz" for name in ("face_model", "weights")]
+
+
+def test_weights_and_face_model_can_be_chosen(
+    program, photos, tmp_path, monkeypatch, face_model, other_files
+):
+    chosen = []
+
+    def reconstructor(model, weights):
+        chosen.append((digest(model), weights.face_model))
+        return FakeReconstructor(model)
+
+    monkeypatch.setattr(cli, "Reconstructor", reconstructor)
+    for flags, model in (([], embedded_face_model()), (other_files, face_model)):
+        status, _, _ = program(photos / "one.png", f"--output_dir={tmp_path / 'out'}", *flags)
+        assert status == 0
+        assert chosen.pop() == (digest(model), digest(model))
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_weights_and_face_model_that_do_not_belong_together(
+    monkeypatch, program, photos, tmp_path, other_files, given
+):
+    monkeypatch.setattr(cli, "Reconstructor", Reconstructor)
+    status, output, errors = program(
+        photos / "one.png", f"--output_dir={tmp_path / 'out'}", other_files[given]
+    )
+    assert (status, output) == (2, "")
+    assert "pass the model that they were trained with" in errors
+    assert len(errors.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flag", ["face_model", "weights"])
+def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
+    missing = tmp_path / "missing.npz"
+    status, output, errors = program(
+        photos / "one.png", f"--output_dir={tmp_path / 'out'}", f"--{flag}={missing}"
+    )
+    assert (status, output) == (2, "")
+    assert errors.startswith(f"{missing} cannot be read as")
+    assert len(errors.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -205,7 +258,9 @@ def run_script(*arguments):
 def test_help_teaches():
     finished = run_script("--help")
     assert finished.returncode == 0
-    for word in ("PHOTO_OR_FOLDER", "--output_dir", "--outputs", "faces.json", "exit status"):
+    for word in ("PHOTO_OR_FOLDER", "--output_dir", "--outputs", "--weights", "--face_model"):
+        assert word in finished.stdout
+    for word in ("faces.json", "exit status"):
         assert word in finished.stdout
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twodasl_jax.crops import crop_photo
+from twodasl_jax.crops import crop_photo, sample_photo
 from twodasl_jax.errors import BoxError
 
 
@@ -60,6 +60,27 @@ def test_a_box_between_pixels_is_not_rounded():
     crop = crop_photo(photo, np.array([4.5, 0.0, 124.5, 120.0]))
     # Half of pixel j + 4 and half of pixel j + 5.
     np.testing.assert_array_equal(crop[0, 1:-1, 0], 2 * np.arange(120)[1:-1] + 9)
+
+
+def test_a_sampled_box_is_interpolated_and_not_averaged():
+    photo = np.random.default_rng(0).integers(0, 256, (300, 400, 3)).astype(np.uint8)
+    box = np.array([20.0, 10.0, 380.0, 250.0])
+    # The centre of pixel j of the crop: column 20 + 3 (j + 1/2), row 10 + 2 (j + 1/2), from the first pixel's edge.
+    columns, rows = 21 + 3 * np.arange(120), 10 + 2 * np.arange(120)
+    expected = (photo[rows].astype(float) + photo[rows + 1])[:, columns] / 2
+    np.testing.assert_allclose(sample_photo(photo, box), expected, atol=1)
+    np.testing.assert_array_equal(
+        sample_photo(photo, np.array([100.0, 50.0, 220.0, 170.0])), photo[50:170, 100:220]
+    )
+
+
+def test_outside_a_sampled_box_is_black_and_a_bad_one_is_named():
+    photo = np.full((120, 120, 3), 200, np.uint8)
+    crop = sample_photo(photo, np.array([-60.0, 0.0, 60.0, 120.0]))
+    np.testing.assert_array_equal(crop[:, :60], 0)
+    np.testing.assert_array_equal(crop[:, 60:], 200)
+    with pytest.raises(BoxError, match="no area"):
+        sample_photo(photo, np.zeros(4))
 
 
 @pytest.mark.parametrize(

@@ -196,12 +196,33 @@ def run(name, *arguments):
             ],
             "--landmarks is for a network that is run here",
         ),
+        (
+            "evaluate",
+            [
+                *("--protocol=annotations", "--data_dir={}", "--output_dir={}/out"),
+                *("--predictions={}/p.npz", "--face_model={}/m.npz"),
+            ],
+            "--face_model is for a network that is run here",
+        ),
         ("evaluate", ["--compare={}/file"], "--compare needs two files"),
         ("evaluate", ["--compare={}/file,{}/file"], "{}/file: it is no report.json"),
         (
             "decode_coefficients",
             ["--data_dir={}/no", "--basis={}/b.npz", "--output={}/o.npz"],
             "Cannot read {}/no/annotations.npz: No such file",
+        ),
+        (
+            "decode_coefficients",
+            ["--data_dir={}", "--basis={}/b.npz", "--weights={}/w.npz", "--output={}/o.npz"],
+            "Give --basis for published vectors, or --weights for a network, and not both.",
+        ),
+        (
+            "import_weights",
+            [
+                *("--checkpoint={}/no.pth", "--whitening={}/w.npz"),
+                *("--face_model={}/m.npz", "--output={}/o.npz"),
+            ],
+            "Cannot read {}/no.pth: No such file",
         ),
         ("render_scans", ["--data_dir={}", "--output_dir={}/views"], "holds no folders subject_01"),
         (

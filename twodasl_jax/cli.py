@@ -14,8 +14,10 @@ from absl.flags import argparse_flags
 
 from twodasl_jax import outputs, programs
 from twodasl_jax.errors import OutputError, PhotoError
+from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.photos import find_photos, read_photo
 from twodasl_jax.reconstruction import Reconstructor
+from twodasl_jax.weights import chosen_weights
 
 _DESCRIPTION = """\
 Finds the faces in photos and reconstructs each one in 3D.
@@ -31,6 +33,7 @@ _EPILOG = """\
 examples:
   twodasl-reconstruct portrait.jpg
   twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
+  twodasl-reconstruct portrait.jpg --weights=mine.npz --face_model=my_model.npz
 
 The exit status is 0 if every photo showed at least one face. It is 2 if a photo could not be read
 or showed no face, or if the results could not be written; the other photos are not affected.
@@ -46,11 +49,15 @@ def main() -> None:
 
 
 def reconstruct_photos(
-    photos: Sequence[Path], output_dir: Path, kinds: Collection[str] = outputs.KINDS
+    reconstructor: Reconstructor,
+    photos: Sequence[Path],
+    output_dir: Path,
+    kinds: Collection[str] = outputs.KINDS,
 ) -> int:
     """Reconstructs photos one by one and says on the console what became of each.
 
     Args:
+      reconstructor: face model and network.
       photos: picture files.
       output_dir: folder of the results, made when there is a first one.
       kinds: which of `outputs.KINDS` to write.
@@ -66,20 +73,21 @@ def reconstruct_photos(
             raise OutputError(
                 f"Cannot write to {output_dir}: it is not a folder; choose another one."
             )
-        return _reconstruct_each(photos, output_dir, kinds)
+        return _reconstruct_each(reconstructor, photos, output_dir, kinds)
     except OSError as error:
         raise OutputError(f"Cannot write to {output_dir}: {error.strerror}.") from error
 
 
-def _reconstruct_each(photos: Sequence[Path], output_dir: Path, kinds: Collection[str]) -> int:
+def _reconstruct_each(
+    reconstructor: Reconstructor, photos: Sequence[Path], output_dir: Path, kinds: Collection[str]
+) -> int:
     targets = [output_dir / name for name in _distinct_names(photos)]
     records: list[dict[str, Any]] = []
-    reconstructor = Reconstructor.pretrained()
     progress = tqdm.tqdm(photos, unit="photo", disable=None if len(photos) > 1 else True)
     try:
         for photo, target in zip(progress, targets, strict=True):
             try:
-                records.append(_reconstruct_photo(photo, target, reconstructor, kinds))
+                records.append(_reconstruct_photo(reconstructor, photo, target, kinds))
                 progress.write(f"{photo}: {_count(records[-1]['faces'], 'face')}, see {target}_*")
             except PhotoError as error:
                 progress.write(str(error), file=sys.stderr)
@@ -92,7 +100,7 @@ def _reconstruct_each(photos: Sequence[Path], output_dir: Path, kinds: Collectio
 
 
 def _reconstruct_photo(
-    photo: Path, target: Path, reconstructor: Reconstructor, kinds: Collection[str]
+    reconstructor: Reconstructor, photo: Path, target: Path, kinds: Collection[str]
 ) -> dict[str, Any]:
     image = read_photo(photo)
     faces = reconstructor(image)
@@ -166,12 +174,27 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=outputs.KINDS,
         help=f"what to write, separated by commas (default: {','.join(outputs.KINDS)})",
     )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default="default",
+        help="weights file (.npz), or open: the embedded ones that saw no photo (default: the best embedded ones)",
+    )
+    parser.add_argument(
+        "--face_model",
+        metavar="FILE",
+        help="the face model that the weights were trained with (.npz; default: the embedded one)",
+    )
     return parser.parse_args(arguments[1:])
 
 
 def _run(arguments: argparse.Namespace) -> int:
     photos = _find_photos(arguments.source, arguments.output_dir)
-    without_result = reconstruct_photos(photos, arguments.output_dir, arguments.outputs)
+    model, weights = chosen_face_model(arguments.face_model), chosen_weights(arguments.weights)
+    reconstructor = Reconstructor(model, weights)
+    without_result = reconstruct_photos(
+        reconstructor, photos, arguments.output_dir, arguments.outputs
+    )
     if without_result and len(photos) > 1:
         print(f"{without_result} of {len(photos)} photos gave no result.", file=sys.stderr)
     return programs.FAILURE if without_result else 0

@@ -22,12 +22,17 @@ from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.morphable_model import MorphableModel
-from twodasl_jax.networks import CompactNet, ResNet50
+from twodasl_jax.networks import CompactNet, MobileNetV1, ResNet50
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "compact": CompactNet,
     "compact_half": functools.partial(CompactNet, width=8),
     "resnet50": ResNet50,
+    # By their width in percent; these are the ones that 3DDFA and 3DDFA_V2 name.
+    **{
+        f"mobilenet_v1_{width:03}": functools.partial(MobileNetV1, width=32 * width // 100)
+        for width in (25, 50, 75, 100, 200)
+    },
 }
 _EMBEDDED = {"default": "weights.npz", "open": "open_weights.npz"}
 _VARIABLES = "variables/"
@@ -86,6 +91,19 @@ def chosen_weights(name: str) -> Weights:
     return embedded_weights(name) if name in _EMBEDDED else load_weights(name)
 
 
+def check_face_model(weights: Weights, model: MorphableModel) -> None:
+    """Checks that weights predict coefficients of this face model.
+
+    Raises:
+      WeightsError: they were trained for another one.
+    """
+    if weights.face_model != digest(model):
+        raise WeightsError(
+            f"the weights predict coefficients of face model {weights.face_model}, but were given "
+            f"face model {digest(model)}: pass the model that they were trained with"
+        )
+
+
 def load_weights(path: str | pathlib.Path) -> Weights:
     """Reads weights.
 
@@ -133,12 +151,18 @@ def _landmark_map(arrays: dict[str, np.ndarray]) -> MapStyle:
     return MapStyle(points, kind, sigma)
 
 
-def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
-    """Raises where variables are missing, of another shape, too many or not finite."""
+def variable_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of a regressor's variables by their paths, such as "params/head/kernel"."""
     image = jax.ShapeDtypeStruct((1, CROP_SIZE, CROP_SIZE, 4), jnp.float32)
     key = jax.random.key(0)
-    wanted = jax.eval_shape(lambda x: weights.network().init(key, x, train=False), image)
-    expected = {n: v.shape for n, v in flax.traverse_util.flatten_dict(wanted, sep="/").items()}
+    variables = jax.eval_shape(lambda x: network.init(key, x, train=False), image)
+    flat = flax.traverse_util.flatten_dict(variables, sep="/")
+    return {path: variable.shape for path, variable in flat.items()}
+
+
+def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
+    """Raises where variables are missing, of another shape, too many or not finite."""
+    expected = variable_shapes(weights.network())
     given = flax.traverse_util.flatten_dict(weights.variables, sep="/")
     for name in sorted(expected.keys() | given.keys()):
         shape = given[name].shape if name in given else None
@@ -149,19 +173,6 @@ def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
             )
         if not np.isfinite(given[name]).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
-
-
-def check_face_model(weights: Weights, model: MorphableModel) -> None:
-    """Raises where weights predict coefficients of another face model.
-
-    Raises:
-      WeightsError: they do.
-    """
-    if weights.face_model != digest(model):
-        raise WeightsError(
-            f"the weights predict coefficients of face model {weights.face_model}, but were given "
-            f"face model {digest(model)}: pass the model that they were trained with"
-        )
 
 
 def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.float16) -> None:

@@ -1,4 +1,4 @@
-"""Pooling and pointwise convolution against Flax's own, and the self-critic's shapes."""
+"""Pooling, pointwise and depthwise convolution against Flax's own, and the self-critic's shapes."""
 
 import flax.linen as nn
 import jax
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.networks import SelfCritic
+from twodasl_jax.networks.depthwise import DepthwiseConv
 from twodasl_jax.networks.pointwise import PointwiseConv
 from twodasl_jax.networks.pooling import max_pool
 
@@ -44,6 +45,35 @@ def test_pointwise_equals_a_1x1_convolution(stride, dtype):
     tolerance = 1e-5 if dtype == jnp.float32 else 0.03
     one, other = (f.apply(variables, x).astype(np.float32) for f in (ours, flax_conv))
     np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("size", [5, 8])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_equals_a_grouped_convolution_and_so_do_its_gradients(stride, size):
+    x = jax.random.normal(jax.random.key(0), (2, size, size + 1, 4))
+    ours = DepthwiseConv(stride)
+    flax_conv = nn.Conv(
+        4, (3, 3), (stride, stride), padding=1, feature_group_count=4, use_bias=False
+    )
+    variables = flax_conv.init(jax.random.key(1), x)
+    assert jax.tree.all(jax.tree.map(np.array_equal, ours.init(jax.random.key(1), x), variables))
+
+    def value_and_gradients(network):
+        y, back = jax.vjp(network.apply, variables, x)
+        return y, back(jnp.sin(y))
+
+    one, other = map(value_and_gradients, (ours, flax_conv))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
+
+
+def test_depthwise_in_bfloat16_is_close():
+    x = jax.random.normal(jax.random.key(0), (1, 6, 6, 2))
+    variables = DepthwiseConv().init(jax.random.key(1), x)
+    rounded = DepthwiseConv(dtype=jnp.bfloat16).apply(variables, x)
+    assert rounded.dtype == jnp.bfloat16
+    np.testing.assert_allclose(
+        rounded.astype(np.float32), DepthwiseConv().apply(variables, x), atol=0.05
+    )
 
 
 @pytest.fixture(scope="module")

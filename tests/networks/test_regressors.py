@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from twodasl_jax.networks import CompactNet, ResNet50, network_input, normalize_image
+from twodasl_jax.networks import (
+    CompactNet,
+    MobileNetV1,
+    ResNet50,
+    network_input,
+    normalize_image,
+)
 
 INPUT = jax.ShapeDtypeStruct((2, 120, 120, 4), jnp.float32)
 
@@ -25,7 +31,13 @@ def test_compact_net_stays_small():
     assert parameter_count(CompactNet()) < 2_000_000
 
 
-@pytest.mark.parametrize("network", [ResNet50(), CompactNet()])
+def test_mobilenet_has_the_parameters_of_the_published_one():
+
+    assert parameter_count(MobileNetV1()) == 3_270_526
+    assert parameter_count(MobileNetV1(width=16)) == 850_398
+
+
+@pytest.mark.parametrize("network", [ResNet50(), CompactNet(), MobileNetV1(width=8)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_outputs_62_float32_numbers_from_float32_parameters(network, dtype):
     network = network.clone(dtype=dtype)

@@ -1,0 +1,65 @@
+"""3x3 convolution of each channel with its own kernel, quick on every platform."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_SIDE = 3
+_EDGES = ((1, 1), (1, 1))
+
+
+class DepthwiseConv(nn.Module):
+    """A depthwise 3x3 convolution without bias; its parameter has the name and shape of a grouped `nn.Conv`'s.
+
+    Attributes:
+      stride: every how many pixels there is a result.
+      dtype: of the computation; the kernel stays float32.
+    """
+
+    stride: int = 1
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w K"]:
+        shape = (_SIDE, _SIDE, 1, x.shape[-1])
+        kernel = self.param("kernel", nn.linear.default_kernel_init, shape, jnp.float32)
+        return depthwise(x.astype(self.dtype), kernel.astype(self.dtype), self.stride)
+
+
+def depthwise(
+    x: Float[Array, "B H W K"], kernel: Float[Array, "3 3 1 K"], stride: int
+) -> Float[Array, "B h w K"]:
+    """Returns the convolution of each channel, with a pixel of zeros around the map.
+
+    XLA runs a grouped convolution 10 to 20 times slower on CPUs than the sum of nine shifted products; elsewhere it has
+    programs of its own for it.
+    """
+
+    def grouped(x, kernel):
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            _EDGES,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1],
+        )
+
+    def shifted(x, kernel):
+        return _sum_of_shifts(x, kernel, stride)
+
+    return jax.lax.platform_dependent(x, kernel, cpu=shifted, default=grouped)
+
+
+def _sum_of_shifts(x, kernel, stride):
+    height, width = ((size - 1) // stride * stride + 1 for size in x.shape[1:3])
+    padded = jnp.pad(x, ((0, 0), *_EDGES, (0, 0)))
+    return sum(
+        padded[:, row : row + height : stride, column : column + width : stride]
+        * kernel[row, column, 0]
+        for row in range(_SIDE)
+        for column in range(_SIDE)
+    )

@@ -1,0 +1,77 @@
+"""The regressor of 3DDFA and 3DDFA_V2: MobileNetV1 on the photo alone."""
+
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from twodasl_jax.geometry.coefficients import VECTOR_SIZE
+from twodasl_jax.networks.depthwise import DepthwiseConv
+from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
+from twodasl_jax.networks.pointwise import PointwiseConv
+
+# (channels in units of the stem's, stride) of the blocks: maps of 60, 30, 15, 8 and 4 from a 120x120 crop.
+BLOCKS = (
+    *((2, 1), (4, 2), (4, 1), (8, 2), (8, 1)),
+    *((16, 2), (16, 1), (16, 1), (16, 1), (16, 1), (16, 1)),
+    *((32, 2), (32, 1)),
+)
+_IMAGE_CHANNELS = 3
+
+
+class MobileNetV1(nn.Module):
+    """MobileNetV1 (Howard et al., 2017) with the padding of PyTorch.
+
+    It does not look at the landmark map, for which the published networks have no parameters.
+
+    Attributes:
+      output_size: length of the regressed vector.
+      dtype: of the computation; parameters stay float32.
+      groups: which examples share BatchNorm's statistics.
+      width: channels of the stem; 32 at the full width.
+    """
+
+    output_size: int = VECTOR_SIZE
+    dtype: Any = jnp.float32
+    groups: BatchGroups = BatchGroups()
+    width: int = 32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
+        norm = functools.partial(
+            BatchNorm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
+        )
+        x = x[..., :_IMAGE_CHANNELS]
+        stem = nn.Conv(
+            self.width,
+            (3, 3),
+            (2, 2),
+            padding=1,
+            use_bias=False,
+            dtype=self.dtype,
+            name="stem_conv",
+        )
+        x = nn.relu(norm(name="stem_norm")(stem(x)))
+        for number, (multiple, stride) in enumerate(BLOCKS, start=1):
+            channels = multiple * self.width
+            x = SeparableBlock(channels, stride, norm, self.dtype, name=f"block{number}")(x)
+        x = jnp.mean(x, axis=(1, 2))
+        return nn.Dense(self.output_size, dtype=self.dtype, name="head")(x).astype(jnp.float32)
+
+
+class SeparableBlock(nn.Module):
+    """A depthwise 3x3 and a 1x1 convolution, each normalised and rectified."""
+
+    channels: int
+    stride: int
+    norm: Any
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w k"]:
+        depthwise = DepthwiseConv(self.stride, self.dtype, name="depthwise_conv")
+        pointwise = PointwiseConv(self.channels, dtype=self.dtype, name="pointwise_conv")
+        x = nn.relu(self.norm(name="depthwise_norm")(depthwise(x)))
+        return nn.relu(self.norm(name="pointwise_norm")(pointwise(x)))

@@ -17,16 +17,11 @@ of the crop, Euler angles (B, 3) in degrees. Each face is looked at together wit
 does; no landmarks are given. Both files are checked against this package, and timed beside it, before the program ends.
 """
 
-import contextlib
 import functools
-import importlib.util
-import io
 import json
-import logging
 import pathlib
 import statistics
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -42,6 +37,14 @@ from twodasl_jax.errors import ConfigError, InputError
 from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.forward import Parts, Regressor, build_parts, faces_from_crops
 from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.program_files import (
+    Program,
+    any_number,
+    onnx_of,
+    run_onnx,
+    run_stablehlo,
+    stablehlo_of,
+)
 from twodasl_jax.weights import chosen_weights
 
 _OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
@@ -51,20 +54,18 @@ _WEIGHTS = flags.DEFINE_string(
 _FACE_MODEL = flags.DEFINE_string("face_model", None, "A face model's .npz, not the embedded one.")
 _FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "What to write.")
 
-_PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 _RESULTS = ("coefficients", "landmarks", "vertices", "euler_angles")
 # Largest difference that rounding may make, in pixels and degrees.
 _TOLERANCE = 1e-3
-_OPSET = 21
 _ROUNDS = 20
-
-Program = Callable[[UInt8[Array, "B 120 120 3"]], tuple[Float[Array, "B ..."], ...]]
+# By format: what runs a file of it.
+_RUNNERS = {"stablehlo": run_stablehlo, "onnx": run_onnx}
 
 
 def main() -> None:
-    unknown = sorted(set(_FORMATS.value) - set(_WRITERS))
+    unknown = sorted(set(_FORMATS.value) - set(_RUNNERS))
     if unknown:
-        raise ConfigError(f"--formats={','.join(unknown)}: use {' or '.join(_WRITERS)}.")
+        raise ConfigError(f"--formats={','.join(unknown)}: use {' or '.join(_RUNNERS)}.")
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     model, weights = chosen_face_model(_FACE_MODEL.value), chosen_weights(_WEIGHTS.value)
@@ -72,8 +73,8 @@ def main() -> None:
     program = functools.partial(from_whole_crops, regressor, build_parts(model, weights))
     runners: dict[str, Program] = {"this package": jax.jit(program)}
     for kind in _FORMATS.value:
-        content = _WRITERS[kind](program)
-        runners[kind] = _READERS[kind](content)
+        content = write(kind, program)
+        runners[kind] = _RUNNERS[kind](content)
         check(kind, runners["this package"], runners[kind])
         atomic_files.write_bytes(folder / f"faces.{kind}", content)
         print(f"{folder / f'faces.{kind}'}: {len(content) / 1e6:.1f} MB")
@@ -92,63 +93,12 @@ def from_whole_crops(
     return faces["coefficients"], faces["landmarks"], faces["vertices"], faces["euler_angles"]
 
 
-def any_number_of_crops() -> jax.ShapeDtypeStruct:
-    """Returns the form of the input, its batch size free."""
-    (count,) = jax.export.symbolic_shape("B")
-    return jax.ShapeDtypeStruct((count, CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
-
-
-def write_stablehlo(program: Program) -> bytes:
-    """Returns the program as `jax.export` serialises it."""
-    exported = jax.export.export(jax.jit(program), platforms=_PLATFORMS)(any_number_of_crops())
-    return bytes(exported.serialize())
-
-
-def read_stablehlo(content: bytes) -> Program:
-    """Returns what such bytes compute."""
-    return jax.jit(jax.export.deserialize(bytearray(content)).call)
-
-
-def write_onnx(program: Program) -> bytes:
-    """Returns the program as an ONNX model.
-
-    Raises:
-      InputError: the converter is not installed.
-    """
-    if importlib.util.find_spec("jax2onnx") is None:
-        raise InputError(
-            f"ONNX needs the converter jax2onnx, which knows JAX below 0.12 (this is {jax.__version__}): "
-            "pip install -e '.[export]' with Python 3.11, or choose --formats=stablehlo."
-        )
-    import jax2onnx
-
-    logging.disable(logging.WARNING)
-    # The converter prints what it finds.
-    with contextlib.redirect_stdout(io.StringIO()):
-        model = jax2onnx.to_onnx(
-            program,
-            [any_number_of_crops()],
-            input_names=["crops"],
-            output_names=list(_RESULTS),
-            opset=_OPSET,
-            return_mode="proto",
-        )
-    logging.disable(logging.NOTSET)
-    # The converter takes every first axis for the batch, but face and mirror image make two of it.
-    del model.graph.value_info[:]
-    return model.SerializeToString()
-
-
-def read_onnx(content: bytes) -> Program:
-    """Returns what ONNX Runtime computes."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return lambda crops: tuple(session.run(list(_RESULTS), {"crops": np.asarray(crops)}))
-
-
-_WRITERS = {"stablehlo": write_stablehlo, "onnx": write_onnx}
-_READERS = {"stablehlo": read_stablehlo, "onnx": read_onnx}
+def write(kind: str, program: Program) -> bytes:
+    """Returns the program as a file of one of the formats."""
+    crops = any_number((CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
+    if kind == "onnx":
+        return onnx_of(program, crops, _RESULTS)
+    return stablehlo_of(program, crops)
 
 
 def noise(count: int) -> UInt8[np.ndarray, "B 120 120 3"]:

@@ -1,5 +1,7 @@
 """The training step of 2DASL as one would plainly write it in PyTorch: the yardstick of experiments/benchmark.py.
 
+And the network of 3DDFA_V2, that of experiments/benchmark_inference.py.
+
 Networks, losses and updates are those of `twodasl_jax.training.step` with the settings of configs/paper.py, written in
 PyTorch's own idioms: modules in NCHW, autograd, `torch.optim`. The batch comes augmented, and learning rates and loss
 weights are constant. Nothing in the package imports this file; nothing but the benchmark needs PyTorch.
@@ -126,6 +128,33 @@ def compact_net(output_size: int) -> nn.Sequential:
 
 
 ARCHITECTURES = {"resnet50": resnet50, "compact": compact_net}
+
+
+def mobilenet_v1(output_size: int, width: int) -> nn.Sequential:
+    """MobileNetV1 of 3DDFA and 3DDFA_V2, whose stem has `width` channels."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        stem_conv=nn.Conv2d(3, width, 3, 2, padding=1, bias=False),
+        stem_norm=nn.BatchNorm2d(width),
+        stem_relu=nn.ReLU(inplace=True),
+    )
+    inputs = width
+    blocks = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *5 * ((16, 1),), (32, 2), (32, 1))
+    for number, (multiple, stride) in enumerate(blocks, start=1):
+        channels = multiple * width
+        layers[f"block{number}"] = nn.Sequential(
+            OrderedDict(
+                depthwise_conv=nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
+                depthwise_norm=nn.BatchNorm2d(inputs),
+                depthwise_relu=nn.ReLU(inplace=True),
+                pointwise_conv=nn.Conv2d(inputs, channels, 1, bias=False),
+                pointwise_norm=nn.BatchNorm2d(channels),
+                pointwise_relu=nn.ReLU(inplace=True),
+            )
+        )
+        inputs = channels
+    layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    layers["head"] = nn.Linear(inputs, output_size)
+    return nn.Sequential(layers)
 
 
 class SelfCritic(nn.Module):
@@ -257,9 +286,9 @@ class PlainStep:
         self, regressor_params: Variables, batch_stats: Variables, critic_params: Variables
     ) -> None:
         """Copies the variables of the Flax networks."""
-        _load_flax(self.regressor, regressor_params, batch_stats)
-        _load_flax(self.average, regressor_params, batch_stats)
-        _load_flax(self.critic, critic_params, {})
+        load_flax(self.regressor, regressor_params, batch_stats)
+        load_flax(self.average, regressor_params, batch_stats)
+        load_flax(self.critic, critic_params, {})
 
     def step(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
         """Moves the regressor and then the critic, each against the opponent of the step before.
@@ -351,7 +380,7 @@ def _against_labels(prediction: Prediction, batch: Batch) -> Float[Tensor, ""]:
     return point_distance(projected, official_points(batch["landmarks"]), visible * WEIGHTS)
 
 
-def _load_flax(module: nn.Module, params: Variables, batch_stats: Variables) -> None:
+def load_flax(module: nn.Module, params: Variables, batch_stats: Variables) -> None:
     """Copies Flax variables into the module whose layers have the same names; `layer_0` is `layer.0` here."""
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
     # Kernels are (rows, columns, in, out) or (in, out) in Flax, (out, in, rows, columns) or (out, in) here.

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "losses": {"geometry"},
     "networks": {"geometry"},
     "programs": set(),
+    "program_files": set(),
     "photos": set(),
     "detection": set(),
     "crops": {"geometry"},

@@ -32,6 +32,7 @@ from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.forward import Regressor, build_parts, faces_from_crops
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
+from twodasl_jax.networks import portable
 from twodasl_jax.program_files import any_number, has_onnx, onnx_of, run_onnx
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.weights import Weights, embedded_weights, load_weights
@@ -110,7 +111,7 @@ def network_in_jax(weights: Weights, inputs: Float[jax.Array, "B 120 120 4"]) ->
 
 def network_in_onnx(weights: Weights, inputs: Float[jax.Array, "B 120 120 4"]) -> Callable:
     """Returns the call of a network in ONNX Runtime."""
-    apply = functools.partial(weights.network().apply, weights.variables, train=False)
+    apply = functools.partial(portable(weights.network()).apply, weights.variables, train=False)
     run = _onnx_program(lambda x: (apply(x),), (CROP_SIZE, CROP_SIZE, 4), jnp.float32)
     given = np.asarray(inputs)
     return lambda: run(given)

@@ -24,8 +24,8 @@ import statistics
 import time
 from typing import Any
 
+import flax.linen as nn
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 from absl import flags
@@ -37,6 +37,7 @@ from twodasl_jax.errors import ConfigError, InputError
 from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.forward import Parts, Regressor, build_parts, faces_from_crops
 from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.networks import portable
 from twodasl_jax.program_files import (
     Program,
     any_number,
@@ -69,11 +70,15 @@ def main() -> None:
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     model, weights = chosen_face_model(_FACE_MODEL.value), chosen_weights(_WEIGHTS.value)
-    regressor = Regressor(weights.network(), weights.landmark_map)
-    program = functools.partial(from_whole_crops, regressor, build_parts(model, weights))
+    parts = build_parts(model, weights)
+
+    def program_of(network: nn.Module) -> Program:
+        return functools.partial(from_whole_crops, Regressor(network, weights.landmark_map), parts)
+
+    program = program_of(weights.network())
     runners: dict[str, Program] = {"this package": jax.jit(program)}
     for kind in _FORMATS.value:
-        content = write(kind, program)
+        content = write(kind, program_of(portable(weights.network())))
         runners[kind] = _RUNNERS[kind](content)
         check(kind, runners["this package"], runners[kind])
         atomic_files.write_bytes(folder / f"faces.{kind}", content)

@@ -11,6 +11,7 @@ from twodasl_jax.networks import (
     ResNet50,
     network_input,
     normalize_image,
+    portable,
 )
 
 INPUT = jax.ShapeDtypeStruct((2, 120, 120, 4), jnp.float32)
@@ -31,8 +32,19 @@ def test_compact_net_stays_small():
     assert parameter_count(CompactNet()) < 2_000_000
 
 
-def test_mobilenet_has_the_parameters_of_the_published_one():
+def test_portable_networks_say_the_same():
+    network = MobileNetV1(width=8)
+    x = jax.random.normal(jax.random.key(1), (1, 120, 120, 4))
+    variables = network.init(jax.random.key(0), x, train=False)
+    np.testing.assert_allclose(
+        portable(network).apply(variables, x, train=False),
+        network.apply(variables, x, train=False),
+        atol=1e-5,
+    )
+    assert portable(CompactNet()) == CompactNet()
 
+
+def test_mobilenet_has_the_parameters_of_the_published_one():
     assert parameter_count(MobileNetV1()) == 3_270_526
     assert parameter_count(MobileNetV1(width=16)) == 850_398
 

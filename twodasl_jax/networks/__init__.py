@@ -6,12 +6,21 @@ Every regressor takes (B, 120, 120, 4) NHWC float: RGB scaled by `normalize_imag
 explicitly by `apply`.
 """
 
+import flax.linen as nn
+
 from twodasl_jax.networks.compact import CompactNet
 from twodasl_jax.networks.critic import SelfCritic
+from twodasl_jax.networks.depthwise import grouped
 from twodasl_jax.networks.inputs import network_input, normalize_image
 from twodasl_jax.networks.mobilenet import MobileNetV1
 from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 from twodasl_jax.networks.resnet import ResNet50
+
+
+def portable(network: nn.Module) -> nn.Module:
+    """Returns the same network in operations that other compilers than XLA's know, for its export."""
+    return network.clone(convolve=grouped) if isinstance(network, MobileNetV1) else network
+
 
 __all__ = [
     "BatchGroups",
@@ -22,4 +31,5 @@ __all__ = [
     "SelfCritic",
     "network_input",
     "normalize_image",
+    "portable",
 ]

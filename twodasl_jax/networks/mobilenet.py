@@ -1,14 +1,15 @@
 """The regressor of 3DDFA and 3DDFA_V2: MobileNetV1 on the photo alone."""
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.geometry.coefficients import VECTOR_SIZE
-from twodasl_jax.networks.depthwise import DepthwiseConv
+from twodasl_jax.networks.depthwise import DepthwiseConv, depthwise
 from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 from twodasl_jax.networks.pointwise import PointwiseConv
 
@@ -31,18 +32,22 @@ class MobileNetV1(nn.Module):
       dtype: of the computation; parameters stay float32.
       groups: which examples share BatchNorm's statistics.
       width: channels of the stem; 32 at the full width.
+      convolve: how depthwise convolutions are computed, see `DepthwiseConv`.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
     groups: BatchGroups = BatchGroups()
     width: int = 32
+    convolve: Callable[..., Array] = depthwise
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
         norm = functools.partial(
             BatchNorm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
         )
+        spatial = functools.partial(DepthwiseConv, dtype=self.dtype, convolve=self.convolve)
+        layers = Layers(spatial, functools.partial(PointwiseConv, dtype=self.dtype), norm)
         x = x[..., :_IMAGE_CHANNELS]
         stem = nn.Conv(
             self.width,
@@ -56,9 +61,17 @@ class MobileNetV1(nn.Module):
         x = nn.relu(norm(name="stem_norm")(stem(x)))
         for number, (multiple, stride) in enumerate(BLOCKS, start=1):
             channels = multiple * self.width
-            x = SeparableBlock(channels, stride, norm, self.dtype, name=f"block{number}")(x)
+            x = SeparableBlock(channels, stride, layers, name=f"block{number}")(x)
         x = jnp.mean(x, axis=(1, 2))
         return nn.Dense(self.output_size, dtype=self.dtype, name="head")(x).astype(jnp.float32)
+
+
+class Layers(NamedTuple):
+    """What a block is built from, with everything set that all blocks share."""
+
+    depthwise: Callable[..., nn.Module]
+    pointwise: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
 
 
 class SeparableBlock(nn.Module):
@@ -66,12 +79,11 @@ class SeparableBlock(nn.Module):
 
     channels: int
     stride: int
-    norm: Any
-    dtype: Any
+    layers: Layers
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w k"]:
-        depthwise = DepthwiseConv(self.stride, self.dtype, name="depthwise_conv")
-        pointwise = PointwiseConv(self.channels, dtype=self.dtype, name="pointwise_conv")
-        x = nn.relu(self.norm(name="depthwise_norm")(depthwise(x)))
-        return nn.relu(self.norm(name="pointwise_norm")(pointwise(x)))
+        spatial = self.layers.depthwise(self.stride, name="depthwise_conv")
+        pointwise = self.layers.pointwise(self.channels, name="pointwise_conv")
+        x = nn.relu(self.layers.norm(name="depthwise_norm")(spatial(x)))
+        return nn.relu(self.layers.norm(name="pointwise_norm")(pointwise(x)))

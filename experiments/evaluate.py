@@ -207,7 +207,7 @@ def predict(photos: AnnotatedPhotos, rows: LandmarkRows | None) -> Predictions:
     model = face_model()
     if _LANDMARK_FIT.value:
         points = inference.landmark_input(_LANDMARKS.value, photos)
-        fitted = model if rows is None else with_landmarks(model, rows)
+        fitted = model if rows is None else with_landmarks(model, rows.vertices, rows.weights)
         return fit_predictions(fitted, photos, points)
     weights, source = flagged_weights()
     seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")

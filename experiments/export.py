@@ -125,7 +125,7 @@ def check(kind: str, ours: Program, theirs: Program) -> None:
             difference = float(np.abs(np.asarray(mine) - np.asarray(other)).max())
             if not difference <= _TOLERANCE:
                 raise InputError(
-                    f"The {kind} program's {name} differ from this package's by {difference:.1e}: nothing was written."
+                    f"The {kind} program's {name} differ from this package's by {difference:.1e}: it was not written."
                 )
             print(f"{kind}, {count} crops: {name} differ by at most {difference:.1e}")
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests import published_networks, torch_writer
-from tests.geometry.test_model_change import other_description, projected
+from tests.test_model_change import other_description, projected
 from tests.torch_writer import call, named, plain
 from twodasl_jax.face_model import digest, save_face_model
 from twodasl_jax.geometry.coefficients import Whitening, unwhiten

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import published_networks, torch_writer
-from tests.geometry.test_model_change import other_description, projected
+from tests.test_model_change import other_description, projected
 from twodasl_jax.crops import sample_photo
 from twodasl_jax.errors import DatasetError, WeightsError
 from twodasl_jax.face_model import digest

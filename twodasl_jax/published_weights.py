@@ -34,7 +34,6 @@ from twodasl_jax.geometry.coefficients import (
     coefficients_from_official,
 )
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.geometry.model_change import change_of_model
 from twodasl_jax.geometry.morphable_model import (
     MorphableModel,
     ShapeSpace,
@@ -42,6 +41,7 @@ from twodasl_jax.geometry.morphable_model import (
     synthesize,
 )
 from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.model_change import change_of_model
 from twodasl_jax.safe_pickle import load_plain
 from twodasl_jax.torch_files import read_state_dict
 from twodasl_jax.weights import ARCHITECTURES, Weights, variable_shapes

@@ -186,6 +186,13 @@ CASES = [
         batched=(False, False),
     ),
     case(
+        morphable_model.with_landmarks,
+        model_of,
+        lambda random: random.integers(7, size=(68, 3)).astype(np.int32),
+        array(68, 3),
+        batched=(False, False, False),
+    ),
+    case(
         morphable_model.truncate,
         model_of,
         batched=(False,),

@@ -124,11 +124,17 @@ def landmark_space(model: MorphableModel) -> ShapeSpace:
 
 
 @typed
-def with_landmarks(model: MorphableModel, rows: LandmarkRows) -> MorphableModel:
-    """Returns the model with its 68 landmarks elsewhere on its mesh: another annotator's, or another model's."""
-    return dataclasses.replace(
-        model, landmark_vertices=rows.vertices, landmark_weights=rows.weights
-    )
+def with_landmarks(
+    model: MorphableModel, vertices: Int[Array, "68 3"], weights: Float[Array, "68 3"]
+) -> MorphableModel:
+    """Returns the model with its landmarks elsewhere on its mesh: another annotator's, or another model's.
+
+    Args:
+      model: face model.
+      vertices: (68, 3) corner indices of the triangle of each landmark.
+      weights: (68, 3) barycentric weights.
+    """
+    return dataclasses.replace(model, landmark_vertices=vertices, landmark_weights=weights)
 
 
 @typed

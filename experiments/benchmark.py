@@ -27,8 +27,8 @@ from typing import Any
 import jax
 import ml_collections
 import numpy as np
-import tqdm
 from absl import flags
+from timing import interleaved
 
 from twodasl_jax import programs
 from twodasl_jax.data.face_crops import STORED_SIZE
@@ -170,17 +170,6 @@ def check_agreement(ours: dict[str, float], theirs: dict[str, float]) -> tuple[s
     if differences[name] > _AGREEMENT:
         raise InputError(f"{name} is {ours[name]} in JAX, {theirs[name]} in PyTorch.")
     return name, differences[name]
-
-
-def interleaved(runners: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
-    """Times each runner once a round, in turn, so that all see the same moods of the machine."""
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
-    for _ in tqdm.trange(rounds, unit="round", leave=False):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def measure_alone(architecture: str, framework: str) -> dict[str, float]:

@@ -23,14 +23,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 from absl import flags
 from jaxtyping import Float, UInt8
+from timing import interleaved
 
 from twodasl_jax import programs
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.forward import Regressor, build_parts, faces_from_crops
+from twodasl_jax.forward import Regressor, build_parts, faces_of_whole_crops
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
 from twodasl_jax.networks import portable
 from twodasl_jax.program_files import any_number, has_onnx, onnx_of, run_onnx
@@ -54,7 +54,9 @@ def main() -> None:
         for count in dict.fromkeys((1, _BATCH.value))
         for name, call in (own_calls(count) | rival_calls(count)).items()
     }
-    seconds = time_in_turn(rows, _ROUNDS.value)
+    # The first rounds compile.
+    interleaved(rows, _WARM_UP)
+    seconds = interleaved(rows, _ROUNDS.value)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, JAX {jax.__version__}, {time.strftime('%Y-%m-%d')}"
     )
@@ -143,9 +145,7 @@ def meshes_in_onnx(photo: UInt8[np.ndarray, "H W 3"], boxes: Float[np.ndarray, "
     regressor = Regressor(weights.network(), weights.landmark_map)
 
     def forward(crops):
-        whole = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
-        in_crops = jnp.zeros_like(crops[:, 0, 0, :1], dtype=jnp.float32) + whole
-        return (faces_from_crops(regressor, parts, crops, in_crops)["vertices"],)
+        return (faces_of_whole_crops(regressor, parts, crops)["vertices"],)
 
     run = _onnx_program(forward, (CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
 
@@ -171,22 +171,6 @@ def random_landmarks(
     size = rng.uniform(0.3, 0.5, (count, 1, 1)) * _SIDE / np.ptp(flat)
     centre = rng.uniform(0.4, 0.6, (count, 1, 2)) * _SIDE
     return (size * flat + centre).astype(np.float32)
-
-
-def time_in_turn(
-    calls: dict[tuple[str, int], Callable[[], object]], rounds: int
-) -> dict[tuple[str, int], list[float]]:
-    """Returns the seconds of each call in every round, after it was called often enough to be warm."""
-    seconds: dict[tuple[str, int], list[float]] = {name: [] for name in calls}
-    for _ in range(_WARM_UP):
-        for call in calls.values():
-            call()
-    for _ in tqdm.trange(rounds, desc="rounds", unit="round", disable=None):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import functools
 import json
 import pathlib
 import statistics
-import time
 from typing import Any
 
 import flax.linen as nn
@@ -30,12 +29,13 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jaxtyping import Float, UInt8
+from timing import interleaved
 
 from twodasl_jax import atomic_files, programs
 from twodasl_jax.array_types import Array
 from twodasl_jax.errors import ConfigError, InputError
 from twodasl_jax.face_model import chosen_face_model
-from twodasl_jax.forward import Parts, Regressor, build_parts, faces_from_crops
+from twodasl_jax.forward import Parts, Regressor, build_parts, faces_of_whole_crops
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.networks import portable
 from twodasl_jax.program_files import (
@@ -58,7 +58,7 @@ _FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "What to write.")
 _RESULTS = ("coefficients", "landmarks", "vertices", "euler_angles")
 # Largest difference that rounding may make, in pixels and degrees.
 _TOLERANCE = 1e-3
-_ROUNDS = 20
+_WARM_UP, _ROUNDS = 2, 20
 # By format: what runs a file of it.
 _RUNNERS = {"stablehlo": run_stablehlo, "onnx": run_onnx}
 
@@ -92,9 +92,7 @@ def from_whole_crops(
     regressor: Regressor, parts: Parts, crops: UInt8[Array, "B 120 120 3"]
 ) -> tuple[Float[Array, "B ..."], ...]:
     """Returns the results in the order of `_RESULTS`, in the frame of the crops."""
-    corners = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
-    boxes = jnp.zeros_like(crops[:, 0, 0, :1], dtype=jnp.float32) + corners
-    faces = faces_from_crops(regressor, parts, crops, boxes)
+    faces = faces_of_whole_crops(regressor, parts, crops)
     return faces["coefficients"], faces["landmarks"], faces["vertices"], faces["euler_angles"]
 
 
@@ -153,18 +151,19 @@ def report_speed(runners: dict[str, Program]) -> None:
     print(f"{'':16}{'1 crop, ms':>12}{'32 crops, ms':>14}")
     medians: dict[str, list[float]] = {name: [] for name in runners}
     for count in (1, 32):
-        crops = noise(count)
-        seconds: dict[str, list[float]] = {name: [] for name in runners}
-        for round_number in range(_ROUNDS + 2):
-            for name, run in runners.items():
-                start = time.perf_counter()
-                jax.block_until_ready(run(crops))
-                if round_number >= 2:
-                    seconds[name].append(time.perf_counter() - start)
-        for name, times in seconds.items():
+        calls = {
+            name: functools.partial(_finished, run, noise(count)) for name, run in runners.items()
+        }
+        # The first rounds compile.
+        interleaved(calls, _WARM_UP)
+        for name, times in interleaved(calls, _ROUNDS).items():
             medians[name].append(1e3 * statistics.median(times))
     for name, (one, many) in medians.items():
         print(f"{name:16}{one:12.2f}{many:14.1f}")
+
+
+def _finished(run: Program, crops: UInt8[np.ndarray, "B 120 120 3"]) -> tuple[Any, ...]:
+    return jax.block_until_ready(run(crops))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from twodasl_jax.geometry.coefficients import (
     unwhiten,
 )
 from twodasl_jax.geometry.fitting import Noise, refine_prediction
+from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.landmark_sets import LANDMARK_SETS
 from twodasl_jax.geometry.mirroring import (
@@ -131,6 +132,16 @@ def faces_from_crops(
     return _measured(parts.model, _look(regressor, parts, crops, nothing, nothing), boxes)
 
 
+def faces_of_whole_crops(
+    regressor: Regressor, parts: Parts, crops: UInt8[Array, "B 120 120 3"]
+) -> Faces:
+    """Returns the faces of crops in the crops' own frame, for whoever has no photo around them."""
+    corners = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
+    # The batch size may be symbolic.
+    boxes = jnp.zeros_like(crops[:, 0, 0, :1], dtype=jnp.float32) + corners
+    return faces_from_crops(regressor, parts, crops, boxes)
+
+
 def faces_from_landmarks(
     regressor: Regressor,
     refine: bool,
@@ -148,7 +159,8 @@ def faces_from_landmarks(
     own, given = landmark_space(parts.model), parts.given
     seen = landmarks
     if given is not None:
-        first = _look(regressor, parts, crops, _no_map(crops), _no_map(crops))
+        nothing = _no_map(crops)
+        first = _look(regressor, parts, crops, nothing, nothing)
         seen = landmarks + (_projected(own, first) - _projected(given, first))[..., :2]
     draw = functools.partial(draw_landmark_map, style=regressor.style)
     face = _look(regressor, parts, crops, draw(seen), draw(mirror_landmarks(seen)))

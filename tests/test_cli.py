@@ -75,8 +75,9 @@ def test_a_folder_goes_on_after_a_bad_photo_and_names_it(program, photos, tmp_pa
     document = json.loads((tmp_path / "out" / "faces.json").read_text())
     assert [photo["photo"] for photo in document["photos"]] == ["one.png", "two.png"]
     for photo in document["photos"]:
-        for name in [photo["overlay"], *(n for face in photo["faces"] for n in face["meshes"])]:
-            assert (tmp_path / "out" / name).stat().st_size
+        for files in (photo["files"], *(face["files"] for face in photo["faces"])):
+            for name in files.values():
+                assert (tmp_path / "out" / name).stat().st_size
 
 
 @pytest.mark.parametrize("name", ["broken.jpg", "nobody.png", "missing.jpg", "notes.txt"])

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tests.fake_reconstruction import make_face, photo_with_faces
 from twodasl_jax import outputs
+from twodasl_jax.outputs import pictures
 
 
 @pytest.fixture
@@ -21,13 +22,17 @@ def written(folder):
 
 
 def test_everything_is_written_under_the_name_of_the_photo(tmp_path, face_model, faces):
-    record = outputs.write_photo(tmp_path / "party", photo_with_faces(2), faces, face_model)
+    record = outputs.write_photo(
+        tmp_path / "party", outputs.Scene(photo_with_faces(2), tuple(faces), face_model)
+    )
     assert written(tmp_path) == [
         *(f"party_face{number}.{kind}" for number in (0, 1) for kind in ("glb", "obj", "ply")),
         "party_overlay.png",
     ]
-    assert record["overlay"] == "party_overlay.png"
-    assert record["faces"][1]["meshes"] == ["party_face1.obj", "party_face1.ply", "party_face1.glb"]
+    assert record["files"] == {"overlay": "party_overlay.png"}
+    assert record["faces"][1]["files"] == {
+        kind: f"party_face1.{kind}" for kind in ("obj", "ply", "glb")
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,36 +44,39 @@ def test_everything_is_written_under_the_name_of_the_photo(tmp_path, face_model,
     ],
 )
 def test_only_what_was_asked_for_is_written(tmp_path, face_model, faces, kinds, names):
-    record = outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, kinds)
+    record = outputs.write_photo(
+        tmp_path / "p", outputs.Scene(photo_with_faces(2), tuple(faces), face_model), kinds
+    )
     assert written(tmp_path) == names
-    assert ("overlay" in record) == ("overlay" in kinds)
-    assert [len(face["meshes"]) for face in record["faces"]] == [kinds.count("ply")] * 2
+    assert ("overlay" in record["files"]) == ("overlay" in kinds)
+    assert [len(face["files"]) for face in record["faces"]] == [kinds.count("ply")] * 2
 
 
 def test_the_overlay_changes_the_faces_and_not_the_background(tmp_path, face_model, faces):
     image = photo_with_faces(2)
-    outputs.write_photo(tmp_path / "p", image, faces, face_model, ["overlay"])
+    outputs.write_photo(tmp_path / "p", outputs.Scene(image, tuple(faces), face_model), ["overlay"])
     drawn = np.asarray(Image.open(tmp_path / "p_overlay.png"))
     assert drawn.shape == image.shape
     assert (drawn != image).any(axis=-1)[50:70, 50:70].all()
     np.testing.assert_array_equal(drawn[:, :5], image[:, :5])
 
 
-def test_a_larger_face_is_drawn_over_a_smaller_one(tmp_path, face_model):
+def test_a_larger_face_is_drawn_over_a_smaller_one(face_model):
     small = make_face(face_model, (100, 60), scale=0.2)
     large = make_face(face_model, (100, 60), scale=0.5)
     image = photo_with_faces(0)
     alone, both = (
-        outputs.write_photo(tmp_path / name, image, some, face_model, ["overlay"])["overlay"]
-        for name, some in (("alone", [large]), ("both", [large, small]))
+        pictures.draw_overlay(outputs.Scene(image, some, face_model)).astype(int)
+        for some in ((large,), (large, small))
     )
-    drawn = [np.asarray(Image.open(tmp_path / name)).astype(int) for name in (alone, both)]
     # Through the larger face, the smaller one below it is only faintly seen.
-    assert np.abs(drawn[0] - drawn[1]).max() < 60
+    assert np.abs(alone - both).max() < 60
 
 
 def test_a_mesh_lies_where_the_face_lies_in_the_photo(tmp_path, face_model, faces):
-    outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, ["ply"])
+    outputs.write_photo(
+        tmp_path / "p", outputs.Scene(photo_with_faces(2), tuple(faces), face_model), ["ply"]
+    )
     mesh = trimesh.load(tmp_path / "p_face1.ply", process=False)
     np.testing.assert_allclose(mesh.vertices[:, 0], faces[1].vertices[:, 0], atol=1e-4)
     np.testing.assert_allclose(mesh.vertices[:, 1], 120 - faces[1].vertices[:, 1], atol=1e-4)
@@ -77,7 +85,9 @@ def test_a_mesh_lies_where_the_face_lies_in_the_photo(tmp_path, face_model, face
 
 
 def test_faces_json_says_what_the_faces_say(tmp_path, face_model, faces):
-    record = outputs.write_photo(tmp_path / "p", photo_with_faces(2), faces, face_model, ["json"])
+    record = outputs.write_photo(
+        tmp_path / "p", outputs.Scene(photo_with_faces(2), tuple(faces), face_model), ["json"]
+    )
     outputs.write_faces_json(tmp_path / "faces.json", [{"photo": "p.jpg", **record}])
     document = json.loads((tmp_path / "faces.json").read_text())
     (photo,) = document["photos"]
@@ -94,5 +104,7 @@ def test_faces_json_says_what_the_faces_say(tmp_path, face_model, faces):
 
 def test_a_face_from_a_given_box_has_no_score(tmp_path, face_model):
     face = make_face(face_model, (60, 60), score=float("nan"))
-    record = outputs.write_photo(tmp_path / "p", photo_with_faces(1), [face], face_model, ["json"])
+    record = outputs.write_photo(
+        tmp_path / "p", outputs.Scene(photo_with_faces(1), (face,), face_model), ["json"]
+    )
     assert record["faces"][0]["score"] is None

@@ -4,7 +4,7 @@ import argparse
 import errno
 import functools
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,8 @@ from twodasl_jax.weights import chosen_weights
 _DESCRIPTION = """\
 Finds the faces in photos and reconstructs each one in 3D.
 
-For a photo NAME.jpg the output folder receives
-  NAME_overlay.png            dense mesh, 68 landmarks and pose, drawn over the photo
-                              (red points to the subject's left, green up, blue ahead)
-  NAME_face0.obj, .ply, .glb  mesh of each face, from left to right, coloured by the photo
-and for all photos together
-  faces.json                  box, Euler angles, landmarks, coefficients and files of each face
+For a photo NAME.jpg the output folder receives, of these kinds of files, those that --outputs names:
+{kinds}
 """
 _EPILOG = """\
 examples:
@@ -52,7 +48,7 @@ def reconstruct_photos(
     reconstructor: Reconstructor,
     photos: Sequence[Path],
     output_dir: Path,
-    kinds: Collection[str] = outputs.KINDS,
+    kinds: Collection[str] = outputs.DEFAULT_KINDS,
 ) -> int:
     """Reconstructs photos one by one and says on the console what became of each.
 
@@ -106,9 +102,10 @@ def _reconstruct_photo(
     faces = reconstructor(image)
     if not faces:
         raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
+    scene = outputs.Scene(image, tuple(faces), reconstructor.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        record = outputs.write_photo(target, image, faces, reconstructor.model, kinds)
+        record = outputs.write_photo(target, scene, kinds)
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -141,7 +138,9 @@ def _find_photos(source: Path, output_dir: Path) -> list[Path]:
     return photos
 
 
-def _kinds(text: str) -> list[str]:
+def _kinds(text: str) -> Sequence[str]:
+    if text == "all":
+        return outputs.KINDS
     kinds = [kind.strip() for kind in text.split(",")]
     for kind in kinds:
         if kind not in outputs.KINDS:
@@ -150,10 +149,24 @@ def _kinds(text: str) -> list[str]:
     return kinds
 
 
+def _described_kinds() -> str:
+    """Returns a line for each kind of file: its name, what it is called, what it is."""
+    rows = [
+        *_rows("NAME", outputs.OF_PHOTO),
+        *_rows("NAME_face0", outputs.OF_FACE),
+        ("json", "faces.json", "box, Euler angles, landmarks, coefficients and files of all faces"),
+    ]
+    return "\n".join(f"  {name:10} {file:22} {description}" for name, file, description in rows)
+
+
+def _rows(name: str, table: Mapping[str, outputs.Kind[Any]]) -> list[tuple[str, str, str]]:
+    return [(key, name + kind.ending, kind.description) for key, kind in table.items()]
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse_flags.ArgumentParser(
         prog="twodasl-reconstruct",
-        description=_DESCRIPTION,
+        description=_DESCRIPTION.format(kinds=_described_kinds()),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -171,8 +184,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--outputs",
         metavar="KINDS",
         type=_kinds,
-        default=outputs.KINDS,
-        help=f"what to write, separated by commas (default: {','.join(outputs.KINDS)})",
+        default=outputs.DEFAULT_KINDS,
+        help=f"what to write, separated by commas, or all (default: {','.join(outputs.DEFAULT_KINDS)})",
     )
     parser.add_argument(
         "--weights",

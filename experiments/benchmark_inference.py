@@ -3,15 +3,17 @@
   python experiments/benchmark_inference.py [--batch_size=32] [--rounds=100]
   python experiments/benchmark_inference.py --rival=mb05.npz
 
-Our network sees a face and its mirror image; "box to mesh" begins with a photo in memory and a box, and ends with the
-dense mesh in memory, cutting and resizing included. With landmarks given the network looks twice. Rows of ONNX Runtime
-need the converter (pip install -e '.[export]').
+"Crop to mesh" begins with crops in memory and ends with dense meshes in memory; "box to mesh" begins with a photo and
+boxes, so that it cuts and resizes, too. Our network looks at a face once, or also at its mirror image, which is better
+and the default; with landmarks given it looks at both twice. Networks have their BatchNorm folded into their
+convolutions. Rows of ONNX Runtime need the converter (pip install -e '.[export]').
 
 --rival is a network without landmark map, such as 3DDFA_V2's mb05 imported by experiments/import_weights.py. Of it the
 network alone is timed, on one crop for each face: in JAX, in ONNX Runtime and, if installed, in PyTorch
 (pip install -e '.[benchmark]'), with the same weights and the same number of threads.
 """
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -30,9 +32,11 @@ from timing import interleaved
 from twodasl_jax import programs
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.forward import Regressor, build_parts, faces_of_whole_crops
+from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.forward import build, faces_of_whole_crops
 from twodasl_jax.geometry.frames import CROP_SIZE, box_from_landmarks
-from twodasl_jax.networks import portable
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.networks import fold, network_input, portable
 from twodasl_jax.program_files import any_number, has_onnx, onnx_of, run_onnx
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.weights import Weights, embedded_weights, load_weights
@@ -69,54 +73,71 @@ def main() -> None:
 
 def own_calls(count: int) -> Calls:
     """Returns what is timed of this package, for so many faces of one photo; noise takes as long as faces."""
-    rng = np.random.default_rng(0)
-    photo = rng.integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
-    reconstructor = Reconstructor.pretrained()
-    landmarks = random_landmarks(rng, reconstructor, count)
-    boxes = np.asarray(box_from_landmarks(landmarks))
+    photo, boxes = random_photo(), random_boxes(count)
     weights = embedded_weights()
-    inputs = jnp.asarray(rng.normal(size=(2 * count, CROP_SIZE, CROP_SIZE, 4)), jnp.float32)
-    calls: Calls = {
-        "network, face and mirror image; JAX": network_in_jax(weights, inputs),
-        "box to mesh; JAX": lambda: reconstructor(photo, boxes=boxes),
-        "box and landmarks to mesh; JAX": lambda: reconstructor(photo, boxes, landmarks),
-    }
+    inputs = random_inputs(count)
+    calls: Calls = {"network, one look; JAX": network_in_jax(weights, inputs)}
     if has_onnx():
-        calls["network, face and mirror image; ONNX"] = network_in_onnx(weights, inputs)
-        calls["box to mesh; ONNX"] = meshes_in_onnx(photo, boxes)
+        calls["network, one look; ONNX"] = network_in_onnx(weights, inputs)
+    for looks in ("one look", "and mirror image"):
+        reconstructor = Reconstructor.pretrained(reflect=looks != "one look")
+        calls[f"box to mesh, {looks}; JAX"] = functools.partial(reconstructor, photo, boxes)
+        if has_onnx():
+            forward = forward_in_onnx(weights, reflect=looks != "one look")
+            crops = cut(photo, boxes)
+            calls[f"crop to mesh, {looks}; ONNX"] = functools.partial(forward, crops)
+            calls[f"box to mesh, {looks}; ONNX"] = functools.partial(meshes, forward, photo, boxes)
+    calls["box and landmarks to mesh; JAX"] = functools.partial(
+        Reconstructor.pretrained(), photo, boxes, random_landmarks(count)
+    )
     return calls
 
 
 def rival_calls(count: int) -> Calls:
-    """Returns what is timed of the network that --rival names; nothing without one."""
+    """Returns what is timed of the network that --rival names, alone and with cutting; nothing without one."""
     if not _RIVAL.value:
         return {}
     weights = load_weights(_RIVAL.value)
     if not weights.architecture.startswith("mobilenet_v1"):
         raise ConfigError(f"--rival={_RIVAL.value}: a {weights.architecture} is no MobileNetV1.")
-    shape = (count, CROP_SIZE, CROP_SIZE, 4)
-    inputs = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+    inputs = random_inputs(count)
     calls: Calls = {"rival's network; JAX": network_in_jax(weights, inputs)}
     if has_onnx():
         calls["rival's network; ONNX"] = network_in_onnx(weights, inputs)
+        calls["box to rival's network; ONNX"] = boxes_in_onnx(weights, count)
     if importlib.util.find_spec("torch") is not None:
-        calls["rival's network; PyTorch"] = mobilenet_in_torch(weights, np.array(inputs))
+        calls["rival's network; PyTorch"] = mobilenet_in_torch(weights, inputs)
     return calls
 
 
-def network_in_jax(weights: Weights, inputs: Float[jax.Array, "B 120 120 4"]) -> Callable:
+def network_in_jax(weights: Weights, inputs: Float[np.ndarray, "B 120 120 4"]) -> Callable:
     """Returns the call of a network, its variables arguments of the program."""
-    network = jax.jit(functools.partial(weights.network().apply, train=False))
-    variables = jax.tree.map(jnp.asarray, weights.variables)
-    return lambda: jax.block_until_ready(network(variables, inputs))
+    network, variables = fold(weights.network(), weights.variables)
+    apply = jax.jit(functools.partial(network.apply, train=False))
+    on_device, given = jax.tree.map(jnp.asarray, (variables, inputs))
+    return lambda: jax.block_until_ready(apply(on_device, given))
 
 
-def network_in_onnx(weights: Weights, inputs: Float[jax.Array, "B 120 120 4"]) -> Callable:
+def network_in_onnx(weights: Weights, inputs: Float[np.ndarray, "B 120 120 4"]) -> Callable:
     """Returns the call of a network in ONNX Runtime."""
-    apply = functools.partial(portable(weights.network()).apply, weights.variables, train=False)
+    network, variables = fold(weights.network(), weights.variables)
+    apply = functools.partial(portable(network).apply, variables, train=False)
     run = _onnx_program(lambda x: (apply(x),), (CROP_SIZE, CROP_SIZE, 4), jnp.float32)
-    given = np.asarray(inputs)
-    return lambda: run(given)
+    return functools.partial(run, inputs)
+
+
+def boxes_in_onnx(weights: Weights, count: int) -> Callable:
+    """Returns the call of a network in ONNX Runtime on boxes of a photo, of which no landmarks are known."""
+    photo, boxes = random_photo(), random_boxes(count)
+    network, variables = fold(weights.network(), weights.variables)
+    exported = portable(network)
+
+    def look(crops):
+        no_map = jnp.zeros_like(crops[..., 0], dtype=jnp.float32) - 1
+        return (exported.apply(variables, network_input(crops, no_map), train=False),)
+
+    run = _onnx_program(look, (CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
+    return lambda: run(cut(photo, boxes))
 
 
 def mobilenet_in_torch(weights: Weights, inputs: Float[np.ndarray, "B 120 120 4"]) -> Callable:
@@ -138,36 +159,59 @@ def mobilenet_in_torch(weights: Weights, inputs: Float[np.ndarray, "B 120 120 4"
     return call
 
 
-def meshes_in_onnx(photo: UInt8[np.ndarray, "H W 3"], boxes: Float[np.ndarray, "N 4"]) -> Callable:
-    """Returns the way from boxes of a photo to meshes in it, the forward pass in ONNX Runtime."""
-    reconstructor, weights = Reconstructor.pretrained(), embedded_weights()
-    parts = build_parts(reconstructor.model, weights)
-    regressor = Regressor(weights.network(), weights.landmark_map)
+def forward_in_onnx(weights: Weights, reflect: bool) -> Callable:
+    """Returns the forward pass in ONNX Runtime, from crops to the vertices in them."""
+    regressor, parts = build(embedded_face_model(), weights, reflect=reflect)
+    exported = dataclasses.replace(regressor, network=portable(regressor.network))
 
     def forward(crops):
-        return (faces_of_whole_crops(regressor, parts, crops)["vertices"],)
+        return (faces_of_whole_crops(exported, parts, crops)["vertices"],)
 
-    run = _onnx_program(forward, (CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
+    return _onnx_program(forward, (CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
 
-    def call() -> object:
-        (vertices,) = run(np.stack([crop_photo(photo, box) for box in boxes]))
-        scale = (boxes[:, None, 2:3] - boxes[:, None, :1]) / CROP_SIZE
-        corners = np.pad(boxes[:, None, :2], ((0, 0), (0, 0), (0, 1)))
-        return vertices * scale + corners
 
-    return call
+def meshes(
+    forward: Callable, photo: UInt8[np.ndarray, "H W 3"], boxes: Float[np.ndarray, "N 4"]
+) -> Float[np.ndarray, "N V 3"]:
+    """Returns the meshes of the faces in boxes of a photo."""
+    (vertices,) = forward(cut(photo, boxes))
+    scale = (boxes[:, None, 2:3] - boxes[:, None, :1]) / CROP_SIZE
+    corners = np.pad(boxes[:, None, :2], ((0, 0), (0, 0), (0, 1)))
+    return vertices * scale + corners
+
+
+def cut(
+    photo: UInt8[np.ndarray, "H W 3"], boxes: Float[np.ndarray, "N 4"]
+) -> UInt8[np.ndarray, "N 120 120 3"]:
+    """Returns the boxes of a photo as crops."""
+    return np.stack([crop_photo(photo, box) for box in boxes])
 
 
 def _onnx_program(program: Callable, shape: tuple[int, ...], dtype) -> Callable:
     return run_onnx(onnx_of(program, any_number(shape, dtype), ["result"]))
 
 
-def random_landmarks(
-    rng: np.random.Generator, reconstructor: Reconstructor, count: int
-) -> Float[np.ndarray, "N 68 2"]:
+def random_inputs(count: int) -> Float[np.ndarray, "B 120 120 4"]:
+    """Returns what a network is shown."""
+    shape = (count, CROP_SIZE, CROP_SIZE, 4)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def random_photo() -> UInt8[np.ndarray, "H W 3"]:
+    """Returns a photo of noise."""
+    return np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 3), dtype=np.uint8)
+
+
+def random_boxes(count: int) -> Float[np.ndarray, "N 4"]:
+    """Returns the boxes of `random_landmarks`."""
+    return np.asarray(box_from_landmarks(random_landmarks(count)))
+
+
+def random_landmarks(count: int) -> Float[np.ndarray, "N 68 2"]:
     """Returns landmarks of faces of different size and place, image frame."""
-    mean = np.asarray(reconstructor.model.mean)[np.asarray(reconstructor.model.landmark_vertices)]
-    flat = mean.mean(axis=1)[:, :2] * [1, -1]
+    rng = np.random.default_rng(0)
+    mean = np.asarray(landmark_space(embedded_face_model()).mean)
+    flat = mean[:, :2] * [1, -1]
     size = rng.uniform(0.3, 0.5, (count, 1, 1)) * _SIDE / np.ptp(flat)
     centre = rng.uniform(0.4, 0.6, (count, 1, 2)) * _SIDE
     return (size * flat + centre).astype(np.float32)

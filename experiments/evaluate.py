@@ -90,6 +90,9 @@ _LANDMARKS = flags.DEFINE_string(
 _REFINE = flags.DEFINE_bool(
     "refine", False, "Move what the network says towards the landmarks that it is given."
 )
+_REFLECT = flags.DEFINE_bool(
+    "reflect", True, "Let the network look at the mirror image of each face, too."
+)
 _CROP = flags.DEFINE_enum(
     "crop", "given", ["given", "detector"], "Crops of the test set, or the built-in detector's."
 )
@@ -212,7 +215,9 @@ def predict(photos: AnnotatedPhotos, rows: LandmarkRows | None) -> Predictions:
     weights, source = flagged_weights()
     seen = inference.NetworkInput(_LANDMARKS.value, _CROP.value == "detector")
     given_rows = rows if rows is not None and len(rows.vertices) == _LANDMARK_COUNT else None
-    reconstructor = Reconstructor(model, weights, given_rows, refine=_REFINE.value)
+    reconstructor = Reconstructor(
+        model, weights, given_rows, refine=_REFINE.value, reflect=_REFLECT.value
+    )
     predictions = inference.predict(reconstructor, source, photos, seen)
     return predictions if rows is None else points_on_meshes(predictions, rows, photos)
 
@@ -245,7 +250,9 @@ def describe(test_set: TestSet, predictions: Predictions) -> dict[str, Any]:
 
 def shown_landmarks() -> str:
     """Returns what the network was given beside the photo, and what became of it."""
-    return f"{_LANDMARKS.value}, refined" if _REFINE.value else _LANDMARKS.value
+    refined = ", refined" if _REFINE.value else ""
+    alone = "" if _REFLECT.value else ", without the mirror image"
+    return _LANDMARKS.value + refined + alone
 
 
 def write_report(test_set: TestSet, predictions: Predictions, scores: list[FaceErrors]) -> None:

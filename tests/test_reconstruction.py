@@ -10,6 +10,7 @@ from twodasl_jax.errors import BoxError, LandmarksError, PhotoError, WeightsErro
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official
 from twodasl_jax.geometry.frames import box_from_landmarks, image_from_crop
 from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.geometry.mirroring import coefficient_mirror, mirror_coefficients
 from twodasl_jax.geometry.morphable_model import LandmarkRows, synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
 from twodasl_jax.geometry.rotation import rotation_from_euler
@@ -110,6 +111,23 @@ def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_mod
     mirrored = reconstructor(photo[:, ::-1], boxes=mirrored_box)[0]
     expected = face.vertices[face_model.mirror] * [-1, 1, 1] + [320, 0, 0]
     np.testing.assert_allclose(mirrored.vertices, expected, atol=5e-3)
+
+
+def test_without_the_mirror_image_a_face_is_what_the_network_says(photo, face_model, weights):
+    """The mean of two single looks, at the photo and, mirrored back, at its mirror image, is the usual look."""
+    usual = Reconstructor(face_model, weights)
+    single = Reconstructor(face_model, weights, reflect=False)
+    box = np.array([[30.0, 40.0, 160.0, 170.0]])
+    mirrored_box = np.array([[320.0 - 160.0, 40.0, 320.0 - 30.0, 170.0]])
+    direct = coefficients_from_official(single(photo, boxes=box)[0].coefficients)
+    reflected = coefficients_from_official(
+        single(photo[:, ::-1], boxes=mirrored_box)[0].coefficients
+    )
+    unreflected = mirror_coefficients(reflected, coefficient_mirror(face_model))
+    both = coefficients_from_official(usual(photo, boxes=box)[0].coefficients)
+    np.testing.assert_allclose(both.shape, (direct.shape + unreflected.shape) / 2, atol=1e-3)
+    expression = (direct.expression + unreflected.expression) / 2
+    np.testing.assert_allclose(both.expression, expression, atol=1e-3)
 
 
 def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_model, weights):

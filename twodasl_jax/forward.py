@@ -7,6 +7,7 @@
 
 import dataclasses
 import functools
+import operator
 from typing import TypedDict
 
 import flax.linen as nn
@@ -38,9 +39,12 @@ from twodasl_jax.geometry.morphable_model import (
     LandmarkRows,
     MorphableModel,
     ShapeSpace,
+    barycentric,
+    component_matrix,
     landmark_space,
     point_space,
     synthesize,
+    synthesize_with,
 )
 from twodasl_jax.geometry.projection import (
     affine_from_camera,
@@ -49,7 +53,7 @@ from twodasl_jax.geometry.projection import (
     picture_from_model_affine,
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
-from twodasl_jax.networks import network_input
+from twodasl_jax.networks import fold, network_input
 from twodasl_jax.weights import Weights, check_face_model
 
 # Of given landmarks and of predicted ones, in crop pixels.
@@ -63,10 +67,12 @@ class Regressor:
     Attributes:
       network: that regresses coefficients.
       style: of the landmark map that it is shown.
+      reflect: whether it looks at the mirror image of each face, too: better, and twice the network's time.
     """
 
     network: nn.Module
     style: MapStyle
+    reflect: bool = True
 
 
 @jax.tree_util.register_dataclass
@@ -76,6 +82,7 @@ class Parts:
 
     Attributes:
       model: the face model.
+      components: its `component_matrix`.
       mirror: what becomes of its coefficients in a mirror.
       variables: of the network.
       whitening: of the vectors that the network regresses.
@@ -83,21 +90,27 @@ class Parts:
     """
 
     model: MorphableModel
+    components: Float[Array, "K N"]
     mirror: CoefficientMirror
     variables: PyTree
     whitening: Whitening
     given: ShapeSpace | None
 
 
-def build_parts(
-    model: MorphableModel, weights: Weights, landmark_rows: LandmarkRows | None = None
-) -> Parts:
-    """Returns what faces are computed with.
+def build(
+    model: MorphableModel,
+    weights: Weights,
+    landmark_rows: LandmarkRows | None = None,
+    *,
+    reflect: bool = True,
+) -> tuple[Regressor, Parts]:
+    """Returns the network for inference, without BatchNorm, and what faces are computed with.
 
     Args:
       model: face model.
       weights: that were trained for it.
       landmark_rows: where on the mesh the landmarks lie that will be given; None for the model's own.
+      reflect: see `Regressor`.
 
     Raises:
       WeightsError: the weights were trained for another face model.
@@ -108,8 +121,17 @@ def build_parts(
         if landmark_rows is None
         else point_space(model, landmark_rows.vertices, landmark_rows.weights)
     )
-    parts = Parts(model, coefficient_mirror(model), weights.variables, weights.whitening, given)
-    return jax.tree.map(jnp.asarray, parts)
+    network, variables = fold(weights.network(), weights.variables)
+    parts = Parts(
+        model,
+        component_matrix(model),
+        coefficient_mirror(model),
+        variables,
+        weights.whitening,
+        given,
+    )
+    regressor = Regressor(network, weights.landmark_map, reflect)
+    return regressor, jax.tree.map(jnp.asarray, parts)
 
 
 class Faces(TypedDict):
@@ -129,7 +151,7 @@ def faces_from_crops(
 ) -> Faces:
     """Returns the faces of crops of which nothing else is known; boxes are those of the crops, image frame."""
     nothing = _no_map(crops)
-    return _measured(parts.model, _look(regressor, parts, crops, nothing, nothing), boxes)
+    return _measured(parts, _look(regressor, parts, crops, nothing, nothing), boxes)
 
 
 def faces_of_whole_crops(
@@ -166,7 +188,7 @@ def faces_from_landmarks(
     face = _look(regressor, parts, crops, draw(seen), draw(mirror_landmarks(seen)))
     if refine:
         face = _refined(own if given is None else given, face, landmarks, regressor.style)
-    return _measured(parts.model, face, boxes)
+    return _measured(parts, face, boxes)
 
 
 def _no_map(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
@@ -180,21 +202,29 @@ def _look(
     maps: Float[Array, "B 120 120"],
     mirrored_maps: Float[Array, "B 120 120"],
 ) -> Coefficients:
-    """Returns the mean of what the network says of each face and of its mirror image."""
+    """Returns what the network says of each face: the mean over the face and its mirror image, or of the face alone."""
+    if not regressor.reflect:
+        return _regress(regressor, parts, network_input(crops, maps))
     inputs = network_input(
         jnp.concatenate([crops, crops[:, :, ::-1]]), jnp.concatenate([maps, mirrored_maps])
     )
-    vectors = jnp.asarray(regressor.network.apply(parts.variables, inputs, train=False))
-    pairs = vectors.reshape(2, crops.shape[0], vectors.shape[-1])
-    direct, reflected = (
-        coefficients_from_official(
-            unwhiten(pairs[side], parts.whitening), len(parts.model.shape_std)
-        )
-        for side in range(2)
-    )
+    both = _regress(regressor, parts, inputs)
+    # The number of crops may be symbolic, which slices do not know.
+    pairs = jax.tree.map(lambda values: values.reshape(2, crops.shape[0], *values.shape[1:]), both)
+    direct = jax.tree.map(operator.itemgetter(0), pairs)
+    reflected = jax.tree.map(operator.itemgetter(1), pairs)
     # A face and its mirror image must agree; their mean is better than either.
     unreflected = mirror_coefficients(reflected, parts.mirror)
     return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
+
+
+def _regress(
+    regressor: Regressor, parts: Parts, inputs: Float[Array, "B 120 120 4"]
+) -> Coefficients:
+    vectors = jnp.asarray(regressor.network.apply(parts.variables, inputs, train=False))
+    return coefficients_from_official(
+        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
+    )
 
 
 def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
@@ -202,20 +232,18 @@ def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
     return picture_from_model_affine(face.affine, in_model)
 
 
-def _measured(model: MorphableModel, face: Coefficients, boxes: Float[Array, "B 4"]) -> Faces:
+def _measured(parts: Parts, face: Coefficients, boxes: Float[Array, "B 4"]) -> Faces:
     """Returns all that is said of faces, from their coefficients."""
     camera = camera_from_affine(face.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     camera = dataclasses.replace(camera, translation=on_image_plane)
-
-    def points(space: ShapeSpace) -> Float[Array, "B V 3"]:
-        in_model = synthesize(space, face.shape, face.expression)
-        return frames.image_from_crop(picture_from_model(camera, in_model), boxes)
-
+    model = parts.model
+    in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
+    vertices = frames.image_from_crop(picture_from_model(camera, in_model), boxes)
     coefficients = dataclasses.replace(face, affine=affine_from_camera(camera))
     return {
-        "vertices": points(model),
-        "landmarks": points(landmark_space(model)),
+        "vertices": vertices,
+        "landmarks": barycentric(vertices, model.landmark_vertices, model.landmark_weights),
         "coefficients": official_from_coefficients(coefficients),
         "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
     }

@@ -172,6 +172,22 @@ CASES = [
     case(landmark_map.gaussian_landmark_map, crop_points(5), size=8),
     case(morphable_model.synthesize, space_of, array(4), array(2), batched=(False, True, True)),
     case(morphable_model.landmark_space, model_of, batched=(False,)),
+    case(morphable_model.component_matrix, space_of, batched=(False,)),
+    case(
+        morphable_model.synthesize_with,
+        array(7, 3),
+        array(4),
+        array(2),
+        array(6, 21),
+        batched=(False, True, True, False),
+    ),
+    case(
+        morphable_model.barycentric,
+        array(7, 3),
+        lambda random: random.integers(7, size=(5, 3)).astype(np.int32),
+        lambda random: random.dirichlet(np.ones(3), 5),
+        batched=(True, False, False),
+    ),
     case(
         morphable_model.point_space,
         space_of,

@@ -36,6 +36,23 @@ def test_synthesis_equals_numpy(face_model):
     np.testing.assert_allclose(points, expected, atol=1e-12)
 
 
+def test_one_product_gives_the_same_points(face_model):
+    random = np.random.default_rng(0)
+    shape, expression = (random.normal(size=(2, count)).astype("f") for count in (40, 10))
+    matrix = morphable_model.component_matrix(face_model)
+    assert matrix.shape == (50, 3 * len(face_model.mean))
+    points = morphable_model.synthesize_with(face_model.mean, shape, expression, matrix)
+    expected = morphable_model.synthesize(face_model, shape, expression)
+    np.testing.assert_allclose(points, expected, atol=1e-4)
+
+
+def test_barycentric_points_by_hand():
+    triangle = np.array([[0, 0, 0], [4, 0, 0], [0, 8, 2]], "f")
+    weights = np.array([[0.25, 0.25, 0.5], [1, 0, 0]], "f")
+    points = morphable_model.barycentric(triangle, np.array([[0, 1, 2], [2, 1, 0]]), weights)
+    np.testing.assert_array_equal(points, [[1, 4, 1], [0, 8, 2]])
+
+
 def test_no_coefficients_give_the_mean_face(face_model):
     points = morphable_model.synthesize(face_model, np.zeros(40, "f"), np.zeros(10, "f"))
     np.testing.assert_array_equal(points, face_model.mean)

@@ -9,6 +9,7 @@ from twodasl_jax.networks import (
     CompactNet,
     MobileNetV1,
     ResNet50,
+    fold,
     network_input,
     normalize_image,
     portable,
@@ -42,6 +43,28 @@ def test_portable_networks_say_the_same():
         atol=1e-5,
     )
     assert portable(CompactNet()) == CompactNet()
+
+
+@pytest.mark.parametrize("network", [ResNet50(), CompactNet(), MobileNetV1(width=8)])
+def test_a_network_without_batchnorm_says_the_same(network):
+    x = jax.random.normal(jax.random.key(1), (2, 120, 120, 4))
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), x, train=False))
+    random = np.random.default_rng(0)
+    # Statistics and scales that are far from those of a new network.
+    variables = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: (
+            random.normal(0, 0.1, leaf.shape)
+            if path[-1].key in ("kernel", "bias", "mean")
+            else random.uniform(0.5, 2, leaf.shape)
+        ).astype("f"),
+        shapes,
+    )
+    folded, rest = fold(network, variables)
+    assert set(rest) == {"params"}
+    assert all(path[-1].key != "scale" for path, _ in jax.tree_util.tree_leaves_with_path(rest))
+    expected = np.asarray(jax.jit(lambda v: network.apply(v, x, train=False))(variables))
+    found = np.asarray(jax.jit(lambda v: folded.apply(v, x, train=False))(rest))
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_mobilenet_has_the_parameters_of_the_published_one():

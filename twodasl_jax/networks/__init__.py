@@ -11,6 +11,7 @@ import flax.linen as nn
 from twodasl_jax.networks.compact import CompactNet
 from twodasl_jax.networks.critic import SelfCritic
 from twodasl_jax.networks.depthwise import grouped
+from twodasl_jax.networks.folding import fold
 from twodasl_jax.networks.inputs import network_input, normalize_image
 from twodasl_jax.networks.mobilenet import MobileNetV1
 from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
@@ -29,6 +30,7 @@ __all__ = [
     "MobileNetV1",
     "ResNet50",
     "SelfCritic",
+    "fold",
     "network_input",
     "normalize_image",
     "portable",

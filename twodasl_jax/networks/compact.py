@@ -1,6 +1,7 @@
 """A small regressor for CPUs, the architecture of the embedded weights (our choice)."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -28,12 +29,14 @@ class CompactNet(nn.Module):
       dtype: of the computation; parameters stay float32.
       groups: which examples share BatchNorm's statistics.
       width: channels of the first stage.
+      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
     groups: BatchGroups = BatchGroups()
     width: int = 16
+    norm: Callable[..., nn.Module] = BatchNorm
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -41,7 +44,7 @@ class CompactNet(nn.Module):
             nn.Conv, kernel_size=(3, 3), padding=1, use_bias=False, dtype=self.dtype
         )
         norm = functools.partial(
-            BatchNorm, train=train, momentum=0.97, groups=self.groups, dtype=self.dtype
+            self.norm, train=train, momentum=0.97, groups=self.groups, dtype=self.dtype
         )
         for stage, blocks in enumerate(_BLOCKS, start=1):
             channels = self.width * 2 ** (stage - 1)

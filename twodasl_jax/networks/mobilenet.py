@@ -33,6 +33,7 @@ class MobileNetV1(nn.Module):
       groups: which examples share BatchNorm's statistics.
       width: channels of the stem; 32 at the full width.
       convolve: how depthwise convolutions are computed, see `DepthwiseConv`.
+      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
@@ -40,11 +41,12 @@ class MobileNetV1(nn.Module):
     groups: BatchGroups = BatchGroups()
     width: int = 32
     convolve: Callable[..., Array] = depthwise
+    norm: Callable[..., nn.Module] = BatchNorm
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
         norm = functools.partial(
-            BatchNorm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
+            self.norm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
         )
         spatial = functools.partial(DepthwiseConv, dtype=self.dtype, convolve=self.convolve)
         layers = Layers(spatial, functools.partial(PointwiseConv, dtype=self.dtype), norm)

@@ -68,6 +68,15 @@ class BatchNorm(nn.Module):
         return y
 
 
+class ChannelBias(BatchNorm):
+    """What is left of a BatchNorm whose statistics and scale the convolution before it has taken over (`fold`)."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:], jnp.float32)
+        return x.astype(self.dtype) + bias.astype(self.dtype)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
 def normalize(
     x: Float[Array, "B H W C"],

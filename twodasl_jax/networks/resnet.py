@@ -26,11 +26,13 @@ class ResNet50(nn.Module):
       output_size: length of the regressed vector.
       dtype: of the computation; parameters stay float32.
       groups: which examples share BatchNorm's statistics.
+      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
     dtype: Any = jnp.float32
     groups: BatchGroups = BatchGroups()
+    norm: Callable[..., nn.Module] = BatchNorm
 
     @nn.compact
     def __call__(self, x: Float[Array, "B 120 120 4"], *, train: bool) -> Float[Array, "B C"]:
@@ -38,7 +40,7 @@ class ResNet50(nn.Module):
             convolution=functools.partial(nn.Conv, use_bias=False, dtype=self.dtype),
             pointwise=functools.partial(PointwiseConv, dtype=self.dtype),
             norm=functools.partial(
-                BatchNorm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
+                self.norm, train=train, momentum=0.9, groups=self.groups, dtype=self.dtype
             ),
         )
         x = layers.convolution(64, (7, 7), (2, 2), padding=3, name="stem_conv")(x)

@@ -49,7 +49,6 @@ from twodasl_jax.geometry.morphable_model import (
 from twodasl_jax.geometry.projection import (
     affine_from_camera,
     camera_from_affine,
-    picture_from_model,
     picture_from_model_affine,
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
@@ -159,8 +158,7 @@ def faces_of_whole_crops(
 ) -> Faces:
     """Returns the faces of crops in the crops' own frame, for whoever has no photo around them."""
     corners = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
-    # The batch size may be symbolic.
-    boxes = jnp.zeros_like(crops[:, 0, 0, :1], dtype=jnp.float32) + corners
+    boxes = jnp.broadcast_to(corners, (crops.shape[0], 4))
     return faces_from_crops(regressor, parts, crops, boxes)
 
 
@@ -192,7 +190,7 @@ def faces_from_landmarks(
 
 
 def _no_map(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
-    return jnp.zeros_like(crops[..., 0], dtype=jnp.float32) - 1
+    return jnp.broadcast_to(jnp.float32(-1), crops.shape[:-1])
 
 
 def _look(
@@ -236,11 +234,11 @@ def _measured(parts: Parts, face: Coefficients, boxes: Float[Array, "B 4"]) -> F
     """Returns all that is said of faces, from their coefficients."""
     camera = camera_from_affine(face.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
-    camera = dataclasses.replace(camera, translation=on_image_plane)
+    affine = affine_from_camera(dataclasses.replace(camera, translation=on_image_plane))
     model = parts.model
     in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
-    vertices = frames.image_from_crop(picture_from_model(camera, in_model), boxes)
-    coefficients = dataclasses.replace(face, affine=affine_from_camera(camera))
+    vertices = picture_from_model_affine(frames.image_from_crop_affine(affine, boxes), in_model)
+    coefficients = dataclasses.replace(face, affine=affine)
     return {
         "vertices": vertices,
         "landmarks": barycentric(vertices, model.landmark_vertices, model.landmark_weights),

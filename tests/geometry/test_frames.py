@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.projection import picture_from_model_affine
 
 COORDINATES = st.floats(-1e3, 1e3)
 BOXES = st.tuples(COORDINATES, COORDINATES, st.floats(1, 1e3), st.floats(1, 1e3)).map(
@@ -44,6 +45,15 @@ def test_crop_to_image_and_back(box, points):
     np.testing.assert_allclose(frames.crop_from_image(there, box), points, atol=1e-6)
     back = frames.image_from_crop(frames.crop_from_image(points, box), box)
     np.testing.assert_allclose(back, points, atol=1e-6)
+
+
+@given(box=BOXES, points=hnp.arrays(float, (4, 3), elements=COORDINATES))
+@jax.enable_x64(True)
+def test_a_moved_matrix_projects_to_moved_points(box, points):
+    affine = np.random.default_rng(0).normal(size=(3, 4))
+    expected = frames.image_from_crop(picture_from_model_affine(affine, points), box)
+    moved = frames.image_from_crop_affine(affine, box)
+    np.testing.assert_allclose(picture_from_model_affine(moved, points), expected, atol=1e-6)
 
 
 @given(box=BOXES)

@@ -10,7 +10,8 @@ import pathlib
 
 from absl import flags
 
-from twodasl_jax import Reconstructor, cli, programs
+from twodasl_jax import Reconstructor, programs
+from twodasl_jax.commands.photos import reconstruct_photos
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
 
@@ -20,7 +21,7 @@ def main() -> int:
         _packaged_file("skimage", "data/astronaut.png"),
         _packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
     ]
-    without_result = cli.reconstruct_photos(
+    without_result = reconstruct_photos(
         Reconstructor.pretrained(), photos, pathlib.Path(_OUTPUT_DIR.value)
     )
     return programs.FAILURE if without_result else 0

@@ -235,7 +235,7 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: PHOTO_OR_FOLDER"),
+        ([], "give a photo, a video or a folder as SOURCE, or --camera"),
         (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, ply, glb, json"),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
@@ -259,7 +259,15 @@ def run_script(*arguments):
 def test_help_teaches():
     finished = run_script("--help")
     assert finished.returncode == 0
-    for word in ("PHOTO_OR_FOLDER", "--output_dir", "--outputs", "--weights", "--face_model"):
+    for word in (
+        "SOURCE",
+        "--camera",
+        "--smoothing",
+        "--output_dir",
+        "--outputs",
+        "--weights",
+        "--face_model",
+    ):
         assert word in finished.stdout
     for word in ("faces.json", "exit status"):
         assert word in finished.stdout

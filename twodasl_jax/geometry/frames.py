@@ -49,6 +49,17 @@ def crop_from_image(
     return (points - corner) / scale
 
 
+@typed
+def crop_from_image_affine(
+    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
+) -> Float[Array, "*batch 3 4"]:
+    """Returns the matrix to the crop frame of one to the image frame; inverts `image_from_crop_affine`."""
+    scale, corner = _scale_and_corner(box, crop_size, affine.shape[-2])
+    linear = affine[..., :3] / scale[..., 0, :, None]
+    translation = (affine[..., 3] - corner[..., 0, :]) / scale[..., 0, :]
+    return jnp.concatenate([linear, translation[..., None]], axis=-1)
+
+
 def _scale_and_corner(box, crop_size, dimensions):
     if dimensions not in (2, 3):
         raise ValueError(f"points have {dimensions} coordinates: pass x, y or x, y, z")

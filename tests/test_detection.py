@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from twodasl_jax import detection
+from twodasl_jax.crops import crop_photo
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,23 @@ def test_of_overlapping_boxes_the_best_stays():
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [8, 8, 18, 18], [0, 1, 10, 11]], np.float32)
     scores = np.array([0.7, 0.9, 0.8, 0.95], np.float32)
     assert detection.suppress_overlaps(boxes, scores) == [3, 2]
+
+
+def test_the_detector_agrees_with_a_crop_of_a_face_and_with_no_other(astronaut):
+    (box,) = detection.detect_faces(astronaut).boxes
+    side = box[2] - box[0]
+    aside, hidden = box + np.tile([side, 0], 2).astype(np.float32), astronaut.copy()
+    hidden[60:200, 150:300] = (120, 90, 80)
+    assert detection.confidence_of_crop(crop_photo(astronaut, box)) > 0.8
+    assert detection.confidence_of_crop(crop_photo(astronaut, aside)) == 0
+    assert detection.confidence_of_crop(crop_photo(hidden, box)) == 0
+
+
+def test_a_small_face_in_a_large_crop_is_not_what_the_crop_is_of(astronaut):
+    (x0, y0, x1, y1) = detection.detect_faces(astronaut).boxes[0]
+    margin = 1.5 * (x1 - x0)
+    wide = np.array([x0 - margin, y0 - margin, x1 + margin, y1 + margin], np.float32)
+    assert detection.confidence_of_crop(crop_photo(astronaut, wide)) == 0
 
 
 def test_no_boxes():

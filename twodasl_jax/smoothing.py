@@ -57,9 +57,10 @@ class Strength(NamedTuple):
     expression: Cutoff
 
 
+# Chosen by experiments/measure_smoothing.py.
 STRENGTHS = {
-    "light": Strength(Cutoff(2.0, 8.0), Cutoff(1.0, 8.0), Cutoff(2.0, 4.0), Cutoff(2.0, 1.0)),
-    "strong": Strength(Cutoff(0.7, 4.0), Cutoff(0.4, 4.0), Cutoff(0.7, 2.0), Cutoff(0.7, 0.5)),
+    "light": Strength(Cutoff(1.0, 30.0), Cutoff(1.0, 30.0), Cutoff(1.0, 15.0), Cutoff(1.0, 2.0)),
+    "strong": Strength(Cutoff(0.3, 10.0), Cutoff(0.3, 10.0), Cutoff(0.3, 5.0), Cutoff(0.3, 1.0)),
 }
 
 

@@ -150,6 +150,7 @@ def _faces_in(eyes: Eyes, image: np.ndarray, boxes: np.ndarray) -> tuple[list[Fa
         known = overlaps(around[[row]], around[kept])
         if scores[row] >= _MIN_SCORE and known.max(initial=0) < _SAME_FACE_OVERLAP:
             kept.append(int(row))
+    kept.sort()
     return [dataclasses.replace(seen[row], score=scores[row]) for row in kept], around[kept]
 
 

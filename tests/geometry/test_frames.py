@@ -53,6 +53,7 @@ def test_a_moved_matrix_projects_to_moved_points(box, points):
     affine = np.random.default_rng(0).normal(size=(3, 4))
     expected = frames.image_from_crop(picture_from_model_affine(affine, points), box)
     moved = frames.image_from_crop_affine(affine, box)
+    np.testing.assert_allclose(frames.crop_from_image_affine(moved, box), affine, atol=1e-9)
     np.testing.assert_allclose(picture_from_model_affine(moved, points), expected, atol=1e-6)
 
 

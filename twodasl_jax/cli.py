@@ -171,8 +171,8 @@ def _run(arguments: argparse.Namespace) -> int:
         failures += reconstruct_videos(reconstructor, videos, folder, strength)
     count = len(photos) + len(videos)
     if failures and count > 1:
-        things = "files" if videos else "photos"
-        print(f"{failures} of {count} {things} gave no result.", file=sys.stderr)
+        lack = "files gave no whole result" if videos else "photos gave no result"
+        print(f"{failures} of {count} {lack}.", file=sys.stderr)
     return programs.FAILURE if failures else 0
 
 

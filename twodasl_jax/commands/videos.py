@@ -26,7 +26,7 @@ def reconstruct_videos(
     """Reconstructs videos one by one and says on the console what became of each.
 
     A video that cannot be read to its end, and one during which the program is asked to stop, leaves what was
-    reconstructed until then.
+    reconstructed until then; after the latter no other begins.
 
     Args:
       reconstructor: face model and network.
@@ -35,25 +35,24 @@ def reconstruct_videos(
       strength: how strongly faces are smoothed; None leaves them as they are.
 
     Returns:
-      The number of videos without a whole result; each is named on the standard error stream.
+      The number of videos without a whole result; each that was begun is named on the standard error stream.
 
     Raises:
       OutputError: the results cannot be written.
     """
-    failures = 0
+    whole = 0
     with writing_to(output_dir), programs.asked_to_stop() as asked:
         for video, name in zip(videos, distinct_names(videos), strict=True):
             target = output_dir / name
             try:
-                print(
-                    f"{video}: {reconstruct_video(reconstructor, video, target, strength, asked)}"
-                )
+                found = reconstruct_video(reconstructor, video, target, strength, asked)
+                print(f"{video}: {found}")
+                whole += 1
             except VideoError as error:
                 print(error, file=sys.stderr)
-                failures += 1
             if asked():
                 break
-    return failures
+    return len(videos) - whole
 
 
 def reconstruct_video(

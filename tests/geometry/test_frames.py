@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.projection import picture_from_model_affine
 
 COORDINATES = st.floats(-1e3, 1e3)
 BOXES = st.tuples(COORDINATES, COORDINATES, st.floats(1, 1e3), st.floats(1, 1e3)).map(
@@ -26,6 +27,20 @@ def test_a_box_of_crop_size_is_only_a_shift():
     box = np.array([7, -3, 127, 117], np.float32)
     points = np.array([[0.5, 0.5], [119.5, 33.25]], np.float32)
     np.testing.assert_array_equal(frames.image_from_crop(points, box), points + [7, -3])
+
+
+@given(
+    box=BOXES,
+    affine=hnp.arrays(float, (3, 4), elements=st.floats(-1e2, 1e2)),
+    points=hnp.arrays(float, (5, 3), elements=COORDINATES),
+)
+@jax.enable_x64(True)
+def test_a_projection_to_the_image_is_one_to_the_crop_and_on(box, affine, points):
+    expected = frames.image_from_crop(picture_from_model_affine(affine, points), box)
+    projection = frames.image_affine_from_crop(affine, box)
+    np.testing.assert_allclose(
+        picture_from_model_affine(projection, points), expected, rtol=1e-9, atol=1e-6
+    )
 
 
 def test_another_crop_size():

@@ -1,6 +1,7 @@
 """The expression units of one face model."""
 
 import dataclasses
+import functools
 
 import numpy as np
 from jaxtyping import Float
@@ -24,7 +25,7 @@ class ExpressionUnits:
     metric: Float[np.ndarray, " V"]
     at_rest: Float[np.ndarray, " K"]
 
-    @property
+    @functools.cached_property
     def movements(self) -> Float[np.ndarray, "D K"]:
         """The displacements as columns whose squared length is the mean squared displacement, mm^2."""
         return in_metric(self.displacements, self.metric)

@@ -174,6 +174,18 @@ def test_what_is_alike_on_both_sides_is_alike_in_both_twins(embedded):
         assert value == pytest.approx(found[twin_of(name)], abs=0.01), name
 
 
+@pytest.mark.parametrize(
+    ("name", "left", "right"), [("mouthSmile", 0.75, 0.03), ("eyeBlink", 0.38, 0.38)]
+)
+def test_ten_components_tell_the_side_of_a_smile_and_not_that_of_a_wink(
+    embedded, name, left, right
+):
+    model, units = embedded
+    expression = projected(model, units, active(units, **{f"{name}Left": 0.8}))
+    found = dict(zip(units.names, fit_units(units, model, expression), strict=True))
+    assert (found[f"{name}Left"], found[f"{name}Right"]) == pytest.approx((left, right), abs=0.02)
+
+
 def test_faces_are_fitted_one_by_one(face_model, units):
     model = made_of(face_model, units, np.eye(5))
     expression = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)

@@ -1,5 +1,6 @@
 """Files that a reconstruction leaves behind, read back."""
 
+import csv
 import json
 
 import numpy as np
@@ -9,12 +10,16 @@ from PIL import Image
 
 from tests.fake_reconstruction import make_face, photo_with_faces
 from twodasl_jax import outputs
+from twodasl_jax.geometry.morphable_model import synthesize
 from twodasl_jax.outputs import pictures
 
 
 @pytest.fixture
 def faces(face_model):
-    return [make_face(face_model, (60, 60)), make_face(face_model, (150, 60), yaw=30)]
+    return [
+        make_face(face_model, (60, 60)),
+        make_face(face_model, (150, 60), yaw=30, expression=(0.5, -1)),
+    ]
 
 
 def written(folder):
@@ -84,11 +89,15 @@ def test_a_mesh_lies_where_the_face_lies_in_the_photo(tmp_path, face_model, face
     np.testing.assert_allclose(mesh.visual.vertex_colors[front, :3], (90, 140, 200), atol=1)
 
 
-def test_faces_json_says_what_the_faces_say(tmp_path, face_model, faces):
-    record = outputs.write_photo(
-        tmp_path / "p", outputs.Scene(photo_with_faces(2), tuple(faces), face_model), ["json"]
-    )
-    outputs.write_faces_json(tmp_path / "faces.json", [{"photo": "p.jpg", **record}])
+@pytest.fixture
+def records(tmp_path, face_model, expression_units, faces):
+    """Of one photo, whose faces have units."""
+    scene = outputs.Scene(photo_with_faces(2), tuple(faces), face_model, expression_units)
+    return [{"photo": "p.jpg", **outputs.write_photo(tmp_path / "p", scene, ["json"])}]
+
+
+def test_faces_json_says_what_the_faces_say(tmp_path, expression_units, faces, records):
+    outputs.write_records(tmp_path, records, ["json"])
     document = json.loads((tmp_path / "faces.json").read_text())
     (photo,) = document["photos"]
     assert (photo["photo"], photo["width"], photo["height"]) == ("p.jpg", 200, 120)
@@ -96,10 +105,54 @@ def test_faces_json_says_what_the_faces_say(tmp_path, face_model, faces):
         np.testing.assert_allclose(entry["box"], face.box, atol=0.01)
         np.testing.assert_allclose(entry["landmarks"], face.landmarks, atol=0.01)
         np.testing.assert_allclose(entry["coefficients"], face.coefficients, atol=1e-6)
+        assert entry["coefficients"][12:] == [*entry["shape"], *entry["expression"]]
         assert list(entry["euler_angles"].values()) == face.euler_angles.tolist()
         assert entry["score"] == 0.75
+        assert tuple(entry["expression_units"]) == expression_units.names
+        assert 0 < max(entry["expression_units"].values()) <= 1
     described = set(document["conventions"])
     assert described <= set(photo["faces"][0])
+
+
+def test_the_pose_takes_the_face_model_to_the_photo(face_model, faces, records):
+    for entry, face in zip(records[0]["faces"], faces, strict=True):
+        points = synthesize(
+            face_model,
+            *(np.array(entry[name], np.float32) for name in ("shape", "expression")),
+        )
+        homogeneous = np.append(points, np.ones((len(points), 1)), axis=1)
+        np.testing.assert_allclose(
+            homogeneous @ np.transpose(entry["pose"]), face.vertices, atol=0.01
+        )
+
+
+def test_a_face_model_without_units_has_no_activations(tmp_path, face_model, faces):
+    scene = outputs.Scene(photo_with_faces(2), tuple(faces), face_model)
+    record = outputs.write_photo(tmp_path / "p", scene, ["json"])
+    assert "expression_units" not in record["faces"][0]
+    assert scene.expression_names[:2] == ("expression 1", "expression 2")
+
+
+def test_faces_csv_says_what_faces_json_says(tmp_path, records):
+    named = [records[0], {**records[0], "photo": 'a "b", c\udcff.jpg'}]
+    outputs.write_records(tmp_path, named, ["csv"])
+    with open(tmp_path / "faces.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["photo"], row["face"]) for row in rows] == [
+        *(("p.jpg", "0"), ("p.jpg", "1")),
+        *(('a "b", c\\udcff.jpg', "0"), ('a "b", c\\udcff.jpg', "1")),
+    ]
+    for row, face in zip(rows, records[0]["faces"] * 2, strict=True):
+        values = {name: float(text) for name, text in row.items() if name not in ("photo", "face")}
+        numbered = {
+            name: [values.pop(f"{name}_{i + 1}") for i in range(count)]
+            for name, count in (("pose", 12), ("shape", 40), ("expression", 10))
+        }
+        assert np.reshape(numbered.pop("pose"), (3, 4)).tolist() == face["pose"]
+        assert numbered == {name: face[name] for name in numbered}
+        assert [values.pop(name) for name in ("x0", "y0", "x1", "y1")] == face["box"]
+        assert values.pop("score") == face["score"]
+        assert values == face["euler_angles"] | face["expression_units"]
 
 
 def test_a_face_from_a_given_box_has_no_score(tmp_path, face_model):
@@ -108,3 +161,18 @@ def test_a_face_from_a_given_box_has_no_score(tmp_path, face_model):
         tmp_path / "p", outputs.Scene(photo_with_faces(1), (face,), face_model), ["json"]
     )
     assert record["faces"][0]["score"] is None
+    outputs.write_records(tmp_path, [record], ["csv"])
+    _, row = (tmp_path / "faces.csv").read_text().splitlines()
+    assert row.startswith(",0,,0.0,0.0,120.0,120.0,")
+
+
+def test_a_face_with_another_expression_has_the_colours_of_the_photo(face_model, faces):
+    image = np.arange(200 * 120 * 3, dtype=np.uint32).reshape(120, 200, 3) // 300 % 256
+    scene = outputs.Scene(image.astype(np.uint8), tuple(faces), face_model)
+    changed = scene.with_expression_of(make_face(face_model, (0, 0), expression=(2, 2)))
+    for before, after in zip(scene.portraits, changed.portraits, strict=True):
+        assert np.abs(after.face.vertices - before.face.vertices).max() > 1
+        np.testing.assert_array_equal(after.colours, before.colours)
+        assert after.shown is before.face
+    again = changed.with_expression_of(faces[0])
+    assert again.shown == scene.faces

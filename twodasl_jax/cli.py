@@ -4,17 +4,19 @@ import argparse
 import errno
 import functools
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tqdm
 from absl import app
 from absl.flags import argparse_flags
 
 from twodasl_jax import outputs, programs
 from twodasl_jax.errors import OutputError, PhotoError
-from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.face_model import chosen_expression_units, chosen_face_model
 from twodasl_jax.photos import find_photos, read_photo
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.weights import chosen_weights
@@ -30,6 +32,7 @@ examples:
   twodasl-reconstruct portrait.jpg
   twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
   twodasl-reconstruct portrait.jpg --weights=mine.npz --face_model=my_model.npz
+  twodasl-reconstruct portrait.jpg --retarget=laughing.jpg --output_dir=portrait_laughing
 
 The exit status is 0 if every photo showed at least one face. It is 2 if a photo could not be read
 or showed no face, or if the results could not be written; the other photos are not affected.
@@ -44,8 +47,28 @@ def main() -> None:
     )
 
 
+def see_photo(
+    reconstructor: Reconstructor, units: ExpressionUnits | None, photo: Path
+) -> outputs.Scene:
+    """Reads a photo and reconstructs its faces.
+
+    Args:
+      reconstructor: face model and network.
+      units: expression units of its face model.
+      photo: picture file.
+
+    Raises:
+      PhotoError: it cannot be read, or shows no face.
+    """
+    image = read_photo(photo)
+    faces = reconstructor(image)
+    if not faces:
+        raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
+    return outputs.Scene(image, tuple(faces), reconstructor.model, units)
+
+
 def reconstruct_photos(
-    reconstructor: Reconstructor,
+    see: Callable[[Path], outputs.Scene],
     photos: Sequence[Path],
     output_dir: Path,
     kinds: Collection[str] = outputs.DEFAULT_KINDS,
@@ -53,7 +76,7 @@ def reconstruct_photos(
     """Reconstructs photos one by one and says on the console what became of each.
 
     Args:
-      reconstructor: face model and network.
+      see: gives a photo's faces (`see_photo`).
       photos: picture files.
       output_dir: folder of the results, made when there is a first one.
       kinds: which of `outputs.KINDS` to write.
@@ -69,13 +92,16 @@ def reconstruct_photos(
             raise OutputError(
                 f"Cannot write to {output_dir}: it is not a folder; choose another one."
             )
-        return _reconstruct_each(reconstructor, photos, output_dir, kinds)
+        return _reconstruct_each(see, photos, output_dir, kinds)
     except OSError as error:
         raise OutputError(f"Cannot write to {output_dir}: {error.strerror}.") from error
 
 
 def _reconstruct_each(
-    reconstructor: Reconstructor, photos: Sequence[Path], output_dir: Path, kinds: Collection[str]
+    see: Callable[[Path], outputs.Scene],
+    photos: Sequence[Path],
+    output_dir: Path,
+    kinds: Collection[str],
 ) -> int:
     targets = [output_dir / name for name in _distinct_names(photos)]
     records: list[dict[str, Any]] = []
@@ -83,26 +109,21 @@ def _reconstruct_each(
     try:
         for photo, target in zip(progress, targets, strict=True):
             try:
-                records.append(_reconstruct_photo(reconstructor, photo, target, kinds))
+                records.append(_write_photo(photo, target, see(photo), kinds))
                 progress.write(f"{photo}: {_count(records[-1]['faces'], 'face')}, see {target}_*")
             except PhotoError as error:
                 progress.write(str(error), file=sys.stderr)
     finally:
         # After an interruption too: what is finished stays of use.
         progress.close()
-        if records and "json" in kinds:
-            outputs.write_faces_json(output_dir / "faces.json", records)
+        if records:
+            outputs.write_records(output_dir, records, kinds)
     return len(photos) - len(records)
 
 
-def _reconstruct_photo(
-    reconstructor: Reconstructor, photo: Path, target: Path, kinds: Collection[str]
+def _write_photo(
+    photo: Path, target: Path, scene: outputs.Scene, kinds: Collection[str]
 ) -> dict[str, Any]:
-    image = read_photo(photo)
-    faces = reconstructor(image)
-    if not faces:
-        raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
-    scene = outputs.Scene(image, tuple(faces), reconstructor.model)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         record = outputs.write_photo(target, scene, kinds)
@@ -154,7 +175,7 @@ def _described_kinds() -> str:
     rows = [
         *_rows("NAME", outputs.OF_PHOTO),
         *_rows("NAME_face0", outputs.OF_FACE),
-        ("json", "faces.json", "box, Euler angles, landmarks, coefficients and files of all faces"),
+        *_rows("", outputs.OF_RUN),
     ]
     return "\n".join(f"  {name:10} {file:22} {description}" for name, file, description in rows)
 
@@ -198,16 +219,30 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="the face model that the weights were trained with (.npz; default: the embedded one)",
     )
+    parser.add_argument(
+        "--retarget",
+        metavar="PHOTO",
+        type=Path,
+        help="gives all faces the expression of the largest face in this photo",
+    )
     return parser.parse_args(arguments[1:])
+
+
+def _with_expression_of(
+    see: Callable[[Path], outputs.Scene], photo: Path
+) -> Callable[[Path], outputs.Scene]:
+    """Returns what sees photos with the expression of the largest face of one on all their faces."""
+    face = max(see(photo).faces, key=lambda face: np.ptp(face.vertices[:, 1]))
+    return lambda other: see(other).with_expression_of(face)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     photos = _find_photos(arguments.source, arguments.output_dir)
     model, weights = chosen_face_model(arguments.face_model), chosen_weights(arguments.weights)
-    reconstructor = Reconstructor(model, weights)
-    without_result = reconstruct_photos(
-        reconstructor, photos, arguments.output_dir, arguments.outputs
-    )
+    units = chosen_expression_units(arguments.face_model)
+    see = functools.partial(see_photo, Reconstructor(model, weights), units)
+    shown = see if arguments.retarget is None else _with_expression_of(see, arguments.retarget)
+    without_result = reconstruct_photos(shown, photos, arguments.output_dir, arguments.outputs)
     if without_result and len(photos) > 1:
         print(f"{without_result} of {len(photos)} photos gave no result.", file=sys.stderr)
     return programs.FAILURE if without_result else 0

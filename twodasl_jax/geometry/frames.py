@@ -49,6 +49,25 @@ def crop_from_image(
     return (points - corner) / scale
 
 
+@typed
+def image_affine_from_crop(
+    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
+) -> Float[Array, "*batch 3 4"]:
+    """Turns projections to the crop frame into projections to the image frame (`projection`).
+
+    Args:
+      affine: (..., 3, 4) model frame to crop frame.
+      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
+      crop_size: side of the crop in pixels.
+    """
+    scale, corner = _scale_and_corner(box, crop_size, 3)
+    linear, translation = affine[..., :3], affine[..., None, :, 3]
+    moved = translation * scale + corner
+    return jnp.concatenate(
+        [linear * jnp.swapaxes(scale, -1, -2), jnp.swapaxes(moved, -1, -2)], axis=-1
+    )
+
+
 def _scale_and_corner(box, crop_size, dimensions):
     if dimensions not in (2, 3):
         raise ValueError(f"points have {dimensions} coordinates: pass x, y or x, y, z")

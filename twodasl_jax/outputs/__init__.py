@@ -1,14 +1,15 @@
-"""What a reconstruction leaves in the output folder: pictures, mesh files and `faces.json`.
+"""What a reconstruction leaves in the output folder: pictures, mesh files, `faces.json` and `faces.csv`.
 
-A new kind of file is a function that writes it from a `Scene` or a `Portrait`, and a line in one of the two tables.
+A new kind of file is a function that writes it from a `Scene`, from a `Portrait` or from the records of all photos, and
+a line in one of the three tables.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twodasl_jax.outputs import meshes, pictures
-from twodasl_jax.outputs.records import face_record, write_faces_json
+from twodasl_jax.outputs.records import face_record, write_faces_csv, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
 
 __all__ = [
@@ -16,22 +17,27 @@ __all__ = [
     "KINDS",
     "OF_FACE",
     "OF_PHOTO",
+    "OF_RUN",
     "Kind",
     "Portrait",
     "Scene",
+    "write_faces_csv",
     "write_faces_json",
     "write_photo",
+    "write_records",
 ]
 
 
-Subject = TypeVar("Subject", Scene, Portrait)
+Records = Sequence[dict[str, Any]]
+Subject = TypeVar("Subject", Scene, Portrait, Records)
 
 
 class Kind(NamedTuple, Generic[Subject]):
     """A kind of file.
 
     Attributes:
-      ending: of its name, after the name of the photo, and of the face where there is one for each.
+      ending: of its name, after the name of the photo, and of the face where there is one for each; the whole name
+        where there is one for all photos.
       write: writes it to a path, in one piece.
       description: one line for people.
     """
@@ -53,7 +59,15 @@ OF_FACE: dict[str, Kind[Portrait]] = {
     "ply": Kind(".ply", meshes.write_mesh, "mesh, coloured by the photo, binary"),
     "glb": Kind(".glb", meshes.write_mesh, "mesh, coloured by the photo, for viewers"),
 }
-KINDS = (*OF_PHOTO, *OF_FACE, "json")
+OF_RUN: dict[str, Kind[Records]] = {
+    "json": Kind(
+        "faces.json",
+        write_faces_json,
+        "box, angles, pose, landmarks, coefficients, expression units and files of all faces",
+    ),
+    "csv": Kind("faces.csv", write_faces_csv, "the same without landmarks and files as a table"),
+}
+KINDS = (*OF_PHOTO, *OF_FACE, *OF_RUN)
 DEFAULT_KINDS = ("overlay", "obj", "ply", "glb", "json")
 
 
@@ -66,21 +80,34 @@ def write_photo(
       target: folder and first part of the names, to which "_overlay.png", "_face0.obj" and so on
         are added; the folder must exist.
       scene: the photo and its faces.
-      kinds: which of `KINDS` to write; "json" is for `write_faces_json`.
+      kinds: which of `KINDS` to write; those of `OF_RUN` are for `write_records`.
 
     Returns:
-      The record of the photo for `write_faces_json`.
+      The record of the photo for `write_records`.
     """
     height, width = scene.size
     files = _write_files(target, scene, OF_PHOTO, kinds)
     faces = [
         {
-            **face_record(portrait.face),
+            **face_record(portrait),
             "files": _write_files(_name_of(target, f"_face{number}"), portrait, OF_FACE, kinds),
         }
         for number, portrait in enumerate(scene.portraits)
     ]
     return {"width": width, "height": height, "files": files, "faces": faces}
+
+
+def write_records(folder: Path, records: Records, kinds: Collection[str] = DEFAULT_KINDS) -> None:
+    """Writes the files about all photos.
+
+    Args:
+      folder: of the results; it must exist.
+      records: of the photos, from `write_photo`, each with its name as "photo".
+      kinds: which of `KINDS` to write; those of single photos and faces are for `write_photo`.
+    """
+    for name, kind in OF_RUN.items():
+        if name in kinds:
+            kind.write(folder / kind.ending, records)
 
 
 def _write_files(

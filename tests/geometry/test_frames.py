@@ -61,15 +61,6 @@ def test_crop_to_image_and_back(box, points):
     np.testing.assert_allclose(back, points, atol=1e-6)
 
 
-@given(box=BOXES, points=hnp.arrays(float, (4, 3), elements=COORDINATES))
-@jax.enable_x64(True)
-def test_a_moved_matrix_projects_to_moved_points(box, points):
-    affine = np.random.default_rng(0).normal(size=(3, 4))
-    expected = frames.image_from_crop(picture_from_model_affine(affine, points), box)
-    moved = frames.image_from_crop_affine(affine, box)
-    np.testing.assert_allclose(picture_from_model_affine(moved, points), expected, atol=1e-6)
-
-
 @given(box=BOXES)
 @jax.enable_x64(True)
 def test_the_corners_of_the_crop_are_the_corners_of_the_box(box):

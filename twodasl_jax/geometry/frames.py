@@ -24,23 +24,6 @@ def image_from_crop(
 
 
 @typed
-def image_from_crop_affine(
-    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
-) -> Float[Array, "*batch 3 4"]:
-    """Returns the matrix to the image frame of one to the crop frame: `image_from_crop` of all that it projects.
-
-    Args:
-      affine: (..., 3, 4) from any frame to the crop frame.
-      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
-      crop_size: side of the crop in pixels.
-    """
-    scale, corner = _scale_and_corner(box, crop_size, affine.shape[-2])
-    linear = affine[..., :3] * scale[..., 0, :, None]
-    translation = affine[..., 3] * scale[..., 0, :] + corner[..., 0, :]
-    return jnp.concatenate([linear, translation[..., None]], axis=-1)
-
-
-@typed
 def crop_from_image(
     points: Float[Array, "*batch N D"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch N D"]:
@@ -60,12 +43,10 @@ def image_affine_from_crop(
       box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
       crop_size: side of the crop in pixels.
     """
-    scale, corner = _scale_and_corner(box, crop_size, 3)
-    linear, translation = affine[..., :3], affine[..., None, :, 3]
-    moved = translation * scale + corner
-    return jnp.concatenate(
-        [linear * jnp.swapaxes(scale, -1, -2), jnp.swapaxes(moved, -1, -2)], axis=-1
-    )
+    scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
+    linear = affine[..., :3] * scale[..., None]
+    translation = affine[..., 3] * scale + corner
+    return jnp.concatenate([linear, translation[..., None]], axis=-1)
 
 
 def _scale_and_corner(box, crop_size, dimensions):

@@ -25,13 +25,15 @@ def test_everything_is_written_under_the_name_of_the_photo(tmp_path, face_model,
     record = outputs.write_photo(
         tmp_path / "party", outputs.Scene(photo_with_faces(2), tuple(faces), face_model)
     )
+    endings = (".glb", ".mtl", ".obj", ".ply", "_texture.png")
     assert written(tmp_path) == [
-        *(f"party_face{number}.{kind}" for number in (0, 1) for kind in ("glb", "obj", "ply")),
+        *(f"party_face{number}{ending}" for number in (0, 1) for ending in endings),
         "party_overlay.png",
     ]
     assert record["files"] == {"overlay": "party_overlay.png"}
     assert record["faces"][1]["files"] == {
-        kind: f"party_face1.{kind}" for kind in ("obj", "ply", "glb")
+        **{kind: f"party_face1.{kind}" for kind in ("obj", "mtl", "ply", "glb")},
+        "uv_texture": "party_face1_texture.png",
     }
 
 

@@ -3,10 +3,12 @@
 A new kind of file is a function that writes it from a `Scene` or a `Portrait`, and a line in one of the two tables.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
 from twodasl_jax.outputs import meshes, pictures
 from twodasl_jax.outputs.records import face_record, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
@@ -34,11 +36,13 @@ class Kind(NamedTuple, Generic[Subject]):
       ending: of its name, after the name of the photo, and of the face where there is one for each.
       write: writes it to a path, in one piece.
       description: one line for people.
+      beside: endings of the names of further files that `write` leaves, each after what the record calls the file.
     """
 
     ending: str
     write: Callable[[Path, Subject], None]
     description: str
+    beside: Mapping[str, str] = MappingProxyType({})
 
 
 OF_PHOTO: dict[str, Kind[Scene]] = {
@@ -49,9 +53,18 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {
-    "obj": Kind(".obj", meshes.write_mesh, "mesh, coloured by the photo"),
-    "ply": Kind(".ply", meshes.write_mesh, "mesh, coloured by the photo, binary"),
-    "glb": Kind(".glb", meshes.write_mesh, "mesh, coloured by the photo, for viewers"),
+    "obj": Kind(
+        ".obj",
+        meshes.write_mesh,
+        "mesh with a texture from the photo: NAME_face0.mtl and NAME_face0_texture.png",
+        beside={"mtl": MATERIAL_ENDING, "uv_texture": TEXTURE_ENDING},
+    ),
+    "ply": Kind(".ply", meshes.write_mesh, "mesh with a colour for each vertex, binary"),
+    "glb": Kind(
+        ".glb",
+        meshes.write_mesh,
+        "mesh with its texture, and the expressions as morph targets, for viewers",
+    ),
 }
 KINDS = (*OF_PHOTO, *OF_FACE, "json")
 DEFAULT_KINDS = ("overlay", "obj", "ply", "glb", "json")
@@ -92,6 +105,7 @@ def _write_files(
             path = _name_of(target, kind.ending)
             kind.write(path, subject)
             files[name] = path.name
+            files |= {what: _name_of(target, ending).name for what, ending in kind.beside.items()}
     return files
 
 

@@ -3,12 +3,21 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from twodasl_jax import mesh_files
-from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.coefficients import coefficients_from_official
+from twodasl_jax.geometry.frames import image_from_crop
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
+from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.reconstruction import Face
+from twodasl_jax.rendering.atlas import Atlas, build_atlas
+from twodasl_jax.rendering.photo_texture import Surface, build_surface, photo_texture
+from twodasl_jax.rendering.rasterizer import Raster
+from twodasl_jax.rendering.uv_maps import rasterize_atlas
+
+_TEXTURE_SIZE = 512
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,6 +41,24 @@ class Scene:
         return height, width
 
     @functools.cached_property
+    def atlas(self) -> Atlas:
+        """Where the surface of the faces lies in their textures."""
+        model = jax.tree.map(np.asarray, self.model)
+        return build_atlas(model.mean, model.triangles, model.uv, model.uv_triangles)
+
+    @functools.cached_property
+    def texels(self) -> Raster:
+        """The triangles in which the texels lie."""
+        return rasterize_atlas(self.atlas, _TEXTURE_SIZE)
+
+    @functools.cached_property
+    def surface(self) -> Surface:
+        """What textures need to know of the face model."""
+        model = jax.tree.map(np.asarray, self.model)
+        landmarks = np.asarray(landmark_space(self.model).mean)
+        return build_surface(model.mean, model.triangles, model.mirror, landmarks)
+
+    @functools.cached_property
     def portraits(self) -> tuple["Portrait", ...]:
         """The faces one by one."""
         return tuple(Portrait(self, face) for face in self.faces)
@@ -50,13 +77,28 @@ class Portrait:
     face: Face
 
     @functools.cached_property
-    def colours(self) -> UInt8[np.ndarray, "V 3"]:
-        """The colour of each vertex, sRGB, from the photo."""
-        model = self.scene.model
-        triangles, mirror = np.asarray(model.triangles), np.asarray(model.mirror)
-        return mesh_files.vertex_colours(self.scene.image, self.face.vertices, triangles, mirror)
+    def texture(self) -> UInt8[np.ndarray, "N N 3"]:
+        """The texture of the surface, sRGB, from the photo; `Scene.atlas` is its layout."""
+        scene = self.scene
+        return photo_texture(scene.image, self.face.vertices, scene.surface, scene.texels)
 
     @functools.cached_property
-    def file_vertices(self) -> Float[np.ndarray, "V 3"]:
-        """The mesh in the frame of the mesh files."""
-        return mesh_files.file_from_image(self.face.vertices, self.scene.size[0])
+    def morphs(self) -> Morphs:
+        """The expressions of the face model at one standard deviation, in the frame of the mesh files."""
+        model, face = self.scene.model, self.face
+        affine = coefficients_from_official(face.coefficients, len(model.shape_std)).affine
+        components = np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
+        in_crop = components @ np.asarray(affine)[:, :3].T
+        origin = np.zeros((1, 3), np.float32)
+        in_image = np.stack([image_from_crop(moved, face.box) for moved in in_crop])
+        displacements = in_image - np.asarray(image_from_crop(origin, face.box))
+        names = tuple(f"expression {number}" for number in range(1, len(components) + 1))
+        return Morphs(names, displacements * np.array([1, -1, 1], np.float32))
+
+    @functools.cached_property
+    def mesh(self) -> TexturedMesh:
+        """The face as mesh files hold it, in their frame."""
+        scene = self.scene
+        vertices = file_from_image(self.face.vertices, scene.size[0])
+        triangles = np.asarray(scene.model.triangles)
+        return TexturedMesh(vertices, triangles, scene.atlas, self.texture, self.morphs)

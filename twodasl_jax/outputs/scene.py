@@ -13,7 +13,8 @@ from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.reconstruction import Face
 from twodasl_jax.rendering.atlas import Atlas, build_atlas
-from twodasl_jax.rendering.photo_texture import Surface, build_surface, photo_texture
+from twodasl_jax.rendering.photo_texture import photo_texture
+from twodasl_jax.rendering.photo_trust import Surface, build_surface
 from twodasl_jax.rendering.rasterizer import Raster
 from twodasl_jax.rendering.uv_maps import rasterize_atlas
 

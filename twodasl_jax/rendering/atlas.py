@@ -12,12 +12,15 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Float32, Int
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.rendering import rasterizer
 
 # Share of the square's side between two charts, and between them and the border: six texels of 512.
 _GAP = 0.012
 _GROWTH = 1.01
+_FINE = 512
 
 
 class Atlas(NamedTuple):
@@ -44,7 +47,8 @@ def build_atlas(
     """Packs the charts of a face model into one square.
 
     Every chart keeps its form. It is scaled to the area that it has on the mean face, and turned so
-    that what is above another thing on the face is above it in the square too.
+    that what is above another thing on the face is above it in the square too. Triangles that share
+    their place in a chart with others get charts of their own.
 
     Args:
       points: vertices of the mean face, model frame.
@@ -52,8 +56,9 @@ def build_atlas(
       uv: the model's texture coordinates, v up.
       uv_triangles: indices into `uv`, corner by corner as in `triangles`.
     """
+    uv, uv_triangles = _without_overlaps(points, triangles, uv, uv_triangles)
     vertices, cut, rows = _cut_at_seams(triangles, uv_triangles)
-    chart_of_row = _charts(rows, len(vertices))
+    chart_of_row = _pieces(rows, len(vertices))
     placed = np.empty((len(vertices), 2))
     charts = [np.flatnonzero(chart_of_row == chart) for chart in range(chart_of_row.max() + 1)]
     for members in charts:
@@ -67,6 +72,50 @@ def build_atlas(
     return Atlas((placed / side).astype(np.float32), vertices, rows.astype(np.int32))
 
 
+def _without_overlaps(
+    points: Float[np.ndarray, "V 3"],
+    triangles: Int[np.ndarray, "F 3"],
+    uv: Float[np.ndarray, "T 2"],
+    uv_triangles: Int[np.ndarray, "F 3"],
+) -> tuple[Float[np.ndarray, "W 2"], Int[np.ndarray, "F 3"]]:
+    """Lays triangles that cover others of their chart out anew: each connected group flat, as it is seen."""
+    chart = _pieces(uv_triangles, len(uv))[uv_triangles[:, 0]]
+    every = np.arange(chart.max() + 1)
+    covering = [
+        np.flatnonzero(chart == one)[_covering(uv[uv_triangles[chart == one]])] for one in every
+    ]
+    moved = np.concatenate(covering)
+    group = _pieces(triangles[moved], len(points))[triangles[moved, 0]]
+    uv, uv_triangles = uv.copy(), uv_triangles.copy()
+    for one in np.unique(group):
+        members = moved[group == one]
+        vertices, flat = np.unique(triangles[members], return_inverse=True)
+        uv_triangles[members] = len(uv) + flat.reshape(-1, 3)
+        uv = np.concatenate([uv, _flattened(points[vertices], points[triangles[members]])])
+    return uv, uv_triangles
+
+
+def _covering(corners: Float[np.ndarray, "F 3 2"]) -> Int[np.ndarray, " N"]:
+    """Returns the triangles in the plane that cover a triangle before them in the list."""
+    low = corners.min(axis=(0, 1))
+    scale = _FINE / max(float(np.ptp(corners, axis=(0, 1)).max()), float(np.finfo(np.float32).tiny))
+    flat = np.pad((corners - low) * scale, ((0, 0), (0, 0), (0, 1))).reshape(-1, 3)
+    triangles = np.arange(len(flat)).reshape(-1, 3)
+    first = rasterizer.rasterize(flat, triangles, _FINE, _FINE).triangle
+    last = rasterizer.rasterize(flat, triangles[::-1], _FINE, _FINE).triangle
+    last = np.where(last == rasterizer.NO_TRIANGLE, last, len(triangles) - 1 - last)
+    return np.unique(last[last != first])
+
+
+def _flattened(
+    points: Float[np.ndarray, "N 3"], corners: Float[np.ndarray, "F 3 3"]
+) -> Float[np.ndarray, "N 2"]:
+    """The points as they are seen from where their triangles face."""
+    a, b, c = np.moveaxis(corners, 1, 0)
+    view, _ = Rotation.align_vectors([[0, 0, 1]], [np.cross(b - a, c - a).sum(axis=0)])
+    return view.apply(points)[:, :2]
+
+
 def _cut_at_seams(
     triangles: Int[np.ndarray, "F 3"], uv_triangles: Int[np.ndarray, "F 3"]
 ) -> tuple[Int[np.ndarray, " U"], Int[np.ndarray, " U"], Int[np.ndarray, "F 3"]]:
@@ -76,8 +125,8 @@ def _cut_at_seams(
     return pairs[:, 0], pairs[:, 1], rows.reshape(triangles.shape)
 
 
-def _charts(triangles: Int[np.ndarray, "F 3"], count: int) -> Int[np.ndarray, " U"]:
-    """Numbers the connected pieces of a mesh and says to which one each row belongs."""
+def _pieces(triangles: Int[np.ndarray, "F 3"], count: int) -> Int[np.ndarray, " N"]:
+    """Numbers the connected pieces of a mesh and says to which one each of its N vertices belongs."""
     starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
     edges = scipy.sparse.coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count))
     return connected_components(edges, directed=False)[1]

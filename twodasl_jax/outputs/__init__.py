@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
-from twodasl_jax.outputs import meshes, pictures
+from twodasl_jax.outputs import meshes, pictures, surfaces
 from twodasl_jax.outputs.records import face_record, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
 
@@ -65,6 +65,13 @@ OF_FACE: dict[str, Kind[Portrait]] = {
         meshes.write_mesh,
         "mesh with its texture, and the expressions as morph targets, for viewers",
     ),
+    "uv_texture": Kind(TEXTURE_ENDING, surfaces.write_texture, "texture of the mesh"),
+    "uv_position": Kind(
+        "_uv_position.npy",
+        surfaces.write_position_map,
+        "point of the photo's frame at each of 256 x 256 texels, nan outside (PRNet's map)",
+    ),
+    "turntable": Kind("_turntable.gif", surfaces.write_turntable, "the head, turning"),
 }
 KINDS = (*OF_PHOTO, *OF_FACE, "json")
 DEFAULT_KINDS = ("overlay", "obj", "ply", "glb", "json")

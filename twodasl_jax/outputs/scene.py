@@ -13,12 +13,11 @@ from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.reconstruction import Face
 from twodasl_jax.rendering.atlas import Atlas, build_atlas
-from twodasl_jax.rendering.photo_texture import photo_texture
+from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
 from twodasl_jax.rendering.photo_trust import Surface, build_surface
-from twodasl_jax.rendering.rasterizer import Raster
-from twodasl_jax.rendering.uv_maps import rasterize_atlas
 
 _TEXTURE_SIZE = 512
+_FINER_PHOTO = 1.25  # pixels per texel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,11 +47,6 @@ class Scene:
         return build_atlas(model.mean, model.triangles, model.uv, model.uv_triangles)
 
     @functools.cached_property
-    def texels(self) -> Raster:
-        """The triangles in which the texels lie."""
-        return rasterize_atlas(self.atlas, _TEXTURE_SIZE)
-
-    @functools.cached_property
     def surface(self) -> Surface:
         """What textures need to know of the face model."""
         model = jax.tree.map(np.asarray, self.model)
@@ -79,9 +73,14 @@ class Portrait:
 
     @functools.cached_property
     def texture(self) -> UInt8[np.ndarray, "N N 3"]:
-        """The texture of the surface, sRGB, from the photo; `Scene.atlas` is its layout."""
-        scene = self.scene
-        return photo_texture(scene.image, self.face.vertices, scene.surface, scene.texels)
+        """The texture of the surface, sRGB, from the photo; `Scene.atlas` is its layout.
+
+        It is 512 texels wide, or 1024 where the photo shows more.
+        """
+        scene, vertices = self.scene, self.face.vertices
+        detail = pixels_per_texel(vertices, scene.surface.triangles, scene.atlas, _TEXTURE_SIZE)
+        size = _TEXTURE_SIZE if detail < _FINER_PHOTO else 2 * _TEXTURE_SIZE
+        return photo_texture(scene.image, vertices, scene.surface, scene.atlas, size)
 
     @functools.cached_property
     def morphs(self) -> Morphs:

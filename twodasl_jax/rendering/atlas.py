@@ -21,6 +21,7 @@ from twodasl_jax.rendering import rasterizer
 _GAP = 0.012
 _GROWTH = 1.01
 _FINE = 512
+_ON_EDGE = 1e-3
 
 
 class Atlas(NamedTuple):
@@ -80,11 +81,8 @@ def _without_overlaps(
 ) -> tuple[Float[np.ndarray, "W 2"], Int[np.ndarray, "F 3"]]:
     """Lays triangles that cover others of their chart out anew: each connected group flat, as it is seen."""
     chart = _pieces(uv_triangles, len(uv))[uv_triangles[:, 0]]
-    every = np.arange(chart.max() + 1)
-    covering = [
-        np.flatnonzero(chart == one)[_covering(uv[uv_triangles[chart == one]])] for one in every
-    ]
-    moved = np.concatenate(covering)
+    charts = [np.flatnonzero(chart == one) for one in np.unique(chart)]
+    moved = np.concatenate([members[_covering(uv[uv_triangles[members]])] for members in charts])
     group = _pieces(triangles[moved], len(points))[triangles[moved, 0]]
     uv, uv_triangles = uv.copy(), uv_triangles.copy()
     for one in np.unique(group):
@@ -101,10 +99,13 @@ def _covering(corners: Float[np.ndarray, "F 3 2"]) -> Int[np.ndarray, " N"]:
     scale = _FINE / max(float(np.ptp(corners, axis=(0, 1)).max()), float(np.finfo(np.float32).tiny))
     flat = np.pad((corners - low) * scale, ((0, 0), (0, 0), (0, 1))).reshape(-1, 3)
     triangles = np.arange(len(flat)).reshape(-1, 3)
-    first = rasterizer.rasterize(flat, triangles, _FINE, _FINE).triangle
-    last = rasterizer.rasterize(flat, triangles[::-1], _FINE, _FINE).triangle
-    last = np.where(last == rasterizer.NO_TRIANGLE, last, len(triangles) - 1 - last)
-    return np.unique(last[last != first])
+    first, last = (
+        rasterizer.rasterize(flat, order, _FINE, _FINE) for order in (triangles, triangles[::-1])
+    )
+    # On the edge between two neighbours either may be seen.
+    inside = np.minimum(first.weights, last.weights).min(axis=-1) > _ON_EDGE
+    latter = len(triangles) - 1 - last.triangle[inside]
+    return np.unique(latter[latter != first.triangle[inside]])
 
 
 def _flattened(
@@ -153,7 +154,8 @@ def _pack(
     sizes: Sequence[Float[np.ndarray, "2"]],
 ) -> tuple[list[Float[np.ndarray, "2"]], float]:
     """Returns the lower left corners of rectangles in a square, and the side of that square."""
-    side = float(np.sqrt(sum(np.prod(size) for size in sizes)))
+    area = float(sum(np.prod(size) for size in sizes))
+    side = max(np.sqrt(area), float(np.finfo(np.float32).tiny))
     while (corners := _shelve(sizes, side, _GAP * side)) is None:
         side *= _GROWTH
     return corners, side

@@ -16,6 +16,7 @@ from PIL import Image
 
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer, uv_maps
+from twodasl_jax.rendering.atlas import Atlas
 from twodasl_jax.rendering.photo_trust import (
     FaceView,
     Surface,
@@ -23,7 +24,7 @@ from twodasl_jax.rendering.photo_trust import (
     trust_in_surface,
     view_face,
 )
-from twodasl_jax.rendering.rasterizer import NO_TRIANGLE, Raster
+from twodasl_jax.rendering.rasterizer import NO_TRIANGLE
 from twodasl_jax.rendering.sampling import sample_bilinear
 
 _NO_COLOUR = np.array([160, 160, 160], np.float32)
@@ -38,7 +39,6 @@ _SKIN_SPREAD = 40.0
 _LEAST_WEIGHT = 0.05
 # What a hole leaves of the red, green and blue of the skin.
 _HOLLOW_TINT = np.array([0.42, 0.18, 0.17], np.float32)
-_BEST_SEEN = 75  # percentile
 
 
 class _Looks(NamedTuple):
@@ -56,11 +56,36 @@ class _Backing(NamedTuple):
 
 
 @typed
+def pixels_per_texel(
+    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], atlas: Atlas, size: int
+) -> float:
+    """Returns how many pixels of the photo lie along a texel, on average over what faces the camera.
+
+    Args:
+      vertices: mesh in the image frame, pixels.
+      triangles: vertex indices, counter-clockwise from outside in the model frame.
+      atlas: layout of the surface.
+      size: N, texels on a side.
+    """
+    pixels = -_signed_areas(vertices[triangles, :2])
+    texels = np.abs(_signed_areas(atlas.uv[atlas.triangles])) * size**2
+    facing = pixels > 0
+    return float(np.sqrt(pixels[facing].sum() / max(texels[facing].sum(), 1)))
+
+
+def _signed_areas(corners: Float[np.ndarray, "F 3 2"]) -> Float[np.ndarray, " F"]:
+    a, b, c = np.moveaxis(corners, 1, 0)
+    (across_x, across_y), (along_x, along_y) = (b - a).T, (c - a).T
+    return (across_x * along_y - across_y * along_x) / 2
+
+
+@typed
 def photo_texture(
     image: UInt8[np.ndarray, "H W 3"],
     vertices: Float[np.ndarray, "V 3"],
     surface: Surface,
-    raster: Raster,
+    atlas: Atlas,
+    size: int,
 ) -> UInt8[np.ndarray, "N N 3"]:
     """Takes the texture of a face from the photo.
 
@@ -71,7 +96,8 @@ def photo_texture(
       image: the photo, RGB.
       vertices: mesh in the image frame, pixels.
       surface: of the face model (`photo_trust.build_surface`).
-      raster: of the atlas (`uv_maps.rasterize_atlas`).
+      atlas: layout of the surface.
+      size: N, texels on a side; a power of two.
 
     Returns:
       sRGB values; mid grey everywhere if no vertex is seen.
@@ -81,12 +107,13 @@ def photo_texture(
     trust = trust_in_surface(vertices, surface, view)
     at_vertices = _look(image, 1, view, vertices, trust)
     backing = _backing(at_vertices, surface)
+    raster = uv_maps.rasterize_atlas(atlas, size)
     covered = raster.triangle != NO_TRIANGLE
 
     def texels(values: np.ndarray) -> Float32[np.ndarray, "P C"]:
         return rasterizer.interpolate(raster, triangles, values.astype(np.float32))[covered]
 
-    reduction = _reduction(vertices, triangles, raster)
+    reduction = max(1, round(pixels_per_texel(vertices, triangles, atlas, size)))
     own, other = (
         _look(image, reduction, view, texels(vertices[rows]), texels(trust[rows, None])[:, 0])
         for rows in (np.arange(len(vertices)), mirror)
@@ -108,19 +135,6 @@ def _look(
     blocks = np.asarray(Image.fromarray(image).reduce(reduction))
     seen = trust_in_points(points, view, *image.shape[:2])
     return _Looks(sample_bilinear(blocks, points / reduction), trust * seen)
-
-
-def _reduction(
-    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], raster: Raster
-) -> int:
-    """How many pixels of the photo lie along a texel where the face is seen best, at least 1."""
-    a, b, c = np.moveaxis(vertices[triangles, :2], 1, 0)
-    (across_x, across_y), (along_x, along_y) = (b - a).T, (c - a).T
-    pixels = np.abs(across_x * along_y - across_y * along_x) / 2
-    seen = raster.triangle[raster.triangle != NO_TRIANGLE]
-    texels = np.bincount(seen, minlength=len(triangles))
-    pixels_per_texel = np.percentile((pixels / np.maximum(texels, 1))[seen], _BEST_SEEN)
-    return max(1, round(float(np.sqrt(pixels_per_texel))))
 
 
 def _backing(own: _Looks, surface: Surface) -> _Backing:

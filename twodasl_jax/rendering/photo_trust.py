@@ -57,8 +57,8 @@ class FaceView(NamedTuple):
     """A z-buffer around a face, with a margin.
 
     Attributes:
-      low: the point in the middle of its second pixel of the second row, image frame.
-      side: larger side of the face, pixels of the photo.
+      low: least x, y and z of the face, image frame.
+      side: larger side of the face in the photo, pixels.
       raster: what each of its pixels sees, depths in its own pixels.
     """
 

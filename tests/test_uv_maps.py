@@ -35,12 +35,12 @@ def test_vertices_get_the_colour_of_their_place():
     texture = np.zeros((4, 4, 3), np.uint8)
     texture[0, 3], texture[3, 0] = (200, 100, 50), (7, 8, 9)
     atlas = Atlas(
-        np.array([[0.125, 0.125], [0.875, 0.875], [0.5, 0.5]], np.float32),
+        np.array([[0.125, 0.125], [0.875, 0.875], [0.125, 0.125]], np.float32),
         np.array([1, 0, 1]),
         TRIANGLE,
     )
     np.testing.assert_array_equal(
-        uv_maps.vertex_colours(texture, atlas), [(200, 100, 50), (7, 8, 9)]
+        uv_maps.vertex_colours(texture, atlas, 3), [(200, 100, 50), (7, 8, 9), (0, 0, 0)]
     )
 
 

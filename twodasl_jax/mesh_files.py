@@ -127,7 +127,7 @@ def _encode_obj(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
 
 def _encode_ply(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
     whole = trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False)
-    colours = uv_maps.vertex_colours(mesh.texture, mesh.atlas)
+    colours = uv_maps.vertex_colours(mesh.texture, mesh.atlas, len(mesh.vertices))
     whole.visual = ColorVisuals(whole, vertex_colors=colours)
     return {name: export_ply(whole, vertex_normal=True)}
 

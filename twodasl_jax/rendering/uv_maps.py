@@ -53,15 +53,19 @@ def position_map(
 
 
 @typed
-def vertex_colours(texture: UInt8[np.ndarray, "N N 3"], atlas: Atlas) -> UInt8[np.ndarray, "V 3"]:
+def vertex_colours(
+    texture: UInt8[np.ndarray, "N N 3"], atlas: Atlas, count: int
+) -> UInt8[np.ndarray, "{count} 3"]:
     """Returns the colour that a texture has at each vertex; at seams, of one of its places.
 
     Args:
       texture: of the surface, sRGB.
-      atlas: its layout; every vertex has a row.
+      atlas: its layout.
+      count: of vertices; one that no triangle has is black.
     """
-    _, row_of_vertex = np.unique(atlas.vertices, return_index=True)
-    return np.rint(sample(texture, atlas.uv[row_of_vertex])).astype(np.uint8)
+    colours = np.zeros((count, 3), np.uint8)
+    colours[atlas.vertices] = np.rint(sample(texture, atlas.uv))
+    return colours
 
 
 @typed

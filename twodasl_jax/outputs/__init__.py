@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twodasl_jax.outputs import meshes, pictures
+from twodasl_jax.outputs import meshes, pictures, records
 from twodasl_jax.outputs.records import face_record, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
 
@@ -34,11 +34,13 @@ class Kind(NamedTuple, Generic[Subject]):
       ending: of its name, after the name of the photo, and of the face where there is one for each.
       write: writes it to a path, in one piece.
       description: one line for people.
+      numbers: what a reader of the file has to know, for the record under the name of the kind; None for nothing.
     """
 
     ending: str
     write: Callable[[Path, Subject], None]
     description: str
+    numbers: Callable[[Subject], dict[str, float]] | None = None
 
 
 OF_PHOTO: dict[str, Kind[Scene]] = {
@@ -46,6 +48,35 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
         "_overlay.png",
         pictures.write_overlay,
         "dense mesh, 68 landmarks and pose (red to the subject's left, green up, blue ahead) over the photo",
+    ),
+    "wireframe": Kind(
+        "_wireframe.png",
+        pictures.write_wireframe,
+        "edges of the mesh that are seen, over the photo",
+    ),
+    "landmarks": Kind(
+        "_landmarks.png",
+        pictures.write_landmarks,
+        "the 68 landmarks over the photo, hidden ones as rings",
+    ),
+    "pose": Kind(
+        "_pose.png", pictures.write_pose, "a box around each face and its axes over the photo"
+    ),
+    "depth": Kind(
+        "_depth.png",
+        pictures.write_depth,
+        "16-bit grey, nearer is brighter, 0 where there is no face; faces.json has the scale",
+        records.depth_record,
+    ),
+    "normals": Kind(
+        "_normals.png",
+        pictures.write_normals,
+        "normals as 255 (n + 1) / 2: x right, y up, z toward the camera; black where there is no face",
+    ),
+    "pncc": Kind(
+        "_pncc.png",
+        pictures.write_pncc,
+        "place on the mean face as RGB, each axis from 0 to 255; black where there is no face",
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {
@@ -80,7 +111,8 @@ def write_photo(
         }
         for number, portrait in enumerate(scene.portraits)
     ]
-    return {"width": width, "height": height, "files": files, "faces": faces}
+    numbers = _numbers(scene, OF_PHOTO, kinds)
+    return {"width": width, "height": height, "files": files, **numbers, "faces": faces}
 
 
 def _write_files(
@@ -93,6 +125,16 @@ def _write_files(
             kind.write(path, subject)
             files[name] = path.name
     return files
+
+
+def _numbers(
+    subject: Subject, known: dict[str, Kind[Subject]], kinds: Collection[str]
+) -> dict[str, dict[str, float]]:
+    return {
+        name: kind.numbers(subject)
+        for name, kind in known.items()
+        if name in kinds and kind.numbers is not None
+    }
 
 
 def _name_of(target: Path, ending: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax import atomic_files
+from twodasl_jax.outputs.scene import Scene
 from twodasl_jax.reconstruction import Face
 
 _CONVENTIONS = {
@@ -19,6 +20,8 @@ _CONVENTIONS = {
     "left of the photo, positive pitch raises it, positive roll turns the head clockwise",
     "coefficients": "official layout of 2DASL, not whitened: 3x4 matrix row by row from the model "
     "frame to the 120x120 crop with y up, then shape and expression in standard deviations",
+    "depth": "of the depth picture: z = offset + scale * grey level, in pixels of the photo, where the level is not 0; "
+    "z counts as that of the landmarks of the same face, and those of two faces cannot be compared",
     "files": "of the photo or of the face, by kind; meshes in pixels of the photo: x right, y up from its lower edge, "
     "z toward the camera",
 }
@@ -34,6 +37,11 @@ def face_record(face: Face) -> dict[str, Any]:
         "landmarks": _rounded(face.landmarks, 2),
         "coefficients": _rounded(face.coefficients, 6),
     }
+
+
+def depth_record(scene: Scene) -> dict[str, float]:
+    """Returns what the grey levels of the depth picture mean."""
+    return {"offset": scene.depth.offset, "scale": scene.depth.scale}
 
 
 def write_faces_json(path: Path, photos: Sequence[dict[str, Any]]) -> None:

@@ -4,11 +4,13 @@ import dataclasses
 import functools
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from twodasl_jax import mesh_files
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.reconstruction import Face
+from twodasl_jax.rendering import maps, rasterizer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,6 +38,37 @@ class Scene:
         """The faces one by one."""
         return tuple(Portrait(self, face) for face in self.faces)
 
+    @functools.cached_property
+    def far_to_near(self) -> tuple["Portrait", ...]:
+        """The faces from the lowest to the tallest in the photo: larger ones are taken to be nearer."""
+        return tuple(sorted(self.portraits, key=lambda one: np.ptp(one.face.vertices[:, 1])))
+
+    @functools.cached_property
+    def vertices(self) -> Float[np.ndarray, "N 3"]:
+        """Those of all faces as one mesh, image frame, far to near; only the order of z has a meaning."""
+        return self._mesh[0]
+
+    @functools.cached_property
+    def triangles(self) -> Int[np.ndarray, "T 3"]:
+        """Those of `vertices`."""
+        return self._mesh[1]
+
+    @functools.cached_property
+    def _mesh(self) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "T 3"]]:
+        meshes = [portrait.face.vertices for portrait in self.far_to_near]
+        return rasterizer.join_meshes(meshes, np.asarray(self.model.triangles))
+
+    @functools.cached_property
+    def raster(self) -> rasterizer.Raster:
+        """The z-buffer of all faces, in the photo's size."""
+        return rasterizer.rasterize(self.vertices, self.triangles, *self.size)
+
+    @functools.cached_property
+    def depth(self) -> maps.DepthMap:
+        """The depth of each face from its own origin of z, to which its landmarks and mesh files also keep."""
+        z = [portrait.face.vertices[:, 2] for portrait in self.far_to_near]
+        return maps.depth_map(self.raster, self.triangles, np.concatenate([np.zeros(0), *z]))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Portrait:
@@ -48,6 +81,23 @@ class Portrait:
 
     scene: Scene
     face: Face
+
+    @functools.cached_property
+    def rotation(self) -> Float[np.ndarray, "3 3"]:
+        """From the model frame to the camera (x right, y up, z toward the camera)."""
+        return np.asarray(rotation_from_euler(np.radians(self.face.euler_angles)))
+
+    @functools.cached_property
+    def unhidden_landmarks(self) -> Bool[np.ndarray, "68"]:
+        """False for landmarks that lie behind the face itself or behind a nearer one."""
+        points, triangles = self.face.landmarks, np.asarray(self.scene.model.triangles)
+        unhidden = rasterizer.unhidden_points(points, self.face.vertices, triangles)
+        nearer = self.scene.far_to_near[self.scene.far_to_near.index(self) + 1 :]
+        for vertices in (portrait.face.vertices for portrait in nearer):
+            behind = points.copy()
+            behind[:, 2] = vertices[:, 2].min() - np.ptp(vertices)
+            unhidden &= rasterizer.unhidden_points(behind, vertices, triangles)
+        return unhidden
 
     @functools.cached_property
     def colours(self) -> UInt8[np.ndarray, "V 3"]:

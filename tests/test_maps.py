@@ -1,5 +1,7 @@
 """Maps of a tilted plane, whose depth and normal are known in closed form."""
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -44,6 +46,21 @@ def test_the_depth_of_a_tilted_plane(vertices, raster):
     assert scale == pytest.approx((0.75 * 39 + 0.5 * 39) / 65534, rel=1e-5)
     assert grey[49, 10] == 65535
     assert grey[10, 49] == 1
+
+
+@hypothesis.given(
+    low=st.floats(-2000, 2000, width=32), spans=st.lists(st.floats(0, 2000), min_size=4, max_size=4)
+)
+def test_any_depth_comes_back_to_half_a_grey_level(low, spans):
+    z = np.float32(low) + np.array(spans, np.float32)
+    square = np.array([[10, 10, 0], [50, 10, 0], [50, 50, 0], [10, 50, 0]], np.float32)
+    square[:, 2] = z
+    plain = rasterizer.rasterize(square, TRIANGLES, *SHAPE)
+    grey, offset, scale = maps.depth_map(plain, TRIANGLES, z)
+    # Beside half a level, the error of single precision.
+    np.testing.assert_allclose(
+        (offset + scale * grey)[inside()], plain.depth[inside()], atol=scale / 2 + 1e-3
+    )
 
 
 def test_a_depth_that_is_the_same_everywhere(vertices, raster):

@@ -43,14 +43,14 @@ class Scene:
         """The faces from the lowest to the tallest in the photo: larger ones are taken to be nearer."""
         return tuple(sorted(self.portraits, key=lambda one: np.ptp(one.face.vertices[:, 1])))
 
-    @functools.cached_property
+    @property
     def vertices(self) -> Float[np.ndarray, "N 3"]:
-        """Those of all faces as one mesh, image frame, far to near; only the order of z has a meaning."""
+        """All faces as one mesh, far to near, image frame; z tells what is nearer and nothing else."""
         return self._mesh[0]
 
-    @functools.cached_property
+    @property
     def triangles(self) -> Int[np.ndarray, "T 3"]:
-        """Those of `vertices`."""
+        """The triangles of `vertices`."""
         return self._mesh[1]
 
     @functools.cached_property

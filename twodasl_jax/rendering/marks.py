@@ -86,7 +86,7 @@ def landmark_layer(
     """
     points = landmarks[:, :2]
     size = face_size(landmarks)
-    radius = max(_POINT_RADIUS * size, 1.0)
+    radius = max(_POINT_RADIUS * size, 0.85)
     canvas = Canvas(window_around(points, 2 * radius, height, width), detail=radius / 2)
     stroke_width = max(_STROKE_WIDTH * size, 0.7)
     shown = unhidden[_STROKE_ENDS].all(axis=1)

@@ -272,7 +272,7 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
     ("arguments", "message"),
     [
         ([], "the following arguments are required: PHOTO_OR_FOLDER"),
-        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, ply, glb, "),
+        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, "),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

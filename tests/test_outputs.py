@@ -11,11 +11,13 @@ from PIL import Image
 
 from tests.fake_reconstruction import make_face, photo_with_faces
 from twodasl_jax import outputs
+from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.geometry.morphable_model import synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
 from twodasl_jax.outputs import pictures
+from twodasl_jax.rendering import rasterizer
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_pictures_of_the_surface(tmp_path, face_model, faces):
 def records(tmp_path, face_model, expression_units, faces):
     """Of one photo, whose faces have units."""
     scene = outputs.Scene(photo_with_faces(2), tuple(faces), face_model, expression_units)
-    return [{"photo": "p.jpg", **outputs.write_photo(tmp_path / "p", scene, ["json"])}]
+    return [{"photo": "p.jpg", **outputs.write_photo(tmp_path / "p", scene, ["json", "depth"])}]
 
 
 def test_faces_json_says_what_the_faces_say(tmp_path, expression_units, faces, records):
@@ -170,7 +172,7 @@ def test_faces_json_says_what_the_faces_say(tmp_path, expression_units, faces, r
         assert tuple(entry["expression_units"]) == expression_units.names
         assert 0 < max(entry["expression_units"].values()) <= 1
     described = set(document["conventions"])
-    assert described <= set(photo["faces"][0])
+    assert described <= set(photo) | set(photo["faces"][0])
 
 
 def test_the_pose_takes_the_face_model_to_the_photo(face_model, faces, records):
@@ -235,3 +237,87 @@ def test_a_face_with_another_expression_has_the_colours_of_the_photo(face_model,
         assert after.shown is before.face
     again = changed.with_expression_of(faces[0])
     assert again.shown == scene.faces
+
+
+def test_the_grey_levels_of_the_depth_picture_are_the_depth_of_each_face(
+    tmp_path, face_model, faces
+):
+    scene = outputs.Scene(photo_with_faces(2), tuple(faces), face_model)
+    record = outputs.write_photo(tmp_path / "p", scene, ["depth"])
+    grey = np.asarray(Image.open(tmp_path / "p_depth.png")).astype(np.float64)
+    offset, scale = record["depth"]["offset"], record["depth"]["scale"]
+    assert (grey.min(), np.unique(grey)[1], grey.max()) == (0, 1, 65535)
+    seen = scene.raster.triangle != rasterizer.NO_TRIANGLE
+    np.testing.assert_array_equal(grey > 0, seen)
+    triangles = np.asarray(face_model.triangles)
+    nearest = np.full(scene.size, -np.inf)
+    for face in faces:
+        alone = rasterizer.rasterize(face.vertices, triangles, *scene.size).depth
+        nearest = np.where(np.isfinite(alone), alone, nearest)
+    # The two faces do not overlap in the photo.
+    np.testing.assert_allclose((offset + scale * grey)[seen], nearest[seen], atol=0.51 * scale)
+
+
+def test_a_larger_face_hides_a_smaller_one_in_the_z_buffer_too(face_model):
+    small = make_face(face_model, (100, 60), scale=0.2)
+    # Its own z says that it lies far behind.
+    large = make_face(face_model, (100, 60), scale=0.5)
+    large = dataclasses.replace(large, vertices=large.vertices - np.float32([0, 0, 500]))
+    scenes = [
+        outputs.Scene(photo_with_faces(0), some, face_model)
+        for some in ((large,), (large, small), (small, large))
+    ]
+    for draw in (pictures.draw_pncc, pictures.draw_normals, lambda scene: scene.depth.grey):
+        alone, *both = map(draw, scenes)
+        for drawn in both:
+            np.testing.assert_array_equal(drawn, alone)
+
+
+@pytest.mark.parametrize("yaw", [-60, 60])
+def test_the_far_side_of_a_turned_head_is_hidden(yaw):
+    model = embedded_face_model()
+    scene = outputs.Scene(photo_with_faces(0), (make_face(model, (100, 60), yaw=yaw),), model)
+    (portrait,) = scene.portraits
+    # Outer corner of the eye, end of the brow, jaw from the ear on: of the subject's right and left.
+    right, left = [36, 17, *range(7)], [45, 26, *range(16, 9, -1)]
+    far, near = (right, left) if yaw > 0 else (left, right)
+    assert not portrait.unhidden_landmarks[far].any()
+    assert portrait.unhidden_landmarks[near].all()
+
+
+def test_a_frontal_face_hides_no_more_than_the_jaw_below_its_ears():
+    model = embedded_face_model()
+    scene = outputs.Scene(photo_with_faces(0), (make_face(model, (100, 60)),), model)
+    (portrait,) = scene.portraits
+    assert set(np.nonzero(~portrait.unhidden_landmarks)[0]) <= {2, 3, 4, 12, 13, 14}
+
+
+def test_a_nearer_face_hides_the_landmarks_behind_it():
+    model = embedded_face_model()
+    image = photo_with_faces(0)
+    large = make_face(model, (80, 60), scale=0.5)
+    small = make_face(model, (125, 60), scale=0.3)
+    beside = make_face(model, (180, 60), scale=0.2)
+    scene = outputs.Scene(image, (small, large, beside), model)
+    alone = [outputs.Scene(image, (face,), model).portraits[0] for face in scene.faces]
+    covered = rasterizer.rasterize(large.vertices, np.asarray(model.triangles), *scene.size).depth
+    columns, rows = small.landmarks[:, :2].astype(int).T
+    behind = np.isfinite(covered[rows, columns])
+    assert 5 < behind.sum() < 60
+    seen = [portrait.unhidden_landmarks for portrait in scene.portraits]
+    # The mesh's own z-buffer is finer than the photo: points at the border of the nearer face may differ.
+    assert (seen[0] != alone[0].unhidden_landmarks & ~behind).sum() <= 2
+    np.testing.assert_array_equal(seen[1], alone[1].unhidden_landmarks)
+    np.testing.assert_array_equal(seen[2], alone[2].unhidden_landmarks)
+
+
+def test_a_scene_without_faces_is_the_photo_and_black_maps(tmp_path, face_model):
+    image = photo_with_faces(0)
+    kinds = list(outputs.OF_PHOTO)
+    record = outputs.write_photo(tmp_path / "p", outputs.Scene(image, (), face_model), kinds)
+    assert list(record["files"]) == kinds
+    for kind in ("overlay", "wireframe", "landmarks", "pose"):
+        drawn = np.asarray(Image.open(tmp_path / f"p_{kind}.png"))
+        np.testing.assert_array_equal(drawn, image)
+    for kind in ("depth", "normals", "pncc"):
+        assert not np.asarray(Image.open(tmp_path / f"p_{kind}.png")).any()

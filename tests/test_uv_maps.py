@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from twodasl_jax.rendering import uv_maps
 from twodasl_jax.rendering.atlas import Atlas
-from twodasl_jax.rendering.sampling import sample_bilinear
+from twodasl_jax.rendering.bilinear import sample_bilinear
 
 # One triangle: the half of the square below the diagonal from its upper left to its lower right corner.
 TRIANGLE = np.array([[0, 1, 2]], np.int32)

@@ -11,7 +11,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
 from twodasl_jax.outputs import meshes, pictures, surfaces
-from twodasl_jax.outputs.records import face_record, write_faces_csv, write_faces_json
+from twodasl_jax.outputs.records import (
+    depth_record,
+    face_record,
+    write_faces_csv,
+    write_faces_json,
+)
 from twodasl_jax.outputs.scene import Portrait, Scene
 
 __all__ = [
@@ -43,12 +48,14 @@ class Kind(NamedTuple, Generic[Subject]):
       write: writes it to a path, in one piece.
       description: one line for people.
       beside: endings of the names of further files that `write` leaves, each after what the record calls the file.
+      numbers: what a reader of the file has to know, for the record under the name of the kind; None for nothing.
     """
 
     ending: str
     write: Callable[[Path, Subject], None]
     description: str
     beside: Mapping[str, str] = MappingProxyType({})
+    numbers: Callable[[Subject], dict[str, float]] | None = None
 
 
 OF_PHOTO: dict[str, Kind[Scene]] = {
@@ -56,6 +63,35 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
         "_overlay.png",
         pictures.write_overlay,
         "dense mesh, 68 landmarks and pose (red to the subject's left, green up, blue ahead) over the photo",
+    ),
+    "wireframe": Kind(
+        "_wireframe.png",
+        pictures.write_wireframe,
+        "edges of the mesh that are seen, over the photo",
+    ),
+    "landmarks": Kind(
+        "_landmarks.png",
+        pictures.write_landmarks,
+        "the 68 landmarks over the photo, hidden ones as rings",
+    ),
+    "pose": Kind(
+        "_pose.png", pictures.write_pose, "a box around each face and its axes over the photo"
+    ),
+    "depth": Kind(
+        "_depth.png",
+        pictures.write_depth,
+        "16-bit grey, nearer is brighter, 0 where there is no face; faces.json has the scale",
+        numbers=depth_record,
+    ),
+    "normals": Kind(
+        "_normals.png",
+        pictures.write_normals,
+        "normals as 255 (n + 1) / 2: x right, y up, z toward the camera; black where there is no face",
+    ),
+    "pncc": Kind(
+        "_pncc.png",
+        pictures.write_pncc,
+        "place on the mean face as RGB, each axis from 0 to 255; black where there is no face",
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {
@@ -114,7 +150,8 @@ def write_photo(
         }
         for number, portrait in enumerate(scene.portraits)
     ]
-    return {"width": width, "height": height, "files": files, "faces": faces}
+    numbers = _numbers(scene, OF_PHOTO, kinds)
+    return {"width": width, "height": height, "files": files, **numbers, "faces": faces}
 
 
 def write_records(folder: Path, records: Records, kinds: Collection[str] = DEFAULT_KINDS) -> None:
@@ -141,6 +178,16 @@ def _write_files(
             files[name] = path.name
             files |= {what: _name_of(target, ending).name for what, ending in kind.beside.items()}
     return files
+
+
+def _numbers(
+    subject: Subject, known: dict[str, Kind[Subject]], kinds: Collection[str]
+) -> dict[str, dict[str, float]]:
+    return {
+        name: kind.numbers(subject)
+        for name, kind in known.items()
+        if name in kinds and kind.numbers is not None
+    }
 
 
 def _name_of(target: Path, ending: str) -> Path:

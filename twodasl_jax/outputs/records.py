@@ -12,7 +12,7 @@ import numpy as np
 
 from twodasl_jax import atomic_files
 from twodasl_jax.array_types import Array
-from twodasl_jax.outputs.scene import Portrait
+from twodasl_jax.outputs.scene import Portrait, Scene
 
 _CONVENTIONS = {
     "box": "x0, y0, x1, y1: edges of the crop, in the frame of the landmarks",
@@ -27,6 +27,8 @@ _CONVENTIONS = {
     "expression_units": "how far the face uses each facial unit, from 0 to 1; left and right are the subject's",
     "coefficients": "official layout of 2DASL, not whitened: 3x4 matrix row by row from the model "
     "frame to the 120x120 crop with y up, then shape and expression in standard deviations",
+    "depth": "of the depth picture: z = offset + scale * grey level, in pixels of the photo, where the level is not 0; "
+    "z counts as that of the landmarks of the same face, and those of two faces cannot be compared",
     "files": "of the photo or of the face, by kind; meshes in pixels of the photo: x right, y up from its lower edge, "
     "z toward the camera",
 }
@@ -50,6 +52,11 @@ def face_record(portrait: Portrait) -> dict[str, Any]:
         units = {name: round(value, 3) for name, value in portrait.activations.items()}
         record["expression_units"] = units
     return record
+
+
+def depth_record(scene: Scene) -> dict[str, float]:
+    """Returns what the grey levels of the depth picture mean."""
+    return {"offset": scene.depth.offset, "scale": scene.depth.scale}
 
 
 def write_faces_json(path: Path, photos: Sequence[dict[str, Any]]) -> None:

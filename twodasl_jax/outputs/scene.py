@@ -5,13 +5,15 @@ import functools
 
 import jax
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.geometry.coefficients import Coefficients, coefficients_from_official
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
+from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.reconstruction import Face
+from twodasl_jax.rendering import maps, rasterizer
 from twodasl_jax.rendering.atlas import Atlas, build_atlas
 from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
 from twodasl_jax.rendering.photo_trust import Surface, build_surface
@@ -76,6 +78,37 @@ class Scene:
             return tuple(f"expression {i + 1}" for i in range(len(self.model.expression_std)))
         return component_names(self.units, self.model)
 
+    @functools.cached_property
+    def far_to_near(self) -> tuple["Portrait", ...]:
+        """The faces from the lowest to the tallest in the photo: larger ones are taken to be nearer."""
+        return tuple(sorted(self.portraits, key=lambda one: np.ptp(one.face.vertices[:, 1])))
+
+    @property
+    def vertices(self) -> Float[np.ndarray, "N 3"]:
+        """All faces as one mesh, far to near, image frame; z tells what is nearer and nothing else."""
+        return self._mesh[0]
+
+    @property
+    def triangles(self) -> Int[np.ndarray, "T 3"]:
+        """The triangles of `vertices`."""
+        return self._mesh[1]
+
+    @functools.cached_property
+    def _mesh(self) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "T 3"]]:
+        meshes = [portrait.face.vertices for portrait in self.far_to_near]
+        return rasterizer.join_meshes(meshes, np.asarray(self.model.triangles))
+
+    @functools.cached_property
+    def raster(self) -> rasterizer.Raster:
+        """The z-buffer of all faces, in the photo's size."""
+        return rasterizer.rasterize(self.vertices, self.triangles, *self.size)
+
+    @functools.cached_property
+    def depth(self) -> maps.DepthMap:
+        """The depth of each face from its own origin of z, to which its landmarks and mesh files also keep."""
+        z = [portrait.face.vertices[:, 2] for portrait in self.far_to_near]
+        return maps.depth_map(self.raster, self.triangles, np.concatenate([np.zeros(0), *z]))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Portrait:
@@ -90,6 +123,23 @@ class Portrait:
     scene: Scene
     face: Face
     shown: Face
+
+    @functools.cached_property
+    def rotation(self) -> Float[np.ndarray, "3 3"]:
+        """From the model frame to the camera (x right, y up, z toward the camera)."""
+        return np.asarray(rotation_from_euler(np.radians(self.face.euler_angles)))
+
+    @functools.cached_property
+    def unhidden_landmarks(self) -> Bool[np.ndarray, "68"]:
+        """False for landmarks that lie behind the face itself or behind a nearer one."""
+        points, triangles = self.face.landmarks, np.asarray(self.scene.model.triangles)
+        unhidden = rasterizer.unhidden_points(points, self.face.vertices, triangles)
+        nearer = self.scene.far_to_near[self.scene.far_to_near.index(self) + 1 :]
+        for vertices in (portrait.face.vertices for portrait in nearer):
+            behind = points.copy()
+            behind[:, 2] = vertices[:, 2].min() - np.ptp(vertices)
+            unhidden &= rasterizer.unhidden_points(behind, vertices, triangles)
+        return unhidden
 
     @functools.cached_property
     def coefficients(self) -> Coefficients:

@@ -17,6 +17,7 @@ from PIL import Image
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer, uv_maps
 from twodasl_jax.rendering.atlas import Atlas
+from twodasl_jax.rendering.bilinear import sample_bilinear
 from twodasl_jax.rendering.photo_trust import (
     FaceView,
     Surface,
@@ -25,7 +26,6 @@ from twodasl_jax.rendering.photo_trust import (
     view_face,
 )
 from twodasl_jax.rendering.rasterizer import NO_TRIANGLE
-from twodasl_jax.rendering.sampling import sample_bilinear
 
 _NO_COLOUR = np.array([160, 160, 160], np.float32)
 # How strongly vertices without a colour of their own hold together: over about so many edges the

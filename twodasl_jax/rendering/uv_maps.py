@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.rendering.atlas import Atlas
-from twodasl_jax.rendering.sampling import sample_bilinear
+from twodasl_jax.rendering.bilinear import sample_bilinear
 
 
 @typed

@@ -26,11 +26,10 @@ class Block(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command: its words with all that it may be given, its words without, and what it sets in the environment."""
+    """A command: its words with all that it may be given, and without; what it sets in the environment is left out."""
 
     words: tuple[str, ...]
     shortest: tuple[str, ...]
-    environment: dict[str, str]
 
     def __str__(self):
         return " ".join(self.words)
@@ -99,26 +98,26 @@ def commands_in(text: str) -> list[Command]:
         for name, value in names.items():
             line = line.replace(f"${name} ", f"{value} ")
         words = _split(line)
-        environment = {}
+        assigned = {}
         while words and _ASSIGNED.match(words[0]):
             name, _, value = words.pop(0).partition("=")
-            environment[name] = value
+            assigned[name] = value
         if words:
-            found.append(_command(line, words, environment))
+            found.append(_command(line, words))
         else:
-            names |= environment
+            names |= assigned
     return found
 
 
-def _command(line: str, words: list[str], environment: dict[str, str]) -> Command:
-    if words[0] == "pip":
-        return Command(tuple(words), tuple(words), environment)
+def _command(line: str, words: list[str]) -> Command:
+    if words[0] == "pip":  # whose brackets name extras
+        return Command(tuple(words), tuple(words))
     count = len(_split(line)) - len(words)
-    whole, shortest = line, line
+    shortest = line
     while _INNERMOST_OPTION.search(shortest):
         shortest = _INNERMOST_OPTION.sub("", shortest)
-    whole = whole.replace("[", " ").replace("]", " ")
-    return Command(tuple(_split(whole)[count:]), tuple(_split(shortest)[count:]), environment)
+    whole = line.replace("[", " ").replace("]", " ")
+    return Command(tuple(_split(whole)[count:]), tuple(_split(shortest)[count:]))
 
 
 def _split(line: str) -> list[str]:

@@ -9,11 +9,10 @@ import importlib
 import pathlib
 import re
 
-import numpy as np
 import pytest
 from absl import flags
 
-from tests import program_flags
+from tests import program_flags, stand_ins
 from tests.markdown_pages import Block, Command, anchors, commands_in, inline_code, links, steps
 from twodasl_jax import cli, outputs
 
@@ -161,7 +160,6 @@ def test_commands_are_read_as_a_shell_would():
     assert str(first) == "python experiments/a.py --x=1 --y=2 --z=3"
     assert second.words == ("python", "experiments/b.py", "--p", "--q=1", "--r")
     assert second.shortest == ("python", "experiments/b.py", "--p")
-    assert second.environment == {"A": "b c"}
 
 
 @pytest.fixture(scope="module")
@@ -219,24 +217,9 @@ def test_what_an_example_takes_from_the_package_is_there(example):
             )
 
 
-@pytest.fixture(scope="module")
-def brought():
-    """What examples take for given: the fields of a `.mat` file of 300W-LP, and what belongs to them."""
-    random = np.random.default_rng(0)
-    return {
-        "pose": np.array([0.1, 0.5, -0.1, 200, 220, 0, 1e-3], "f"),
-        "pt2d": random.uniform(150, 300, (2, 68)).astype("f"),
-        "shape_para": random.normal(0, 1e4, 199).astype("f"),
-        "exp_para": random.normal(0, 1, 29).astype("f"),
-        "shape_std": np.full(40, 1e4, "f"),
-        "expression_std": np.ones(10, "f"),
-        "vectors": random.normal(size=(20, 62)).astype("f"),
-    }
-
-
 @pytest.mark.parametrize("page", QUICK)
-def test_the_examples_of_a_page_run_from_top_to_bottom(page, brought):
-    names = dict(brought)
+def test_the_examples_of_a_page_run_from_top_to_bottom(page, face_model):
+    names = stand_ins.names_of(page, face_model)
     for step in steps(ROOT / page):
         if isinstance(step, Block):
             exec(compile("\n" * step.line + step.text, page, "exec"), names)

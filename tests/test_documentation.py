@@ -165,7 +165,9 @@ def test_commands_are_read_as_a_shell_would():
 @pytest.fixture(scope="module")
 def known_flags():
     """The flags of all programs."""
-    names = {name for program in PROGRAMS for name in program_flags.defined_by(program)}
+    defined = [program_flags.defined_by(program) for program in PROGRAMS]
+    names = {name for program in defined for name in program}
+    names |= {f"no{name}" for program in defined for name in program if program[name].boolean}
     arguments = re.findall(r'"--(\w+)"', pathlib.Path(cli.__file__).read_text("utf-8"))
     return FOREIGN_FLAGS | {f"--{name}" for name in [*names, *arguments]}
 

@@ -25,7 +25,7 @@ CHAINS = {
     ),
     "weights": ("docs/weights.md", "docs/evaluation.md"),
     "face models": ("docs/face_models.md", "twodasl_jax/assets/face_model.md"),
-    "first steps": ("docs/start.md", "docs/outputs.md"),
+    "first steps": ("docs/start.md", "docs/outputs.md", "docs/expressions.md"),
     "export": ("docs/export.md",),
 }
 # Pages without a command, whose examples, if there are any, run in tests/test_documentation.py.

@@ -1,6 +1,6 @@
 """The compact network on photos of your own with 68 noisy 2D landmarks each.
 
-    python experiments/prepare_data.py --dataset=pseudo_3d --source_dir=FOLDER --data_dir=data/mine
+    python experiments/prepare_data.py --dataset=pseudo_3d --source_dir=FACES --data_dir=data/mine
     python experiments/train.py --config=configs/compact.py --config.data_dir=data/mine --workdir=runs/mine
     python experiments/export_weights.py --workdir=runs/mine --output=weights.npz
 

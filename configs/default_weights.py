@@ -1,12 +1,12 @@
 """The embedded weights: the compact network on AFLW's faces, turned copies of them, and rendered ones.
 
     D="python experiments/prepare_data.py"
-    $D --dataset=aflw --source_dir=FOLDER --turned=1 --data_dir=data/aflw
+    $D --dataset=aflw --source_dir=AFLW --turned=1 --data_dir=data/aflw
     $D --dataset=synthetic_faces --count=8000 --seed=11 --label_noise=1 --source_dir=SKINS --data_dir=data/rendered
     python experiments/train.py --config=configs/default_weights.py --workdir=runs/default
     python experiments/export_weights.py --workdir=runs/default --output=twodasl_jax/assets/weights.npz
 
-FOLDER holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
+AFLW holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
 coordinates. The present weights started from earlier ones (--config.init_from) and took 92 minutes on one CPU core;
 what they reach: twodasl_jax/assets/weights.md. On two cores two processes of one thread each are a third faster than
 one of two threads; start both, with --process_id=0 and 1:

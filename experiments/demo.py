@@ -5,13 +5,15 @@ a NASA portrait of the astronaut Eileen Collins (scikit-image) and the US Navy's
 Hopper (matplotlib).
 """
 
+import functools
 import importlib.resources
 import pathlib
 
 from absl import flags
 
 from twodasl_jax import Reconstructor, programs
-from twodasl_jax.commands.photos import reconstruct_photos
+from twodasl_jax.commands.photos import reconstruct_photos, see_photo
+from twodasl_jax.face_model import embedded_expression_units
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
 
@@ -21,9 +23,8 @@ def main() -> int:
         _packaged_file("skimage", "data/astronaut.png"),
         _packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
     ]
-    without_result = reconstruct_photos(
-        Reconstructor.pretrained(), photos, pathlib.Path(_OUTPUT_DIR.value)
-    )
+    see = functools.partial(see_photo, Reconstructor.pretrained(), embedded_expression_units())
+    without_result = reconstruct_photos(see, photos, pathlib.Path(_OUTPUT_DIR.value))
     return programs.FAILURE if without_result else 0
 
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from twodasl_jax import programs
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.rendering import overlay, rasterizer
+from twodasl_jax.rendering import marks, rasterizer
+from twodasl_jax.rendering.layers import composite
 
 SAMPLES = 2  # per pixel and direction
 PART_COLOURS = np.array([[219, 184, 160], [242, 242, 247], [64, 20, 20]], np.float32)
@@ -72,7 +73,10 @@ def draw_landmarks(
     corners = arrays["mean"][arrays["landmark_vertices"]]
     landmarks = np.einsum("lk,lkc->lc", arrays["landmark_weights"], corners)
     points = view(landmarks, yaw, size).astype(np.float32)
-    return overlay.composite(picture, [overlay.landmark_layer(points, size, size)])
+    seen = rasterizer.unhidden_points(
+        points, view(arrays["mean"], yaw, size).astype(np.float32), arrays["triangles"]
+    )
+    return composite(picture, [marks.landmark_layer(points, seen, size, size)])
 
 
 def tile(pictures: list[UInt8[np.ndarray, "H W 3"]], columns: int) -> UInt8[np.ndarray, "h w 3"]:

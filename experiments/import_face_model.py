@@ -32,6 +32,7 @@ from twodasl_jax.face_model_formats import (
     READERS,
     Components,
     SourceModel,
+    expression_units,
     published_model,
     read_landmark_list,
     standard_model,
@@ -66,7 +67,7 @@ def main() -> None:
     source = READERS[_FORMAT.value](pathlib.Path(_SOURCE.value))
     convert = {"standard": standard_model, "published": published_model}[_COEFFICIENTS.value]
     model = truncate(convert(source, landmarks(source)), *component_counts(source))
-    save_face_model(_OUTPUT.value, model)
+    save_face_model(_OUTPUT.value, model, expression_units(source, model))
     report(model, source)
 
 
@@ -121,6 +122,10 @@ def report(model: MorphableModel, source: SourceModel) -> None:
         f"A vertex and the mirror image of its partner are {np.median(asymmetry):.2g} apart in the median, and of 99 "
         f"in 100 less than {np.percentile(asymmetry, 99):.2g}"
     )
+    if source.expression.names:
+        print(
+            f"The expressions have names: they are the model's {len(source.expression.names)} expression units."
+        )
     if source.texture is None:
         print("The files have no texture coordinates: the mean face is unrolled from a cylinder.")
 

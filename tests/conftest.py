@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from tests import synthetic_model
+from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.expression_units.metric import vertex_metric
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
 
 hypothesis.settings.register_profile(
@@ -33,6 +35,24 @@ _SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 def face_model():
     """A `MorphableModel` of 221 vertices with 40 shape and 10 expression components."""
     return MorphableModel(**synthetic_model.arrays())
+
+
+@pytest.fixture(scope="session")
+def expression_units(face_model):
+    """Five units on `face_model`: one on the midline and two pairs of twins, at right angles to each other."""
+    metric = vertex_metric(
+        *(np.asarray(face_model.mean), np.asarray(face_model.triangles)),
+        *(np.asarray(face_model.landmark_vertices), np.asarray(face_model.landmark_weights)),
+    )
+    names = ("jawOpen", "mouthSmileLeft", "mouthSmileRight", "mouthLeft", "mouthRight")
+    columns = np.random.default_rng(1).normal(size=(metric.size * 3, len(names)))
+    fields = 10 * np.linalg.qr(columns)[0].reshape(-1, 3, len(names))
+    return ExpressionUnits(
+        names,
+        (fields / np.sqrt(metric)[:, None, None]).astype(np.float32),
+        metric.astype(np.float32),
+        np.array([0.2, 0, 0, 0, 0], np.float32),
+    )
 
 
 @pytest.fixture(scope="session")

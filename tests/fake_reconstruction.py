@@ -4,12 +4,13 @@ import numpy as np
 
 from twodasl_jax.detection import FaceBoxes
 from twodasl_jax.geometry import projection, rotation
-from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
+from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.reconstruction import Face
 
 
-def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75):
-    """The mean face of a model, projected to a place in a photo."""
+def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75, expression=()):
+    """A face of mean identity with the first expression coefficients, projected to a place in a photo."""
     angles = np.array([yaw, 0, 0], np.float32)
     camera = projection.WeakPerspective(
         scale=np.array(scale, np.float32),
@@ -17,39 +18,59 @@ def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75):
         translation=np.array([*centre, 0], np.float32),
     )
 
-    def place(points):
-        return np.asarray(projection.picture_from_model(camera, np.asarray(points)))
+    def pad(values, size):
+        return np.pad(np.asarray(values, np.float32), (0, size - len(values)))
+
+    shape = pad((), len(model.shape_std))
+    expression = pad(expression, len(model.expression_std))
+
+    def place(space):
+        return np.asarray(
+            projection.picture_from_model(camera, synthesize(space, shape, expression))
+        )
 
     x, y = centre
+    box = np.array([x - 60, y - 60, x + 60, y + 60], np.float32)
+    # The crop is as large as the box.
+    in_crop = np.array(projection.affine_from_camera(camera))
+    in_crop[:2, 3] -= box[:2]
     return Face(
-        vertices=place(model.mean),
-        landmarks=place(landmark_space(model).mean),
-        coefficients=np.arange(62, dtype=np.float32),
-        box=np.array([x - 60, y - 60, x + 60, y + 60], np.float32),
+        vertices=place(model),
+        landmarks=place(landmark_space(model)),
+        coefficients=np.asarray(
+            official_from_coefficients(Coefficients(in_crop, shape, expression))
+        ),
+        box=box,
         euler_angles=angles,
         score=score,
     )
 
 
 class FakeReconstructor:
-    """Returns one face for each unit of the red of a photo's first pixel."""
+    """Returns one face for each unit of the red of a photo's first pixel; its blue makes their expression."""
 
     def __init__(self, model):
         self.model = model
 
     def __call__(self, image):
         height, width, _ = image.shape
-        count = int(image[0, 0, 0])
+        count, expression = int(image[0, 0, 0]), image[0, 0, 2] / 100
+        # The later a face, the larger it is, and the stronger its expression.
         return [
-            make_face(self.model, (width * (number + 1) / (count + 1), height / 2))
+            make_face(
+                self.model,
+                (width * (number + 1) / (count + 1), height / 2),
+                scale=0.5 + number / 100,
+                expression=(expression + number / 10,),
+            )
             for number in range(count)
         ]
 
 
-def photo_with_faces(count, height=120, width=200):
-    """A photo in which `FakeReconstructor` finds so many faces."""
+def photo_with_faces(count, height=120, width=200, expression=0):
+    """A photo in which `FakeReconstructor` finds so many faces with so much of the first expression, in percent."""
     image = np.full((height, width, 3), (90, 140, 200), np.uint8)
-    image[0, 0, 0] = count
+    image[0, 0] = count, 0, expression
     return image
 
 
@@ -61,7 +82,10 @@ class FakeFollower:
 
     def __call__(self, image, boxes):
         """Finds the square in each box, or in its middle where there is none."""
-        return [make_face(self.model, self._centre(image, box), scale=0.3) for box in boxes]
+        return [
+            make_face(self.model, self._centre(image, box), scale=0.3, expression=(0.5,))
+            for box in boxes
+        ]
 
     def detect(self, image):
         """Finds at most one square in each half of the picture."""

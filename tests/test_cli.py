@@ -25,6 +25,7 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "experiments" / "reconstruct.py"
 def program(monkeypatch, face_model, capsys):
     """Runs the program in this process, on a fake reconstructor: status, output, errors."""
     monkeypatch.setattr(cli, "Reconstructor", lambda *_: FakeReconstructor(face_model))
+    monkeypatch.setattr(cli, "chosen_expression_units", lambda _: None)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["twodasl-reconstruct", *map(str, arguments)])
@@ -57,7 +58,8 @@ def test_one_photo(program, photos, tmp_path):
     assert (status, errors) == (0, "")
     assert "two.png: 2 faces" in output
     assert str(tmp_path / "out" / "two") in output
-    meshes = [f"two_face{face}.{kind}" for face in (0, 1) for kind in ("glb", "obj", "ply")]
+    endings = (".glb", ".mtl", ".obj", ".ply", "_texture.png")
+    meshes = [f"two_face{face}{ending}" for face in (0, 1) for ending in endings]
     assert names(tmp_path / "out") == ["faces.json", *meshes, "two_overlay.png"]
 
 
@@ -90,9 +92,11 @@ def test_one_bad_photo_is_one_sentence_and_leaves_nothing(program, photos, tmp_p
 
 
 def test_a_second_run_replaces_the_first(program, photos, tmp_path):
+    left = []
     for _ in range(2):
         assert program(photos / "one.png", f"--output_dir={tmp_path / 'out'}")[0] == 0
-    assert len(names(tmp_path / "out")) == 5
+        left.append(names(tmp_path / "out"))
+    assert left[0] == left[1]
 
 
 def test_outputs_can_be_chosen(program, photos, tmp_path):
@@ -101,6 +105,38 @@ def test_outputs_can_be_chosen(program, photos, tmp_path):
     )
     assert status == 0
     assert names(tmp_path / "o") == ["faces.json", "one_face0.ply"]
+
+
+def test_all_faces_get_the_expression_of_the_largest_face_of_another_photo(
+    program, photos, tmp_path
+):
+    Image.fromarray(photo_with_faces(3, expression=150)).save(tmp_path / "laughing.png")
+    found = {}
+    for name, arguments in (("own", []), ("other", [f"--retarget={tmp_path / 'laughing.png'}"])):
+        folder = tmp_path / name
+        status, _, _ = program(
+            photos / "two.png", f"--output_dir={folder}", "--outputs=json,csv", *arguments
+        )
+        assert status == 0
+        assert names(folder) == ["faces.csv", "faces.json"]
+        (photo,) = json.loads((folder / "faces.json").read_text())["photos"]
+        found[name] = photo["faces"]
+    assert [face["expression"][0] for face in found["own"]] == pytest.approx([0, 0.1])
+    assert [face["expression"][0] for face in found["other"]] == pytest.approx([1.7, 1.7])
+    for own, other in zip(found["own"], found["other"], strict=True):
+        np.testing.assert_allclose(own["pose"], other["pose"], atol=1e-4)
+        assert own["shape"] == other["shape"]
+
+
+@pytest.mark.parametrize("name", ["nobody.png", "broken.jpg", "missing.jpg"])
+def test_an_expression_of_nobody_is_one_sentence(program, photos, tmp_path, name):
+    status, output, errors = program(
+        photos, f"--output_dir={tmp_path / 'out'}", f"--retarget={photos / name}"
+    )
+    assert (status, output) == (2, "")
+    assert len(errors.splitlines()) == 1
+    assert str(photos / name) in errors
+    assert not (tmp_path / "out").exists()
 
 
 def test_photos_that_differ_in_the_suffix_alone_do_not_overwrite_each_other(
@@ -236,7 +272,9 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
     ("arguments", "message"),
     [
         ([], "give a photo, a video or a folder as SOURCE, or --camera"),
-        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, ply, glb, json"),
+        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, "),
+        (["a.mp4", "--retarget=a.jpg"], "--retarget is for photos"),
+        (["a.jpg", "--camera=0"], "give a photo, a video or a folder as SOURCE, or --camera"),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from twodasl_jax.face_model import embedded_face_model
@@ -49,6 +50,20 @@ def test_faces_of_the_model_itself_are_represented_closely(tmp_path):
     assert 0 < means["2D NME, all"] < 0.4
     assert means["depth"] < 2.0
     assert means["yaw, degrees"] < 3.0
+
+
+@pytest.mark.slow
+def test_units_that_ten_components_can_tell_are_found_and_others_are_not():
+    finished = run("measure_expression_units.py", "--faces=150")
+    assert finished.returncode == 0, finished.stderr
+    header, _, _, *rows = finished.stdout.splitlines()
+    assert header.startswith("150 faces, 10 expression components")
+    correlations = {row[:16].strip(): float(row[24:36]) for row in rows}
+    assert len(rows) == 30
+    for name in ("jawOpen", "mouthSmile", "mouthPucker", "eyeBlink", "browDown", "jawLeft/Right"):
+        assert correlations[name] > 0.85, name
+    for name in ("eyeSquint", "eyeLookUp", "cheekSquint"):
+        assert correlations[name] == 0, name
 
 
 def test_the_pictures_of_the_card_are_drawn(tmp_path):

@@ -14,7 +14,7 @@ from twodasl_jax.geometry.coefficients import (
     Whitening,
     official_from_coefficients,
 )
-from twodasl_jax.geometry.frames import crop_from_image_affine
+from twodasl_jax.geometry.frames import crop_affine_from_image
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import rotation_from_euler
@@ -51,7 +51,7 @@ def seen(reconstructor, place, box, yaw=0.0, expression=0.0):
         np.array([*place, 0], np.float32),
     )
     box = np.array(box, np.float32)
-    affine = np.asarray(crop_from_image_affine(affine_from_camera(camera), box))
+    affine = np.asarray(crop_affine_from_image(affine_from_camera(camera), box))
     face = Coefficients(affine, np.zeros(40, np.float32), np.full(10, expression, np.float32))
     return reconstructor.face_from_coefficients(np.asarray(official_from_coefficients(face)), box)
 

@@ -249,6 +249,11 @@ def run(name, *arguments):
         ),
         ("export_weights", ["--workdir={}/no", "--output={}/w.npz"], "{}/no holds no checkpoints"),
         ("measure_face_model", ["--data_dir={}/no"], "Cannot read {}/no/annotations.npz: No such"),
+        (
+            "measure_expression_units",
+            ["--face_model={}/file"],
+            "{}/file cannot be read as a face model",
+        ),
         ("build_face_model", ["--wheel={}/file", "--output={}/m.npz"], "{}/file is missing, or no"),
         (
             "import_face_model",

@@ -228,3 +228,38 @@ def test_triangles_of_vertices_that_do_not_exist_raise(corner):
 def test_wrong_shapes_raise(vertices, triangles):
     with pytest.raises(jaxtyping.TypeCheckError):
         rasterizer.rasterize(vertices, triangles, 4, 4)
+
+
+def test_points_beside_the_mesh_are_not_hidden():
+    vertices, triangles = sphere((40, 30, 0), 20)
+    beside = np.array([[-10, 30, -90], [75, 30, -90], [40, -5, -90], [40, 61, -90]], np.float32)
+    assert rasterizer.unhidden_points(beside, vertices, triangles).all()
+
+
+def test_joined_meshes_lie_one_wholly_before_the_other():
+    near = SQUARE + np.float32([2, 2, -100])
+    slanted = near + np.float32([[0, 0, 0], [0, 0, 7], [0, 0, 7], [0, 0, 0]])
+    vertices, triangles = rasterizer.join_meshes([SQUARE, slanted], SQUARE_TRIANGLES)
+    np.testing.assert_array_equal(
+        triangles, np.concatenate([SQUARE_TRIANGLES, SQUARE_TRIANGLES + 4])
+    )
+    np.testing.assert_array_equal(vertices[:4], SQUARE)
+    np.testing.assert_array_equal(vertices[4:, :2], slanted[:, :2])
+    np.testing.assert_array_equal(np.diff(vertices[4:, 2]), np.diff(slanted[:, 2]))
+    assert vertices[4:, 2].min() > 5
+    triangle = rasterizer.rasterize(vertices, triangles, 6, 6).triangle
+    assert (triangle[2:, 2:] >= 2).all()
+    assert set(np.unique(triangle[:2, :4])) == {0, 1}
+
+
+def test_vertices_that_are_not_finite_do_not_move_other_meshes():
+    broken = np.full_like(SQUARE, np.nan)
+    alone, _ = rasterizer.join_meshes([SQUARE, SQUARE], SQUARE_TRIANGLES)
+    vertices, _ = rasterizer.join_meshes([SQUARE, broken, SQUARE], SQUARE_TRIANGLES)
+    np.testing.assert_array_equal(vertices[[0, 1, 2, 3, 8, 9, 10, 11]], alone)
+
+
+def test_no_meshes_join_to_an_empty_one():
+    vertices, triangles = rasterizer.join_meshes([], SQUARE_TRIANGLES)
+    assert (vertices.shape, triangles.shape) == ((0, 3), (0, 3))
+    assert (rasterizer.rasterize(vertices, triangles, 2, 2).triangle < 0).all()

@@ -117,6 +117,18 @@ def test_a_face_that_leaves_the_picture_is_followed_no_longer(world):
     assert tracks.person_count == 1
 
 
+def test_a_look_that_goes_astray_is_no_face(world):
+    """The detector is not asked of boxes that are far larger than the picture: they cannot be cropped."""
+    world.visible = [(300, 200)]
+    eyes = Eyes(world.search, world.look, world.judge)
+    tracks = follow(eyes, Tracks(), IMAGE)
+    vast = dataclasses.replace(world.face((300, 200)), landmarks=world.face((0, 0)).landmarks * 100)
+    judged = []
+    astray = Eyes(world.search, lambda *_: [vast], lambda _, box: judged.append(box) or 0.9)
+    assert follow(astray, tracks, IMAGE).seen == ()
+    assert judged == []
+
+
 def test_someone_back_soon_is_the_same_person_and_someone_back_late_is_not(world):
     here = [[(300, 200)]] * 5
     soon = run(world, here + [[]] * tracking.PATIENCE + here)

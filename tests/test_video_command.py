@@ -44,6 +44,7 @@ def program(monkeypatch, face_model, capsys):
     """Runs the program in this process, without smoothing, on fakes: status, output, errors."""
     fake = FakeBoth(face_model)
     monkeypatch.setattr(cli, "Reconstructor", lambda *_: fake)
+    monkeypatch.setattr(cli, "chosen_expression_units", lambda _: None)
     monkeypatch.setattr(motion.detection, "detect_faces", fake.detect)
     monkeypatch.setattr(motion.detection, "confidence_of_crop", fake.judge)
 
@@ -116,11 +117,12 @@ def test_the_table_says_what_is_seen(program, clip, tmp_path):
     for row in rows:
         assert float(row["time"]) == pytest.approx(int(row["frame"]) / 25, abs=1e-4)
         assert float(row["score"]) == 0.9
-        centre = np.mean([float(row[f"x_{point}"]) for point in range(68)])
+        centre = np.mean([float(row[f"x_{point}"]) for point in range(1, 69)])
         expected = 50 if row["person"] == "0" else 190 - 4 * int(row["frame"])
         assert centre == pytest.approx(expected, abs=2)
         assert float(row["x0"]) < centre < float(row["x1"])
-        assert float(row["c_61"]) == 61
+        assert float(row["pose_1"]) == pytest.approx(0.3, abs=1e-6)
+        assert float(row["expression_1"]) == 0.5
 
 
 def test_a_folder_may_hold_photos_and_videos(program, clip, tmp_path):
@@ -276,7 +278,7 @@ def test_a_real_face_is_followed_over_a_background(tmp_path):
     assert [(int(row["frame"]), row["person"]) for row in rows] == [(n, "0") for n in range(20)]
     for number, row in enumerate(rows):
         # The middle of the eye at the left of the photo, marked by hand at (202, 100) of the whole picture.
-        eye = [np.mean([float(row[f"{axis}_{p}"]) for p in range(36, 42)]) for axis in "xy"]
+        eye = [np.mean([float(row[f"{axis}_{p}"]) for p in range(37, 43)]) for axis in "xy"]
         np.testing.assert_allclose(eye, [202 - 140 + 20 + 12 * number, 100 - 20 + 40], atol=6)
         assert float(row["score"]) > 0.8
         assert abs(float(row["yaw"])) < 20

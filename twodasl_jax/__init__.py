@@ -18,15 +18,24 @@ from twodasl_jax.errors import (
     PhotoError,
     WeightsError,
 )
-from twodasl_jax.face_model import embedded_face_model, load_face_model, save_face_model
+from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
+from twodasl_jax.face_model import (
+    embedded_expression_units,
+    embedded_face_model,
+    load_expression_units,
+    load_face_model,
+    save_face_model,
+)
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.photos import read_photo
 from twodasl_jax.reconstruction import Face, Reconstructor
+from twodasl_jax.retargeting import retarget
 from twodasl_jax.weights import Weights, embedded_weights, load_weights, save_weights
 
 __all__ = [
     "BoxError",
     "DatasetError",
+    "ExpressionUnits",
     "Face",
     "FaceModelError",
     "InputError",
@@ -37,11 +46,16 @@ __all__ = [
     "Reconstructor",
     "Weights",
     "WeightsError",
+    "component_names",
+    "embedded_expression_units",
     "embedded_face_model",
     "embedded_weights",
+    "fit_units",
+    "load_expression_units",
     "load_face_model",
     "load_weights",
     "read_photo",
+    "retarget",
     "save_face_model",
     "save_weights",
 ]

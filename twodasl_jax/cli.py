@@ -3,7 +3,7 @@
 import argparse
 import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +12,11 @@ from absl.flags import argparse_flags
 
 from twodasl_jax import outputs, programs, smoothing
 from twodasl_jax.commands.camera import watch_camera
-from twodasl_jax.commands.photos import reconstruct_photos
-from twodasl_jax.commands.videos import reconstruct_videos
+from twodasl_jax.commands.photos import reconstruct_photos, see_photo, with_expression_of
+from twodasl_jax.commands.videos import Pipeline, reconstruct_videos
 from twodasl_jax.errors import OutputError, PhotoError
-from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.face_model import chosen_expression_units, chosen_face_model
 from twodasl_jax.photos import find_photos
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.videos import find_videos, is_video
@@ -29,13 +30,14 @@ For a photo NAME.jpg the output folder receives, of these kinds of files, those 
 
 For a video NAME.mp4, in which faces are followed from frame to frame, it receives:
              NAME_overlay.mp4       the same drawn over every frame; without sound
-             NAME_faces.csv         a line for each frame and person: score, box, Euler angles, landmarks, coefficients
+             NAME_faces.csv         a row for each person in each frame: angles, landmarks, coefficients, units
 """
 _EPILOG = """\
 examples:
   twodasl-reconstruct portrait.jpg
   twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
   twodasl-reconstruct portrait.jpg --weights=mine.npz --face_model=my_model.npz
+  twodasl-reconstruct portrait.jpg --retarget=laughing.jpg --output_dir=portrait_laughing
   twodasl-reconstruct clip.mp4 --smoothing=strong
   twodasl-reconstruct --camera=0
 
@@ -91,7 +93,7 @@ def _described_kinds() -> str:
     rows = [
         *_rows("NAME", outputs.OF_PHOTO),
         *_rows("NAME_face0", outputs.OF_FACE),
-        ("json", "faces.json", "box, Euler angles, landmarks, coefficients and files of all faces"),
+        *_rows("", outputs.OF_RUN),
     ]
     return "\n".join(f"  {name:10} {file:22} {description}" for name, file, description in rows)
 
@@ -151,9 +153,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="FILE",
         help="the face model that the weights were trained with (.npz; default: the embedded one)",
     )
+    parser.add_argument(
+        "--retarget",
+        metavar="PHOTO",
+        type=Path,
+        help="gives all faces of photos the expression of the largest face in this photo",
+    )
     parsed = parser.parse_args(arguments[1:])
     if (parsed.source is None) == (parsed.camera is None):
         parser.error("give a photo, a video or a folder as SOURCE, or --camera")
+    if parsed.retarget and (parsed.camera is not None or is_video(parsed.source)):
+        parser.error("--retarget is for photos")
     return parsed
 
 
@@ -163,17 +173,26 @@ def _run(arguments: argparse.Namespace) -> int:
         watch_camera(_reconstructor(arguments), arguments.camera, strength)
         return 0
     photos, videos = _find_sources(arguments.source, arguments.output_dir)
-    reconstructor, folder = _reconstructor(arguments), arguments.output_dir
+    reconstructor = _reconstructor(arguments)
+    units, folder = chosen_expression_units(arguments.face_model), arguments.output_dir
     failures = 0
     if photos:
-        failures += reconstruct_photos(reconstructor, photos, folder, arguments.outputs)
+        see = _seeing(reconstructor, units, arguments.retarget)
+        failures += reconstruct_photos(see, photos, folder, arguments.outputs)
     if videos:
-        failures += reconstruct_videos(reconstructor, videos, folder, strength)
+        failures += reconstruct_videos(Pipeline(reconstructor, units, strength), videos, folder)
     count = len(photos) + len(videos)
     if failures and count > 1:
         lack = "files gave no whole result" if videos else "photos gave no result"
         print(f"{failures} of {count} {lack}.", file=sys.stderr)
     return programs.FAILURE if failures else 0
+
+
+def _seeing(
+    reconstructor: Reconstructor, units: ExpressionUnits | None, retarget: Path | None
+) -> Callable[[Path], outputs.Scene]:
+    see = functools.partial(see_photo, reconstructor, units)
+    return see if retarget is None else with_expression_of(see, retarget)
 
 
 def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:

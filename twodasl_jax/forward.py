@@ -196,7 +196,7 @@ def faces_from_coefficients(parts: Parts, face: Coefficients, boxes: Float[Array
     affine = affine_from_camera(dataclasses.replace(camera, translation=on_image_plane))
     model = parts.model
     in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
-    vertices = picture_from_model_affine(frames.image_from_crop_affine(affine, boxes), in_model)
+    vertices = picture_from_model_affine(frames.image_affine_from_crop(affine, boxes), in_model)
     coefficients = dataclasses.replace(face, affine=affine)
     return {
         "vertices": vertices,

@@ -20,7 +20,7 @@ from twodasl_jax.geometry.coefficients import (
     coefficients_from_official,
     official_from_coefficients,
 )
-from twodasl_jax.geometry.frames import crop_from_image_affine, image_from_crop_affine
+from twodasl_jax.geometry.frames import crop_affine_from_image, image_affine_from_crop
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera, camera_from_affine
 from twodasl_jax.reconstruction import Face, Reconstructor
 from twodasl_jax.videos import VideoFrame
@@ -147,7 +147,7 @@ def _decoded(
 ) -> tuple[WeakPerspective, Float[Array, " S"], Float[Array, " E"]]:
     """Returns the camera to the image frame, shape and expression of a vector in the official layout."""
     face = coefficients_from_official(vector, shape_count)
-    camera = camera_from_affine(image_from_crop_affine(face.affine, box))
+    camera = camera_from_affine(image_affine_from_crop(face.affine, box))
     return camera, face.shape, face.expression
 
 
@@ -159,5 +159,5 @@ def _encoded(
     box: Float[Array, "4"],
 ) -> Float[Array, " C"]:
     """Inverts `_decoded`."""
-    affine = crop_from_image_affine(affine_from_camera(camera), box)
+    affine = crop_affine_from_image(affine_from_camera(camera), box)
     return official_from_coefficients(Coefficients(affine, shape, expression))

@@ -19,6 +19,7 @@ from twodasl_jax.forward import (
     faces_from_vectors,
 )
 from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel
 from twodasl_jax.photos import as_photo
 from twodasl_jax.point_rows import known_rows
@@ -48,6 +49,12 @@ class Face:
     box: Float[np.ndarray, "4"]
     euler_angles: Float[np.ndarray, "3"]
     score: float
+
+    @property
+    def pose(self) -> Float[np.ndarray, "3 4"]:
+        """The matrix from the face model to the photo: `vertices` are pose [X; 1] for points X of the model, mm."""
+        affine = coefficients_from_official(self.coefficients, shape_count=0).affine
+        return np.asarray(frames.image_affine_from_crop(affine, self.box))
 
 
 class Reconstructor:

@@ -35,7 +35,7 @@ _CROWDED_OVERLAP = 0.1
 _TRUST, _TRUST_IN_CROWD = 0.5, 0.1
 # When two claim one face, whoever was seen in the frame before may be that much farther off.
 _CLAIM_OF_SEEN = 0.2
-# Share of a box that lies in the picture, below which nobody is expected there any more.
+# Share of a box that lies in the picture, below which nobody is expected or seen there; boxes without bounds, too.
 _MIN_VISIBLE = 0.3
 
 _Box = Float[np.ndarray, "4"]
@@ -143,7 +143,10 @@ def _faces_in(eyes: Eyes, image: np.ndarray, boxes: np.ndarray) -> tuple[list[Fa
     seen = eyes.look(image, boxes) if len(boxes) else []
     landmarks = np.array([face.landmarks[:, :2] for face in seen], np.float32)
     around = np.asarray(box_from_landmarks(landmarks.reshape(-1, 68, 2)))
-    scores = [eyes.judge(image, box) if _visible_share(box, image) > 0 else 0.0 for box in around]
+    scores = [
+        eyes.judge(image, box) if _visible_share(box, image) > _MIN_VISIBLE else 0.0
+        for box in around
+    ]
     kept: list[int] = []
     # Of several looks at one face the one whose crop fits best counts.
     for row in np.argsort(-np.diag(overlaps(boxes, around)), kind="stable"):

@@ -1,6 +1,6 @@
 """Which of the four losses help on photos: AFLW's faces, half of them with a pseudo 3D annotation.
 
-    python experiments/prepare_data.py --dataset=aflw --source_dir=FOLDER --turned=1 --data_dir=data/aflw
+    python experiments/prepare_data.py --dataset=aflw --source_dir=AFLW --turned=1 --data_dir=data/aflw
     python experiments/ablate.py --study=configs/ablation/photos.py --workdir=runs/photos --output_dir=report
 
 The rows are those of configs/ablation/annotations.py, with the form of L_3d by which the embedded weights learn: the

@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
+from twodasl_jax.expression_units.activation import twin_of
+from twodasl_jax.expression_units.metric import vertex_metric
+
 from . import basis, expressions, landmarks, lips, population, region
 from .makehuman import MakeHuman
 
@@ -47,7 +50,8 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
     Returns:
       The arrays by name, as `twodasl_jax.geometry.morphable_model.MorphableModel` names them, and
       beside them `triangle_parts` (0 skin, 1 eye, 2 mouth), the `metric` of the components,
-      `expression_units` in mm and `expression_unit_names`.
+      `expression_units` in mm, `expression_unit_names` and `expression_units_at_rest`, the
+      activations of the mean face.
     """
     face = find_face(source)
     people = population.sample_population(source, np.random.default_rng(SEED), NUM_FACES)
@@ -58,7 +62,7 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
 
     mean = mean_face(source, face, people.weights.mean(axis=0), identity, units)
     skin = face.mesh.triangles[face.mesh.parts == region.SKIN]
-    metric = basis.vertex_metric(mean, skin, face.landmark_vertices, face.landmark_weights)
+    metric = vertex_metric(mean, skin, face.landmark_vertices, face.landmark_weights)
     shape = shape_components(face, mean, metric, identity, np.cov(people.weights.T))
     expression = expression_components(face, mean, metric, units, names)
     return {
@@ -71,6 +75,7 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
         "expression_std": expression.std.astype(np.float32),
         "expression_units": units.transpose(1, 2, 0).astype(np.float16),
         "expression_unit_names": np.array(names),
+        "expression_units_at_rest": expressions.relaxed_activations(names).astype(np.float32),
     }
 
 
@@ -108,7 +113,7 @@ def twin_symmetric(
     units: Float[np.ndarray, "K V 3"], names: list[str], mesh: region.Region
 ) -> Float[np.ndarray, "K V 3"]:
     """Makes left and right expression units exact mirror images of each other."""
-    twin = [names.index(expressions.twin_of(name)) for name in names]
+    twin = [names.index(twin_of(name)) for name in names]
     return (units + units[twin][:, mesh.mirror] * _MIRROR_X) / 2.0
 
 

@@ -3,10 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float, Int
-
-# Share of the metric that lies on the landmarks; the rest is spread over the skin by its area.
-LANDMARK_SHARE = 0.9
+from jaxtyping import Float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,33 +17,6 @@ class Components:
 
     basis: Float[np.ndarray, "V 3 C"]
     std: Float[np.ndarray, " C"]
-
-
-def vertex_metric(
-    vertices: Float[np.ndarray, "V 3"],
-    triangles: Int[np.ndarray, "F 3"],
-    landmark_vertices: Int[np.ndarray, "68 3"],
-    landmark_weights: Float[np.ndarray, "68 3"],
-) -> Float[np.ndarray, " V"]:
-    """How much the displacement of each vertex counts.
-
-    Args:
-      vertices: the mean face in mm.
-      triangles: the triangles whose area counts.
-      landmark_vertices: vertices of the landmarks.
-      landmark_weights: their weights.
-
-    Returns:
-      Positive weights with sum 1.
-    """
-    corners = vertices[triangles]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.zeros(len(vertices))
-    np.add.at(area, triangles, np.linalg.norm(normal, axis=1)[:, None] / 6.0)
-    landmark = np.zeros(len(vertices))
-    np.add.at(landmark, landmark_vertices, landmark_weights)
-    area = np.maximum(area, 1e-3 * area.mean())
-    return (1 - LANDMARK_SHARE) * area / area.sum() + LANDMARK_SHARE * landmark / landmark.sum()
 
 
 def without_similarities(

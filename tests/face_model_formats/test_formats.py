@@ -10,9 +10,11 @@ import scipy.io
 from tests.face_model_formats import files
 from tests.synthetic_model import COLUMNS, ROWS
 from twodasl_jax.errors import FaceModelError
-from twodasl_jax.face_model import load_face_model, save_face_model
+from twodasl_jax.expression_units import component_names, fit_units
+from twodasl_jax.face_model import load_expression_units, load_face_model, save_face_model
 from twodasl_jax.face_model_formats import (
     READERS,
+    expression_units,
     published_model,
     read_landmark_list,
     standard_model,
@@ -92,6 +94,24 @@ def test_the_file_of_the_package_holds_it(source, vertices, tmp_path):
     again = load_face_model(tmp_path / "model.npz")
     for name, values in vars(model).items():
         np.testing.assert_array_equal(getattr(again, name), values)
+
+
+def test_expressions_with_names_are_units(source, face_model, vertices, tmp_path):
+    model = standard_model(source, vertices)
+    units = expression_units(source, model)
+    save_face_model(tmp_path / "model.npz", model, units)
+    if not source.expression.names:
+        assert units is None
+        assert load_expression_units(tmp_path / "model.npz") is None
+        return
+    loaded = load_expression_units(tmp_path / "model.npz")
+    assert loaded.names == tuple(f"unit{i}_L" for i in range(10))
+    full = np.asarray(face_model.expression_basis * face_model.expression_std) / WEIGHT_STD
+    np.testing.assert_allclose(loaded.displacements, full, atol=np.abs(full).max() / 1000)
+    assert component_names(loaded, model) == loaded.names
+    found = fit_units(loaded, model, np.full(10, 2, np.float32))
+    # The later ones move the mesh so little that the caution takes more of them.
+    np.testing.assert_allclose(found[:5], 2 * WEIGHT_STD, atol=0.07)
 
 
 def test_texture_coordinates_are_kept_or_made(source, face_model, vertices):

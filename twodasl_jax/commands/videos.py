@@ -4,12 +4,14 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import tqdm
 
 from twodasl_jax import programs
 from twodasl_jax.commands.results import count_of, distinct_names, writing_to
 from twodasl_jax.errors import VideoError
+from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.motion import follow_faces
 from twodasl_jax.outputs.clip import writing_clip
 from twodasl_jax.reconstruction import Reconstructor
@@ -17,22 +19,30 @@ from twodasl_jax.smoothing import Strength
 from twodasl_jax.videos import Video, open_video
 
 
-def reconstruct_videos(
-    reconstructor: Reconstructor,
-    videos: Sequence[Path],
-    output_dir: Path,
-    strength: Strength | None,
-) -> int:
+class Pipeline(NamedTuple):
+    """With what videos are reconstructed.
+
+    Attributes:
+      reconstructor: face model and network.
+      units: expression units of its face model.
+      strength: how strongly faces are smoothed; None leaves them as they are.
+    """
+
+    reconstructor: Reconstructor
+    units: ExpressionUnits | None
+    strength: Strength | None
+
+
+def reconstruct_videos(pipeline: Pipeline, videos: Sequence[Path], output_dir: Path) -> int:
     """Reconstructs videos one by one and says on the console what became of each.
 
     A video that cannot be read to its end, and one during which the program is asked to stop, leaves what was
     reconstructed until then; after the latter no other begins.
 
     Args:
-      reconstructor: face model and network.
+      pipeline: with what.
       videos: video files.
       output_dir: folder of the results, made when there is a first one.
-      strength: how strongly faces are smoothed; None leaves them as they are.
 
     Returns:
       The number of videos without a whole result; each that was begun is named on the standard error stream.
@@ -45,7 +55,7 @@ def reconstruct_videos(
         for video, name in zip(videos, distinct_names(videos), strict=True):
             target = output_dir / name
             try:
-                found = reconstruct_video(reconstructor, video, target, strength, asked)
+                found = reconstruct_video(pipeline, video, target, asked)
                 print(f"{video}: {found}")
                 whole += 1
             except VideoError as error:
@@ -56,19 +66,14 @@ def reconstruct_videos(
 
 
 def reconstruct_video(
-    reconstructor: Reconstructor,
-    path: Path,
-    target: Path,
-    strength: Strength | None,
-    asked: Callable[[], bool],
+    pipeline: Pipeline, path: Path, target: Path, asked: Callable[[], bool]
 ) -> str:
     """Reconstructs the faces of a video.
 
     Args:
-      reconstructor: face model and network.
+      pipeline: with what.
       path: the video.
       target: folder and first part of the names of the results.
-      strength: how strongly faces are smoothed; None leaves them as they are.
       asked: whether to stop with the frame that was just written.
 
     Returns:
@@ -78,11 +83,12 @@ def reconstruct_video(
       VideoError: there is no result, or one that ends before the video does.
       OSError: the results cannot be written.
     """
+    reconstructor, units, strength = pipeline
     frame_count, people, stop = 0, set[int](), ""
     with (
         open_video(path) as video,
         _folder(target.parent),
-        writing_clip(target, video.rate, reconstructor.model) as write,
+        writing_clip(target, video.rate, reconstructor.model, units) as write,
     ):
         try:
             for moment in follow_faces(reconstructor, _progress(video), strength):

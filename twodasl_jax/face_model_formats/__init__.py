@@ -20,7 +20,11 @@ from twodasl_jax.face_model_formats.basel_2009 import read_basel_2009
 from twodasl_jax.face_model_formats.basel_2017 import read_basel_2017
 from twodasl_jax.face_model_formats.ict import read_ict
 from twodasl_jax.face_model_formats.landmark_list import read_landmark_list
-from twodasl_jax.face_model_formats.normalization import published_model, standard_model
+from twodasl_jax.face_model_formats.normalization import (
+    expression_units,
+    published_model,
+    standard_model,
+)
 from twodasl_jax.face_model_formats.source_model import Components, SourceModel
 from twodasl_jax.face_model_formats.tddfa import read_3ddfa, read_3ddfa_v2
 
@@ -36,6 +40,7 @@ __all__ = [
     "READERS",
     "Components",
     "SourceModel",
+    "expression_units",
     "published_model",
     "read_landmark_list",
     "standard_model",

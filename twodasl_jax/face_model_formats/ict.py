@@ -8,7 +8,8 @@
 Kept is the face (material `M_Face`: skin with ears and throat), not the back of the head, mouth, teeth and eyes.
 
 Expressions come without statistics. `WEIGHT_STD` is this package's choice of how much they are usually applied: the
-weight of ICT's blendshape is `WEIGHT_STD` times the coefficient, and weights below zero are not expressions.
+weight of ICT's blendshape is `WEIGHT_STD` times the coefficient, and weights below zero are not expressions. They are
+also the expression units of the model, under ICT's names.
 
 References:
   Li et al., Learning Formation of Physically-Based Face Attributes, 2020.
@@ -84,7 +85,10 @@ def read_ict(folder: pathlib.Path) -> SourceModel:
         mean=neutral[face.vertices],
         shape=Components(basis(identity_paths), np.ones(len(identity_paths))),
         expression=Components(
-            basis(expression_paths), np.full(len(expression_paths), WEIGHT_STD), ranked=False
+            basis(expression_paths),
+            np.full(len(expression_paths), WEIGHT_STD),
+            ranked=False,
+            names=tuple(expressions),
         ),
         triangles=face.triangles,
         millimetres=_MILLIMETRES,

@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.errors import FaceModelError
+from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.expression_units.metric import vertex_metric
 from twodasl_jax.face_model_formats.mirror import vertex_mirror
 from twodasl_jax.face_model_formats.source_model import SourceModel, Texture
 from twodasl_jax.geometry.morphable_model import MorphableModel, ShapeSpace
@@ -69,6 +71,30 @@ def published_model(source: SourceModel, landmarks: Int[np.ndarray, " 68"]) -> M
         expression_std=_stored(np.ones_like(source.expression.std)),
     )
     return _with_mesh(space, source, landmarks, _centred(source, landmarks))
+
+
+def expression_units(source: SourceModel, model: MorphableModel) -> ExpressionUnits | None:
+    """Returns the expressions that the files give names to; None where they give none.
+
+    Args:
+      source: what the files hold.
+      model: the `standard_model` of it.
+    """
+    expression = source.expression
+    if not expression.names:
+        return None
+    metric = vertex_metric(
+        np.asarray(model.mean),
+        np.asarray(model.triangles),
+        np.asarray(model.landmark_vertices),
+        np.asarray(model.landmark_weights),
+    )
+    return ExpressionUnits(
+        names=expression.names,
+        displacements=_stored(expression.basis * source.millimetres),
+        metric=_stored(metric),
+        at_rest=np.zeros(len(expression.names), np.float32),
+    )
 
 
 def _stored(values: np.ndarray) -> Float[np.ndarray, "..."]:

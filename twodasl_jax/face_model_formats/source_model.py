@@ -16,11 +16,13 @@ class Components:
       basis: (V, 3, K) displacement of each vertex.
       std: (K,) standard deviation of what is multiplied with it.
       ranked: whether the first ones matter most, so that the others can be left out.
+      names: of what each does where it is multiplied with one; empty where the files give none.
     """
 
     basis: Float[np.ndarray, "V 3 K"]
     std: Float[np.ndarray, " K"]
     ranked: bool = True
+    names: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

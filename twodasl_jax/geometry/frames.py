@@ -24,23 +24,6 @@ def image_from_crop(
 
 
 @typed
-def image_from_crop_affine(
-    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
-) -> Float[Array, "*batch 3 4"]:
-    """Returns the matrix to the image frame of one to the crop frame: `image_from_crop` of all that it projects.
-
-    Args:
-      affine: (..., 3, 4) from any frame to the crop frame.
-      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
-      crop_size: side of the crop in pixels.
-    """
-    scale, corner = _scale_and_corner(box, crop_size, affine.shape[-2])
-    linear = affine[..., :3] * scale[..., 0, :, None]
-    translation = affine[..., 3] * scale[..., 0, :] + corner[..., 0, :]
-    return jnp.concatenate([linear, translation[..., None]], axis=-1)
-
-
-@typed
 def crop_from_image(
     points: Float[Array, "*batch N D"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch N D"]:
@@ -50,13 +33,30 @@ def crop_from_image(
 
 
 @typed
-def crop_from_image_affine(
+def image_affine_from_crop(
     affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch 3 4"]:
-    """Returns the matrix to the crop frame of one to the image frame; inverts `image_from_crop_affine`."""
-    scale, corner = _scale_and_corner(box, crop_size, affine.shape[-2])
-    linear = affine[..., :3] / scale[..., 0, :, None]
-    translation = (affine[..., 3] - corner[..., 0, :]) / scale[..., 0, :]
+    """Turns projections to the crop frame into projections to the image frame (`projection`).
+
+    Args:
+      affine: (..., 3, 4) model frame to crop frame.
+      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
+      crop_size: side of the crop in pixels.
+    """
+    scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
+    linear = affine[..., :3] * scale[..., None]
+    translation = affine[..., 3] * scale + corner
+    return jnp.concatenate([linear, translation[..., None]], axis=-1)
+
+
+@typed
+def crop_affine_from_image(
+    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
+) -> Float[Array, "*batch 3 4"]:
+    """Turns projections to the image frame into ones to the crop frame; the inverse of `image_affine_from_crop`."""
+    scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
+    linear = affine[..., :3] / scale[..., None]
+    translation = (affine[..., 3] - corner) / scale
     return jnp.concatenate([linear, translation[..., None]], axis=-1)
 
 

@@ -1,16 +1,16 @@
-"""Pictures of a photo's size: what was found, drawn over it."""
+"""Pictures of a photo's size: what was found, drawn over it or as maps of numbers."""
 
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8, UInt16
 
 from twodasl_jax import atomic_files
 from twodasl_jax.geometry.morphable_model import landmark_space
-from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.outputs.scene import Scene
-from twodasl_jax.rendering import overlay
+from twodasl_jax.outputs.scene import Portrait, Scene
+from twodasl_jax.rendering import maps, marks, rasterizer, surface, wireframe
+from twodasl_jax.rendering.layers import Layer, composite
 
 
 def write_overlay(path: Path, scene: Scene) -> None:
@@ -18,21 +18,95 @@ def write_overlay(path: Path, scene: Scene) -> None:
     write_png(path, draw_overlay(scene))
 
 
+def write_wireframe(path: Path, scene: Scene) -> None:
+    """Writes the photo with the seen edges of the meshes over it."""
+    write_png(path, draw_wireframe(scene))
+
+
+def write_landmarks(path: Path, scene: Scene) -> None:
+    """Writes the photo with the 68 landmarks over it, hidden ones as rings."""
+    write_png(path, composite(scene.image, map(_landmark_layer, scene.far_to_near)))
+
+
+def write_pose(path: Path, scene: Scene) -> None:
+    """Writes the photo with a box around each head and the axes of its pose over it."""
+    write_png(path, draw_pose(scene))
+
+
+def write_depth(path: Path, scene: Scene) -> None:
+    """Writes the depth as 16-bit grey levels, whose meaning is in `Scene.depth`."""
+    write_png(path, scene.depth.grey)
+
+
+def write_pncc(path: Path, scene: Scene) -> None:
+    """Writes the Projected Normalised Coordinate Code (3DDFA, Zhu et al., CVPR 2016)."""
+    write_png(path, draw_pncc(scene))
+
+
+def write_normals(path: Path, scene: Scene) -> None:
+    """Writes the normals as colours."""
+    write_png(path, draw_normals(scene))
+
+
 def draw_overlay(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
     """Draws larger faces over smaller ones: they are nearer."""
-    mean, triangles = np.asarray(scene.model.mean), np.asarray(scene.model.triangles)
-    opacity = overlay.opacity_around(mean, np.asarray(landmark_space(scene.model).mean))
-    layers: list[overlay.Layer] = []
-    for face in sorted(scene.faces, key=lambda face: np.ptp(face.vertices[:, 1])):
-        rotation = np.asarray(rotation_from_euler(np.radians(face.euler_angles)))
-        layers += overlay.face_layers(
-            face.vertices, triangles, opacity, face.landmarks, rotation, *scene.size
+    triangles, opacity = np.asarray(scene.model.triangles), _opacity(scene)
+    layers: list[Layer] = []
+    for portrait in scene.far_to_near:
+        layers += (
+            surface.mesh_layer(portrait.face.vertices, triangles, opacity, *scene.size),
+            marks.pose_layer(portrait.face.landmarks, portrait.rotation, *scene.size),
+            _landmark_layer(portrait),
         )
-    return overlay.composite(scene.image, layers)
+    return composite(scene.image, layers)
 
 
-def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"]) -> None:
+def draw_wireframe(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
+    """Draws no edge that lies behind the face or behind a larger one."""
+    opacity = np.tile(_opacity(scene), len(scene.faces))
+    layer = wireframe.wireframe_layer(scene.vertices, scene.triangles, opacity, *scene.size)
+    return composite(scene.image, [layer])
+
+
+def draw_pose(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
+    """Draws larger faces over smaller ones."""
+    triangles = np.asarray(scene.model.triangles)
+    layers: list[Layer] = []
+    for portrait in scene.far_to_near:
+        face, rotation = portrait.face, portrait.rotation
+        layers += (
+            marks.box_layer(face.vertices, triangles, face.landmarks, rotation, *scene.size),
+            marks.pose_layer(face.landmarks, rotation, *scene.size),
+        )
+    return composite(scene.image, layers)
+
+
+def draw_pncc(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
+    """Colours each vertex by its place on the mean face (`maps.normalised_coordinates`)."""
+    code = maps.normalised_coordinates(np.asarray(scene.model.mean))
+    codes = np.tile(code, (len(scene.faces), 1))
+    return maps.coordinate_map(scene.raster, scene.triangles, codes)
+
+
+def draw_normals(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
+    """Colours the faces by their normals (`maps.normal_map`)."""
+    normals = rasterizer.vertex_normals(scene.vertices, scene.triangles)
+    return maps.normal_map(scene.raster, scene.triangles, normals)
+
+
+def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"] | UInt16[np.ndarray, "H W"]) -> None:
     """Writes a picture in one piece."""
     with atomic_files.replacing(path) as beside:
         # Large photos take five times as long at the default level, to save a tenth of the size.
         imageio.imwrite(beside, image, compress_level=2)
+
+
+def _landmark_layer(portrait: Portrait) -> Layer:
+    return marks.landmark_layer(
+        portrait.face.landmarks, portrait.unhidden_landmarks, *portrait.scene.size
+    )
+
+
+def _opacity(scene: Scene) -> Float[np.ndarray, " V"]:
+    model = scene.model
+    return surface.opacity_around(np.asarray(model.mean), np.asarray(landmark_space(model).mean))

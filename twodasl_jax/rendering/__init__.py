@@ -1,1 +1,1 @@
-"""Pictures of face meshes: the z-buffer and the overlay drawn over a photo."""
+"""Pictures of face meshes: the z-buffer, what is drawn over a photo, and maps of numbers."""

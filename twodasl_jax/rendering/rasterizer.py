@@ -6,6 +6,7 @@ functions map arrays to arrays; a part of a picture, or a finer grid, is rasteri
 scaling the vertices.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numba
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32
 from twodasl_jax.array_types import typed
 
 NO_TRIANGLE = -1
+_STRIP_PIXELS = 2**18
 
 
 class Raster(NamedTuple):
@@ -81,6 +83,43 @@ def interpolate(
     """
     values = np.ascontiguousarray(attributes, np.float32)
     return _spread(raster.triangle, raster.weights, _as_index(triangles), values)
+
+
+@typed
+def join_meshes(
+    meshes: Sequence[Float[np.ndarray, "V 3"]], triangles: Int[np.ndarray, "F 3"]
+) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "T 3"]]:
+    """Makes meshes of one face model one mesh, each wholly in front of those before it.
+
+    Under weak perspective the z of a face has an origin of its own, so that those of two faces
+    cannot be compared; the order has to be given.
+
+    Args:
+      meshes: vertices in the image frame, pixels; the farthest mesh first.
+      triangles: vertex indices of every mesh.
+
+    Returns:
+      The vertices, of which all z of a mesh but the first were moved by one number so that they are
+      greater than those before it, and the triangles; both mesh by mesh.
+    """
+    vertices, indices, front = [np.zeros((0, 3))], [np.zeros((0, 3), np.int32)], -np.inf
+    for number, mesh in enumerate(meshes):
+        z = mesh[np.isfinite(mesh).all(axis=-1), 2].astype(np.float64)
+        move = max(front + 1 - z.min(), 0.0) if len(z) else 0.0
+        front = max(front, z.max(initial=-np.inf) + move)
+        vertices.append(mesh + np.array([0, 0, move]))
+        indices.append(_as_index(triangles) + number * len(mesh))
+    return np.concatenate(vertices), np.concatenate(indices)
+
+
+@typed
+def strips(raster: Raster) -> Iterator[tuple[slice, Raster]]:
+    """Splits a raster into strips of rows, so that what is computed of them needs little memory."""
+    height, width = raster.depth.shape
+    count = max(1, _STRIP_PIXELS // max(width, 1))
+    for start in range(0, height, count):
+        rows = slice(start, start + count)
+        yield rows, Raster(*(values[rows] for values in raster))
 
 
 @typed
@@ -163,7 +202,7 @@ def unhidden_points(
     into the fold.
 
     Args:
-      points: image frame, pixels; on the mesh or near it.
+      points: image frame, pixels.
       vertices: mesh in the image frame, pixels, all finite.
       triangles: vertex indices.
       resolution: pixels of the z-buffer along the longer side of the mesh.
@@ -171,10 +210,13 @@ def unhidden_points(
     """
     low = vertices.min(axis=0)
     scale = resolution / np.ptp(vertices[:, :2], axis=0).max()
-    depth = rasterize((vertices - low) * scale, triangles, resolution, resolution).depth
     x, y, z = ((points - low) * scale).T
+    beside = (np.minimum(x, y) < 0) | (np.maximum(x, y) > resolution)
+    if beside.all():
+        return beside
+    depth = rasterize((vertices - low) * scale, triangles, resolution, resolution).depth
     column, row = np.clip(np.stack([x, y]), 0, resolution - 1).astype(int)
-    return z >= depth[row, column] - tolerance * resolution
+    return beside | (z >= depth[row, column] - tolerance * resolution)
 
 
 def _check_indices(triangles: Int[np.ndarray, "F 3"], count: int) -> None:

@@ -37,7 +37,7 @@ _MIN_SCORE = 0.65
 _LEAST_SCORE = 0.4
 _MAX_OVERLAP = 0.3
 # Of a crop and of the crop around what is detected in it, where both are of one face.
-_SAME_FACE_OVERLAP = 0.25
+_SAME_FACE_OVERLAP = 0.5
 
 # The detector frames a face from brow to chin, the crop box is that of 3DDFA, sqrt(2) times the
 # larger extent of the 68 points. Side of the crop and shift of its centre downward, as shares of

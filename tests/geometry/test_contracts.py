@@ -144,6 +144,7 @@ CASES = [
     case(projection.camera_from_affine, array(3, 4)),
     case(frames.image_from_crop, array(5, 2), box_of),
     case(frames.image_affine_from_crop, array(3, 4), box_of),
+    case(frames.crop_affine_from_image, array(3, 4), box_of),
     case(frames.crop_from_image, array(5, 3), box_of, cut=2, crop_size=64),
     case(frames.box_from_landmarks, array(5, 2)),
     case(alignment.apply_similarity, similarity_of, array(5, 3)),

@@ -58,7 +58,8 @@ def test_one_photo(program, photos, tmp_path):
     assert (status, errors) == (0, "")
     assert "two.png: 2 faces" in output
     assert str(tmp_path / "out" / "two") in output
-    meshes = [f"two_face{face}.{kind}" for face in (0, 1) for kind in ("glb", "obj", "ply")]
+    endings = (".glb", ".mtl", ".obj", ".ply", "_texture.png")
+    meshes = [f"two_face{face}{ending}" for face in (0, 1) for ending in endings]
     assert names(tmp_path / "out") == ["faces.json", *meshes, "two_overlay.png"]
 
 
@@ -91,9 +92,11 @@ def test_one_bad_photo_is_one_sentence_and_leaves_nothing(program, photos, tmp_p
 
 
 def test_a_second_run_replaces_the_first(program, photos, tmp_path):
+    left = []
     for _ in range(2):
         assert program(photos / "one.png", f"--output_dir={tmp_path / 'out'}")[0] == 0
-    assert len(names(tmp_path / "out")) == 5
+        left.append(names(tmp_path / "out"))
+    assert left[0] == left[1]
 
 
 def test_outputs_can_be_chosen(program, photos, tmp_path):
@@ -269,7 +272,7 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
     ("arguments", "message"),
     [
         ([], "the following arguments are required: PHOTO_OR_FOLDER"),
-        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, ply, glb, json, csv"),
+        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, "),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

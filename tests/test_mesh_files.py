@@ -1,27 +1,51 @@
-"""Mesh files read back by trimesh and by hand, and the colours of vertices the photo hides."""
+"""Mesh files read back by trimesh and by hand."""
 
+import dataclasses
+import io
 import json
 import struct
 
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
-from twodasl_jax import errors, mesh_files
+from twodasl_jax import atomic_files, errors, mesh_files
+from twodasl_jax.rendering.atlas import Atlas
 
 # A square pyramid that points at the camera, seen from the front: corners, then the tip.
 VERTICES = np.array([[2, 2, 0], [6, 2, 0], [6, 6, 0], [2, 6, 0], [4, 4, 2]], np.float32)
 TRIANGLES = np.array([[0, 4, 1], [1, 4, 2], [2, 4, 3], [3, 4, 0]], np.int32)
-COLOURS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 10, 128], [255, 255, 255]], np.uint8)
 HEIGHT = 10
+# It is cut open along the edge from the first corner to the tip: rows 5 and 6 are these two again.
+ATLAS = Atlas(
+    uv=np.array(
+        [[0.1, 0.9], [0.9, 0.9], [0.9, 0.1], [0.1, 0.1], [0.5, 0.6], [0.1, 0.8], [0.4, 0.5]],
+        np.float32,
+    ),
+    vertices=np.array([0, 1, 2, 3, 4, 0, 4]),
+    triangles=np.array([[0, 4, 1], [1, 4, 2], [2, 4, 3], [3, 6, 5]], np.int32),
+)
+ROWS = (VERTICES * [1, -1, 1] + [0, HEIGHT, 0])[ATLAS.vertices]
+TEXTURE = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
+MORPHS = mesh_files.Morphs(
+    ("jaw open +", "smile +"),
+    np.random.default_rng(5).normal(size=(2, 5, 3)).astype(np.float32),
+)
+MESH = mesh_files.TexturedMesh(
+    mesh_files.file_from_image(VERTICES, HEIGHT), TRIANGLES, ATLAS, TEXTURE, MORPHS
+)
 
 
 @pytest.fixture(params=["obj", "ply", "glb"])
 def written(request, tmp_path):
     path = tmp_path / f"face.{request.param}"
-    vertices = mesh_files.file_from_image(VERTICES, HEIGHT)
-    mesh_files.write_mesh(path, vertices, TRIANGLES, COLOURS)
+    mesh_files.write_mesh(path, MESH)
     return path
+
+
+def read(path):
+    return trimesh.load(path, process=False, maintain_order=True, force="mesh")
 
 
 def parse_glb(path):
@@ -42,7 +66,7 @@ def glb_array(tree, binary, accessor_index):
     accessor = tree["accessors"][accessor_index]
     view = tree["bufferViews"][accessor["bufferView"]]
     dtype = {5121: "<u1", 5123: "<u2", 5125: "<u4", 5126: "<f4"}[accessor["componentType"]]
-    width = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+    width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[accessor["type"]]
     count = accessor["count"] * width
     return np.frombuffer(binary, dtype, count, view["byteOffset"]).reshape(-1, width)
 
@@ -52,33 +76,74 @@ def test_y_is_turned_up_and_measured_from_the_lower_edge():
     np.testing.assert_array_equal(moved, [[3, 9, 7]])
 
 
-def test_trimesh_reads_back_what_was_written(written):
-    mesh = trimesh.load(written, process=False, force="mesh")
-    np.testing.assert_allclose(mesh.vertices, VERTICES * [1, -1, 1] + [0, HEIGHT, 0], atol=1e-4)
+@pytest.mark.parametrize("written", ["obj", "glb"], indirect=True)
+def test_trimesh_reads_back_a_mesh_that_is_cut_open_and_its_texture_coordinates(written):
+    mesh = read(written)
+    np.testing.assert_allclose(mesh.vertices, ROWS, atol=1e-4)
+    np.testing.assert_array_equal(mesh.faces, ATLAS.triangles)
+    np.testing.assert_allclose(mesh.visual.uv, ATLAS.uv, atol=1e-5)
+
+
+@pytest.mark.parametrize("written", ["ply"], indirect=True)
+def test_trimesh_reads_back_a_mesh_that_is_not_cut_open(written):
+    mesh = read(written)
+    np.testing.assert_array_equal(mesh.vertices, MESH.vertices)
     np.testing.assert_array_equal(mesh.faces, TRIANGLES)
 
 
+@pytest.mark.parametrize("written", ["obj"], indirect=True)
+def test_the_texture_of_an_obj_is_found_through_its_material_and_is_exact(written):
+    material = read(written).visual.material
+    np.testing.assert_array_equal(np.asarray(material.image), TEXTURE)
+    assert material.diffuse[:3].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("written", ["glb"], indirect=True)
+def test_the_texture_of_a_glb_is_inside(written):
+    texture = np.asarray(read(written).visual.material.baseColorTexture)
+    assert texture.shape == TEXTURE.shape
+    assert np.abs(texture.astype(int) - TEXTURE).mean() < 8
+
+
 def test_triangles_are_counter_clockwise_from_outside(written):
-    mesh = trimesh.load(written, process=False, force="mesh")
+    mesh = read(written)
     assert (mesh.face_normals[:, 2] > 0).all()
     # The tip lies above the base, so that outside is where the normals of the sides point.
     assert mesh.volume > 0
 
 
-@pytest.mark.parametrize("written", ["obj", "ply"], indirect=True)
-def test_obj_and_ply_hold_srgb_colours(written):
-    mesh = trimesh.load(written, process=False, force="mesh")
-    np.testing.assert_array_equal(mesh.visual.vertex_colors[:, :3], COLOURS)
-
-
 @pytest.mark.parametrize("written", ["obj"], indirect=True)
 def test_obj_lines(written):
     lines = written.read_text().splitlines()
-    assert lines[0] == "# x right, y up, z toward the camera; unit: pixel of the photo"
+    assert lines[:3] == [
+        "# x right, y up, z toward the camera; unit: pixel of the photo",
+        "mtllib face.mtl",
+        "usemtl face",
+    ]
     points = [list(map(float, line.split()[1:])) for line in lines if line.startswith("v ")]
-    assert points[0] == [2, 8, 0, 1, 0, 0]
-    assert sum(line.startswith("vn ") for line in lines) == len(VERTICES)
-    assert sum(line.startswith("f ") for line in lines) == len(TRIANGLES)
+    assert points[0] == [2, 8, 0]
+    normals = [list(map(float, line.split()[1:])) for line in lines if line.startswith("vn ")]
+    assert normals[0] == normals[5], "a cut must not show in the light"
+    assert normals[4] == normals[6] == pytest.approx([0, 0, 1])
+    assert [line for line in lines if line.startswith("f ")][3] == "f 4/4/4 7/7/7 6/6/6"
+    material = (written.parent / "face.mtl").read_text().splitlines()
+    assert material[0] == "newmtl face"
+    assert "map_Kd face_texture.png" in material
+
+
+def test_an_interrupted_obj_is_not_there(tmp_path, monkeypatch):
+    written, write = [], atomic_files.write_bytes
+
+    def interrupted(path, data):
+        if path.suffix == ".mtl":
+            raise KeyboardInterrupt
+        write(path, data)
+        written.append(path.name)
+
+    monkeypatch.setattr(atomic_files, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mesh_files.write_mesh(tmp_path / "face.obj", MESH)
+    assert written == [path.name for path in tmp_path.iterdir()] == ["face_texture.png"]
 
 
 @pytest.mark.parametrize("written", ["ply"], indirect=True)
@@ -90,89 +155,64 @@ def test_ply_bytes(written):
     assert len(body) == len(VERTICES) * vertex.itemsize + len(TRIANGLES) * face.itemsize
     vertices = np.frombuffer(body, vertex, len(VERTICES))
     np.testing.assert_array_equal(vertices["xyz"][1], [6, 8, 0])
-    np.testing.assert_array_equal(vertices["rgba"][3], [0, 10, 128, 255])
+    # u = 0.1, v = 0.1 is 1.6 texels from the left and the lower edge, texel centres at 1.5 and 2.5.
+    corner = TEXTURE[[14, 14, 13, 13], [1, 2, 1, 2]].astype(float)
+    expected = np.average(corner, axis=0, weights=[0.81, 0.09, 0.09, 0.01])
+    np.testing.assert_allclose(vertices["rgba"][3, :3], expected, atol=0.51)
     faces = np.frombuffer(body, face, len(TRIANGLES), len(VERTICES) * vertex.itemsize)
     np.testing.assert_array_equal(faces["index"], TRIANGLES)
 
 
 @pytest.mark.parametrize("written", ["glb"], indirect=True)
-def test_glb_holds_linear_colours_normals_and_a_matt_material(written):
+def test_glb_holds_normals_texture_coordinates_and_a_matt_material(written):
     tree, binary = parse_glb(written)
     (primitive,) = tree["meshes"][0]["primitives"]
     attributes = primitive["attributes"]
-    assert set(attributes) == {"POSITION", "NORMAL", "COLOR_0"}
-    assert tree["accessors"][attributes["COLOR_0"]]["normalized"] is True
-    colours = glb_array(tree, binary, attributes["COLOR_0"]) / 65535
-    # sRGB 128 is linear 0.21586, sRGB 10 lies on the straight part: 10 / 255 / 12.92.
-    np.testing.assert_allclose(colours[3], [0, 0.0030353, 0.2158605, 1], atol=1e-5)
-    np.testing.assert_array_equal(colours[4], 1)
+    assert set(attributes) == {"POSITION", "NORMAL", "TEXCOORD_0"}
     normals = glb_array(tree, binary, attributes["NORMAL"])
-    np.testing.assert_allclose(normals[4], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(normals[[4, 6]], [[0, 0, 1]] * 2, atol=1e-6)
+    # glTF counts v from the upper edge.
+    coordinates = glb_array(tree, binary, attributes["TEXCOORD_0"])
+    np.testing.assert_allclose(coordinates, ATLAS.uv * [1, -1] + [0, 1], atol=1e-6)
     np.testing.assert_array_equal(
-        glb_array(tree, binary, primitive["indices"]).reshape(-1, 3), TRIANGLES
+        glb_array(tree, binary, primitive["indices"]).reshape(-1, 3), ATLAS.triangles
     )
     material = tree["materials"][primitive["material"]]
     assert material["pbrMetallicRoughness"]["metallicFactor"] == 0
+    (image,) = tree["images"]
+    view = tree["bufferViews"][image["bufferView"]]
+    data = binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+    assert image["mimeType"] == "image/jpeg"
+    assert Image.open(io.BytesIO(data)).size == (16, 16)
+
+
+@pytest.mark.parametrize("written", ["glb"], indirect=True)
+def test_glb_holds_named_morph_targets_that_do_nothing_at_first(written):
+    tree, binary = parse_glb(written)
+    (mesh,) = tree["meshes"]
+    assert mesh["extras"]["targetNames"] == ["jaw open +", "smile +"]
+    assert mesh["weights"] == [0, 0]
+    (primitive,) = mesh["primitives"]
+    for target, displacement in zip(primitive["targets"], MORPHS.displacements, strict=True):
+        assert set(target) == {"POSITION"}
+        moved = displacement[ATLAS.vertices]
+        np.testing.assert_array_equal(glb_array(tree, binary, target["POSITION"]), moved)
+        # glTF demands them for positions.
+        accessor = tree["accessors"][target["POSITION"]]
+        np.testing.assert_array_equal(accessor["min"], moved.min(axis=0))
+        np.testing.assert_array_equal(accessor["max"], moved.max(axis=0))
+
+
+def test_a_glb_without_morphs_has_no_targets(tmp_path):
+    still = mesh_files.Morphs((), np.zeros((0, 5, 3), np.float32))
+    mesh = dataclasses.replace(MESH, morphs=still)
+    mesh_files.write_mesh(tmp_path / "face.glb", mesh)
+    tree, _ = parse_glb(tmp_path / "face.glb")
+    # glTF forbids empty lists.
+    assert not {"weights", "targets"} & {*tree["meshes"][0], *tree["meshes"][0]["primitives"][0]}
 
 
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(errors.OutputError, match=r"face\.stl.*\.obj, \.ply, \.glb"):
-        mesh_files.write_mesh(tmp_path / "face.stl", VERTICES, TRIANGLES, COLOURS)
+        mesh_files.write_mesh(tmp_path / "face.stl", MESH)
     assert not list(tmp_path.iterdir())
-
-
-def wall(z=0.0, size=9):
-    """A flat, finely meshed square that faces the camera, on the pixel centres of a photo."""
-    x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
-    vertices = np.stack([x, y, np.full_like(x, z)], axis=-1).reshape(-1, 3).astype(np.float32)
-    index = np.arange(size * size).reshape(size, size)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]
-    triangles = np.stack([np.stack([a, d, c], -1), np.stack([a, c, b], -1)]).reshape(-1, 3)
-    return vertices, triangles, index[:, ::-1].reshape(-1)
-
-
-def photo(size=9):
-    return np.random.default_rng(3).integers(0, 256, (size, size, 3), dtype=np.uint8)
-
-
-def test_a_seen_vertex_has_the_colour_of_its_pixel():
-    vertices, triangles, mirror = wall()
-    colours = mesh_files.vertex_colours(photo(), vertices, triangles, mirror)
-    np.testing.assert_array_equal(colours, photo().reshape(-1, 3))
-
-
-def test_between_pixels_the_colour_is_bilinear():
-    vertices, triangles, mirror = wall(size=8)
-    colours = mesh_files.vertex_colours(photo(), vertices + np.float32(0.5), triangles, mirror)
-    blocks = photo().astype(np.float64)
-    mean = (blocks[:-1, :-1] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[1:, 1:]) / 4
-    np.testing.assert_allclose(colours, mean.reshape(-1, 3), atol=0.51)
-
-
-def test_outside_the_photo_the_mirrored_vertex_counts():
-    vertices, triangles, mirror = wall(size=9)
-    image = photo()[:, :6]
-    colours = mesh_files.vertex_colours(image, vertices, triangles, mirror).reshape(9, 9, 3)
-    np.testing.assert_array_equal(colours[:, :6], image)
-    np.testing.assert_array_equal(colours[:, 6:], image[:, 2::-1])
-
-
-def test_where_both_sides_are_hidden_the_neighbours_count():
-    vertices, triangles, mirror = wall(size=9)
-    image = photo()[:4].copy()
-    image[3] = (10, 200, 30)
-    colours = mesh_files.vertex_colours(image, vertices, triangles, mirror).reshape(9, 9, 3)
-    np.testing.assert_allclose(colours[4, 4], (10, 200, 30), atol=60)
-    np.testing.assert_array_equal(colours[:4], image)
-
-
-def test_a_surface_seen_from_behind_takes_no_colour_from_the_photo():
-    vertices, triangles, mirror = wall()
-    colours = mesh_files.vertex_colours(photo(), vertices, triangles[:, ::-1], mirror)
-    assert len(np.unique(colours)) == 1
-
-
-def test_a_mesh_outside_the_photo_is_grey():
-    vertices, triangles, mirror = wall()
-    colours = mesh_files.vertex_colours(photo(), vertices - np.float32(500), triangles, mirror)
-    np.testing.assert_array_equal(colours, 160)

@@ -1,6 +1,7 @@
 """Files that a reconstruction leaves behind, read back."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -10,7 +11,10 @@ from PIL import Image
 
 from tests.fake_reconstruction import make_face, photo_with_faces
 from twodasl_jax import outputs
+from twodasl_jax.geometry.coefficients import coefficients_from_official
+from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.geometry.morphable_model import synthesize
+from twodasl_jax.geometry.projection import picture_from_model_affine
 from twodasl_jax.outputs import pictures
 
 
@@ -30,13 +34,15 @@ def test_everything_is_written_under_the_name_of_the_photo(tmp_path, face_model,
     record = outputs.write_photo(
         tmp_path / "party", outputs.Scene(photo_with_faces(2), tuple(faces), face_model)
     )
+    endings = (".glb", ".mtl", ".obj", ".ply", "_texture.png")
     assert written(tmp_path) == [
-        *(f"party_face{number}.{kind}" for number in (0, 1) for kind in ("glb", "obj", "ply")),
+        *(f"party_face{number}{ending}" for number in (0, 1) for ending in endings),
         "party_overlay.png",
     ]
     assert record["files"] == {"overlay": "party_overlay.png"}
     assert record["faces"][1]["files"] == {
-        kind: f"party_face1.{kind}" for kind in ("obj", "ply", "glb")
+        **{kind: f"party_face1.{kind}" for kind in ("obj", "mtl", "ply", "glb")},
+        "uv_texture": "party_face1_texture.png",
     }
 
 
@@ -87,6 +93,59 @@ def test_a_mesh_lies_where_the_face_lies_in_the_photo(tmp_path, face_model, face
     np.testing.assert_allclose(mesh.vertices[:, 1], 120 - faces[1].vertices[:, 1], atol=1e-4)
     front = faces[1].vertices[:, 2].argmax()
     np.testing.assert_allclose(mesh.visual.vertex_colors[front, :3], (90, 140, 200), atol=1)
+
+
+def test_a_morph_moves_the_mesh_as_its_expression_does(face_model):
+    """The oracle synthesises the face with one standard deviation more of an expression."""
+    random = np.random.default_rng(4)
+    pose = np.array([[0.4, -0.1, 0.05, 60], [0.1, 0.38, -0.02, 55], [-0.04, 0.03, 0.41, 0]])
+    vector = np.concatenate([pose.ravel(), random.normal(size=50)]).astype(np.float32)
+    box = np.array([10, 20, 250, 320], np.float32)
+
+    def file_vertices(coefficients):
+        found = coefficients_from_official(coefficients)
+        in_model = synthesize(face_model, found.shape, found.expression)
+        in_image = image_from_crop(picture_from_model_affine(found.affine, in_model), box)
+        return np.asarray(in_image) * [1, -1, 1] + [0, 400, 0]
+
+    face = dataclasses.replace(make_face(face_model, (60, 60)), coefficients=vector, box=box)
+    image = np.zeros((400, 300, 3), np.uint8)
+    morphs = outputs.Portrait(outputs.Scene(image, (face,), face_model), face, face).morphs
+    assert len(morphs.names) == len(set(morphs.names)) == 10
+    for index in (0, 7):
+        moved = vector.copy()
+        moved[52 + index] += 1
+        expected = file_vertices(moved) - file_vertices(vector)
+        np.testing.assert_allclose(morphs.displacements[index], expected, atol=1e-3)
+
+
+def test_the_texture_is_finer_where_the_photo_shows_more(face_model):
+    small = make_face(face_model, (60, 60))
+    image = np.zeros((1200, 1200, 3), np.uint8)
+    large = make_face(face_model, (600, 600), scale=5.0)
+    scene = outputs.Scene(image, (small, large), face_model)
+    assert [len(portrait.texture) for portrait in scene.portraits] == [512, 1024]
+
+
+def test_pictures_of_the_surface(tmp_path, face_model, faces):
+    scene = outputs.Scene(photo_with_faces(2), tuple(faces[1:]), face_model)
+    record = outputs.write_photo(tmp_path / "p", scene, ["uv_texture", "uv_position", "turntable"])
+    files = record["faces"][0]["files"]
+    texture = np.asarray(Image.open(tmp_path / files["uv_texture"]))
+    np.testing.assert_array_equal(texture, scene.portraits[0].texture)
+    np.testing.assert_allclose(texture.reshape(-1, 3).mean(axis=0), (90, 140, 200), atol=4)
+
+    positions = np.load(tmp_path / files["uv_position"])
+    assert (positions.shape, positions.dtype) == ((256, 256, 3), np.float32)
+    inside = positions[np.isfinite(positions).all(axis=-1)]
+    vertices = faces[1].vertices
+    np.testing.assert_allclose(inside.min(axis=0), vertices.min(axis=0), atol=1)
+    np.testing.assert_allclose(inside.max(axis=0), vertices.max(axis=0), atol=1)
+
+    turntable = Image.open(tmp_path / files["turntable"])
+    assert turntable.info["loop"] == 0, "it never stops"
+    assert turntable.n_frames == 48
+    assert (tmp_path / files["turntable"]).stat().st_size < 3e6
 
 
 @pytest.fixture
@@ -172,7 +231,7 @@ def test_a_face_with_another_expression_has_the_colours_of_the_photo(face_model,
     changed = scene.with_expression_of(make_face(face_model, (0, 0), expression=(2, 2)))
     for before, after in zip(scene.portraits, changed.portraits, strict=True):
         assert np.abs(after.face.vertices - before.face.vertices).max() > 1
-        np.testing.assert_array_equal(after.colours, before.colours)
+        np.testing.assert_array_equal(after.texture, before.texture)
         assert after.shown is before.face
     again = changed.with_expression_of(faces[0])
     assert again.shown == scene.faces

@@ -1,35 +1,70 @@
-"""Faces as OBJ, PLY and GLB files with a colour per vertex.
+"""Faces as OBJ and GLB files with a texture, and as PLY files with a colour per vertex.
 
 Mesh files have their own frame, the one that 3D viewers expect: right-handed, x right, y UP from
 the bottom edge of the photo, z toward the camera; the unit is still the pixel of the photo.
 Triangles are counter-clockwise seen from outside.
 """
 
+import dataclasses
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
-import scipy.spatial
 import trimesh
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
 from trimesh.exchange.gltf import export_glb
 from trimesh.exchange.obj import export_obj
 from trimesh.exchange.ply import export_ply
-from trimesh.visual import ColorVisuals
+from trimesh.visual import ColorVisuals, TextureVisuals
+from trimesh.visual.material import PBRMaterial, SimpleMaterial
 
 from twodasl_jax import atomic_files
 from twodasl_jax.array_types import typed
 from twodasl_jax.errors import OutputError
-from twodasl_jax.rendering import rasterizer
+from twodasl_jax.rendering import uv_maps
+from twodasl_jax.rendering.atlas import Atlas
 
-# Share of a vertex's own pixel in its colour, by how far its normal turns toward the camera: where
-# the surface is seen edge-on, a pixel may already show the background.
-_GRAZING_Z, _FACING_Z = 0.1, 0.4
-_NEIGHBOURS = 8
-_NO_COLOUR = np.array([160, 160, 160], np.float32)
+_HEADER = "x right, y up, z toward the camera; unit: pixel of the photo"
+_MATERIAL = "face"
+_JPEG_QUALITY = 92
+# Names of the files that an OBJ file needs beside it, after its own name without the suffix.
+MATERIAL_ENDING, TEXTURE_ENDING = ".mtl", "_texture.png"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Morphs:
+    """Ways in which a face can be changed in a viewer.
+
+    Attributes:
+      names: of the morph targets, for people.
+      displacements: of every vertex at weight 1, in the frame and unit of the vertices.
+    """
+
+    names: tuple[str, ...]
+    displacements: Float[np.ndarray, "K V 3"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TexturedMesh:
+    """A face as the mesh files hold it.
+
+    Attributes:
+      vertices: in the frame of the mesh files (`file_from_image`).
+      triangles: vertex indices, counter-clockwise from outside.
+      atlas: where the surface lies in the texture.
+      texture: sRGB.
+      morphs: ways in which the face can be changed; OBJ and PLY cannot hold them.
+    """
+
+    vertices: Float[np.ndarray, "V 3"]
+    triangles: Int[np.ndarray, "F 3"]
+    atlas: Atlas
+    texture: UInt8[np.ndarray, "N N 3"]
+    morphs: Morphs
 
 
 @typed
@@ -46,51 +81,15 @@ def file_from_image(
     return np.stack([x, image_height - y, z], axis=-1)
 
 
-@typed
-def vertex_colours(
-    image: UInt8[np.ndarray, "H W 3"],
-    vertices: Float[np.ndarray, "V 3"],
-    triangles: Int[np.ndarray, "F 3"],
-    mirror: Int[np.ndarray, " V"],
-) -> UInt8[np.ndarray, "V 3"]:
-    """Takes the colour of every vertex from the photo.
+def write_mesh(path: str | os.PathLike[str], mesh: TexturedMesh) -> None:
+    """Writes a mesh; the suffix of the name decides on the format.
 
-    A vertex that the photo does not show gets the colour of its mirror image on the other side of
-    the face or, where that is not seen either, of the seen vertices around it. Between seen and
-    hidden the colours fade into each other.
-
-    Args:
-      image: the photo, RGB.
-      vertices: mesh in the image frame, pixels.
-      triangles: vertex indices, counter-clockwise from outside in the model frame.
-      mirror: index of the vertex on the other side of the face.
-
-    Returns:
-      sRGB values; mid grey everywhere if no vertex is seen.
-    """
-    share = _seen_share(vertices, triangles, *image.shape[:2])[:, None]
-    seen = share[:, 0] > 0.5
-    if not seen.any():
-        return np.full(vertices.shape, _NO_COLOUR, np.uint8)
-    own = _sample_bilinear(image, vertices)
-    around = _mean_of_nearest(vertices, vertices[seen], own[seen])
-    other_side = around + share[mirror] * (own[mirror] - around)
-    return np.rint(other_side + share * (own - other_side)).astype(np.uint8)
-
-
-def write_mesh(
-    path: str | os.PathLike[str],
-    vertices: Float[np.ndarray, "V 3"],
-    triangles: Int[np.ndarray, "F 3"],
-    colours: UInt8[np.ndarray, "V 3"],
-) -> None:
-    """Writes a mesh in one step; the suffix of the name decides on the format.
+    An OBJ file comes last of its three, so that it is never there without its material and texture:
+    face.obj needs face.mtl, and that needs face_texture.png.
 
     Args:
       path: a name that ends in .obj, .ply (binary) or .glb.
-      vertices: in the frame of the mesh files (`file_from_image`).
-      triangles: vertex indices, counter-clockwise from outside.
-      colours: sRGB values.
+      mesh: what to write.
 
     Raises:
       OutputError: the suffix is another one.
@@ -99,81 +98,99 @@ def write_mesh(
     if suffix not in _ENCODERS:
         known = ", ".join(_ENCODERS)
         raise OutputError(f"Cannot write {path}: a mesh file must end in one of {known}.")
-    mesh = trimesh.Trimesh(vertices, triangles, process=False)
-    atomic_files.write_bytes(path, _ENCODERS[suffix](mesh, colours))
+    for name, data in _ENCODERS[suffix](Path(path).name, mesh).items():
+        atomic_files.write_bytes(Path(path).with_name(name), data)
 
 
-def _seen_share(
-    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], height: int, width: int
-) -> Float32[np.ndarray, " V"]:
-    """How far the photo shows each vertex, from 0 to 1."""
-    x, y, _ = vertices.T
-    inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
-    visible = rasterizer.visible_vertices(vertices, triangles)
-    toward_camera = rasterizer.vertex_normals(vertices, triangles)[:, 2]
-    facing = np.clip((toward_camera - _GRAZING_Z) / (_FACING_Z - _GRAZING_Z), 0, 1)
-    return (facing * (inside & visible)).astype(np.float32)
+@typed
+def encode_png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """Returns a picture as the bytes of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
 
 
-def _sample_bilinear(
-    image: UInt8[np.ndarray, "H W 3"], vertices: Float[np.ndarray, "V 3"]
-) -> Float32[np.ndarray, "V 3"]:
-    rows_columns = vertices[:, 1::-1].T - 0.5
-    channels = [
-        scipy.ndimage.map_coordinates(
-            image[..., channel], rows_columns, np.float32, order=1, mode="nearest"
-        )
-        for channel in range(3)
+def _encode_obj(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
+    """Writes the MTL by hand: trimesh names the texture after itself and makes it shine."""
+    stem = Path(name).stem
+    material, texture = stem + MATERIAL_ENDING, stem + TEXTURE_ENDING
+    cut = _cut_open(mesh)
+    cut.visual = TextureVisuals(uv=mesh.atlas.uv, material=SimpleMaterial(name=_MATERIAL))
+    text = export_obj(cut, include_normals=True, header=_HEADER, digits=5, mtl_name=material)
+    lines = f"newmtl {_MATERIAL}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n"
+    return {
+        texture: encode_png(mesh.texture),
+        material: lines.encode("utf-8"),
+        name: str(text).encode("utf-8"),
+    }
+
+
+def _encode_ply(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
+    whole = trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False)
+    colours = uv_maps.vertex_colours(mesh.texture, mesh.atlas, len(mesh.vertices))
+    whole.visual = ColorVisuals(whole, vertex_colors=colours)
+    return {name: export_ply(whole, vertex_normal=True)}
+
+
+def _encode_glb(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
+    cut = _cut_open(mesh)
+    material = PBRMaterial(
+        name=_MATERIAL,
+        baseColorTexture=_as_jpeg(mesh.texture),
+        metallicFactor=0.0,
+        roughnessFactor=1.0,
+        doubleSided=True,
+    )
+    cut.visual = TextureVisuals(uv=mesh.atlas.uv, material=material)
+    for index, displacement in enumerate(mesh.morphs.displacements):
+        moved = displacement[mesh.atlas.vertices].astype(np.float32)
+        cut.vertex_attributes[_morph_attribute(index)] = moved
+    names = mesh.morphs.names
+
+    def finish(tree: dict[str, Any]) -> None:
+        _declare_morphs(tree, names)
+
+    return {name: export_glb(cut.scene(), include_normals=True, tree_postprocessor=finish)}
+
+
+def _cut_open(mesh: TexturedMesh) -> trimesh.Trimesh:
+    """The mesh with a vertex for each row of the atlas; across the seams the normals agree."""
+    whole = trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False)
+    rows = mesh.atlas.vertices
+    return trimesh.Trimesh(
+        mesh.vertices[rows],
+        mesh.atlas.triangles,
+        vertex_normals=whole.vertex_normals[rows],
+        process=False,
+    )
+
+
+def _as_jpeg(texture: UInt8[np.ndarray, "N N 3"]) -> Image.Image:
+    """The texture as a picture that was opened from a JPEG file, whose bytes trimesh takes as they are."""
+    file = io.BytesIO()
+    Image.fromarray(texture).save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    return Image.open(file)
+
+
+def _morph_attribute(index: int) -> str:
+    return f"_MORPH_{index}"
+
+
+def _declare_morphs(tree: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Makes morph targets of the displacements, which trimesh stores as extra attributes."""
+    if not names:
+        return
+    (stored,) = tree["meshes"]
+    (primitive,) = stored["primitives"]
+    attributes = primitive["attributes"]
+    primitive["targets"] = [
+        {"POSITION": attributes.pop(_morph_attribute(index))} for index in range(len(names))
     ]
-    return np.stack(channels, axis=-1)
+    stored["weights"] = [0.0] * len(names)
+    stored["extras"] = {"targetNames": list(names)}
 
 
-def _mean_of_nearest(
-    points: Float[np.ndarray, "V 3"],
-    known_points: Float[np.ndarray, "N 3"],
-    values: Float32[np.ndarray, "N 3"],
-) -> Float32[np.ndarray, "V 3"]:
-    """Averages the values of the nearest known points, weighted by their nearness."""
-    count = min(_NEIGHBOURS, len(known_points))
-    distances, nearest = scipy.spatial.cKDTree(known_points).query(points, k=range(1, count + 1))
-    weights = 1 / (distances + 1e-3)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.einsum("vk,vkc->vc", weights, values[nearest]).astype(np.float32)
-
-
-def _encode_obj(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
-    mesh.visual = ColorVisuals(mesh, vertex_colors=colours)
-    header = "x right, y up, z toward the camera; unit: pixel of the photo"
-    text = str(export_obj(mesh, include_normals=True, header=header, digits=4))
-    return text.encode("ascii")
-
-
-def _encode_ply(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
-    mesh.visual = ColorVisuals(mesh, vertex_colors=colours)
-    return export_ply(mesh, vertex_normal=True)
-
-
-def _encode_glb(mesh: trimesh.Trimesh, colours: UInt8[np.ndarray, "V 3"]) -> bytes:
-    """GLB wants linear light as COLOR_0, and a material that says that the surface is matt."""
-    srgb = colours / 255
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    opaque = np.pad(linear, ((0, 0), (0, 1)), constant_values=1)
-    mesh.vertex_attributes["_LINEAR"] = np.rint(opaque * 65535).astype(np.uint16)
-    return export_glb(mesh.scene(), include_normals=True, tree_postprocessor=_finish_gltf)
-
-
-def _finish_gltf(tree: dict[str, Any]) -> None:
-    """Declares the 16-bit values, which trimesh stores as an extra attribute, to be the colour."""
-    (primitive,) = tree["meshes"][0]["primitives"]
-    colour = primitive["attributes"].pop("_LINEAR")
-    primitive["attributes"]["COLOR_0"] = colour
-    tree["accessors"][colour]["normalized"] = True
-    matt = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
-    tree["materials"] = [{"pbrMetallicRoughness": matt, "doubleSided": True}]
-    primitive["material"] = 0
-
-
-_ENCODERS: dict[str, Callable[[trimesh.Trimesh, np.ndarray], bytes]] = {
+_ENCODERS: dict[str, Callable[[str, TexturedMesh], dict[str, bytes]]] = {
     ".obj": _encode_obj,
     ".ply": _encode_ply,
     ".glb": _encode_glb,

@@ -4,11 +4,13 @@ A new kind of file is a function that writes it from a `Scene`, from a `Portrait
 a line in one of the three tables.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twodasl_jax.outputs import meshes, pictures
+from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
+from twodasl_jax.outputs import meshes, pictures, surfaces
 from twodasl_jax.outputs.records import face_record, write_faces_csv, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
 
@@ -40,11 +42,13 @@ class Kind(NamedTuple, Generic[Subject]):
         where there is one for all photos.
       write: writes it to a path, in one piece.
       description: one line for people.
+      beside: endings of the names of further files that `write` leaves, each after what the record calls the file.
     """
 
     ending: str
     write: Callable[[Path, Subject], None]
     description: str
+    beside: Mapping[str, str] = MappingProxyType({})
 
 
 OF_PHOTO: dict[str, Kind[Scene]] = {
@@ -55,9 +59,25 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {
-    "obj": Kind(".obj", meshes.write_mesh, "mesh, coloured by the photo"),
-    "ply": Kind(".ply", meshes.write_mesh, "mesh, coloured by the photo, binary"),
-    "glb": Kind(".glb", meshes.write_mesh, "mesh, coloured by the photo, for viewers"),
+    "obj": Kind(
+        ".obj",
+        meshes.write_mesh,
+        "mesh with a texture from the photo: NAME_face0.mtl and NAME_face0_texture.png",
+        beside={"mtl": MATERIAL_ENDING, "uv_texture": TEXTURE_ENDING},
+    ),
+    "ply": Kind(".ply", meshes.write_mesh, "mesh with a colour for each vertex, binary"),
+    "glb": Kind(
+        ".glb",
+        meshes.write_mesh,
+        "mesh with its texture, and the expressions as morph targets, for viewers",
+    ),
+    "uv_texture": Kind(TEXTURE_ENDING, surfaces.write_texture, "texture of the mesh"),
+    "uv_position": Kind(
+        "_uv_position.npy",
+        surfaces.write_position_map,
+        "point of the photo's frame at each of 256 x 256 texels, nan outside (PRNet's map)",
+    ),
+    "turntable": Kind("_turntable.gif", surfaces.write_turntable, "the head, turning"),
 }
 OF_RUN: dict[str, Kind[Records]] = {
     "json": Kind(
@@ -119,6 +139,7 @@ def _write_files(
             path = _name_of(target, kind.ending)
             kind.write(path, subject)
             files[name] = path.name
+            files |= {what: _name_of(target, ending).name for what, ending in kind.beside.items()}
     return files
 
 

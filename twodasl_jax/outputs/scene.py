@@ -3,15 +3,22 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from twodasl_jax import mesh_files
 from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.geometry.coefficients import Coefficients, coefficients_from_official
-from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
+from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.reconstruction import Face
+from twodasl_jax.rendering.atlas import Atlas, build_atlas
+from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
+from twodasl_jax.rendering.photo_trust import Surface, build_surface
 from twodasl_jax.retargeting import retarget
+
+_TEXTURE_SIZE = 512
+_FINER_PHOTO = 1.25  # pixels per texel
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +49,19 @@ class Scene:
         """Height and width of the photo, pixels."""
         height, width, _ = self.image.shape
         return height, width
+
+    @functools.cached_property
+    def atlas(self) -> Atlas:
+        """Where the surface of the faces lies in their textures."""
+        model = jax.tree.map(np.asarray, self.model)
+        return build_atlas(model.mean, model.triangles, model.uv, model.uv_triangles)
+
+    @functools.cached_property
+    def surface(self) -> Surface:
+        """What textures need to know of the face model."""
+        model = jax.tree.map(np.asarray, self.model)
+        landmarks = np.asarray(landmark_space(self.model).mean)
+        return build_surface(model.mean, model.triangles, model.mirror, landmarks)
 
     @functools.cached_property
     def portraits(self) -> tuple["Portrait", ...]:
@@ -87,13 +107,32 @@ class Portrait:
         return dict(zip(units.names, fitted.tolist(), strict=True))
 
     @functools.cached_property
-    def colours(self) -> UInt8[np.ndarray, "V 3"]:
-        """The colour of each vertex, sRGB, from the photo."""
-        model = self.scene.model
-        triangles, mirror = np.asarray(model.triangles), np.asarray(model.mirror)
-        return mesh_files.vertex_colours(self.scene.image, self.shown.vertices, triangles, mirror)
+    def texture(self) -> UInt8[np.ndarray, "N N 3"]:
+        """The texture of the surface, sRGB, from the photo; `Scene.atlas` is its layout.
+
+        It is 512 texels wide, or 1024 where the photo shows more.
+        """
+        scene, vertices = self.scene, self.shown.vertices
+        detail = pixels_per_texel(vertices, scene.surface.triangles, scene.atlas, _TEXTURE_SIZE)
+        size = _TEXTURE_SIZE if detail < _FINER_PHOTO else 2 * _TEXTURE_SIZE
+        return photo_texture(scene.image, vertices, scene.surface, scene.atlas, size)
 
     @functools.cached_property
-    def file_vertices(self) -> Float[np.ndarray, "V 3"]:
-        """The mesh in the frame of the mesh files."""
-        return mesh_files.file_from_image(self.face.vertices, self.scene.size[0])
+    def file_from_model(self) -> Float[np.ndarray, "3 3"]:
+        """Turns displacements in the model frame, mm, into those in the frame of the mesh files, pixels."""
+        return self.face.pose[:, :3] * np.array([[1], [-1], [1]], np.float32)
+
+    @functools.cached_property
+    def morphs(self) -> Morphs:
+        """The expressions of the face model at one standard deviation, in the frame of the mesh files."""
+        model = self.scene.model
+        components = np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
+        return Morphs(self.scene.expression_names, components @ self.file_from_model.T)
+
+    @functools.cached_property
+    def mesh(self) -> TexturedMesh:
+        """The face as mesh files hold it, in their frame."""
+        scene = self.scene
+        vertices = file_from_image(self.face.vertices, scene.size[0])
+        triangles = np.asarray(scene.model.triangles)
+        return TexturedMesh(vertices, triangles, scene.atlas, self.texture, self.morphs)

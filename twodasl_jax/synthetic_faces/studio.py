@@ -9,11 +9,10 @@ import scipy.sparse.csgraph
 import trimesh
 from jaxtyping import Float32, Int
 from PIL import Image, ImageDraw
-from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
 from twodasl_jax.geometry.morphable_model import MorphableModel
-from twodasl_jax.rendering import rasterizer
+from twodasl_jax.rendering.ambient import ambient_share
 from twodasl_jax.synthetic_faces.blending import rise
 
 # Millimetres.
@@ -102,7 +101,7 @@ def build_studio(model: MorphableModel) -> Studio:
 def _regions(surface: np.ndarray, landmarks: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     x, y, z = np.abs(surface[:, 0]), surface[:, 1], surface[:, 2]
     columns = (
-        _ambient(surface, triangles),
+        ambient_share(surface, triangles),
         _eyeballs(surface, landmarks, triangles),
         _mouth_inside(surface, landmarks),
         _beard(x, y, landmarks),
@@ -110,25 +109,6 @@ def _regions(surface: np.ndarray, landmarks: np.ndarray, triangles: np.ndarray) 
         _above_hair_line(x, y, z, landmarks),
     )
     return np.stack(columns, axis=-1).astype(np.float32)
-
-
-def _ambient(surface: np.ndarray, triangles: np.ndarray, count: int = 96) -> np.ndarray:
-    """Share of the light from all around that reaches each vertex of the mean face."""
-    height = 1 - (2 * np.arange(count) + 1) / count
-    angle = np.pi * (1 + np.sqrt(5)) * np.arange(count)
-    radius = np.sqrt(1 - height**2)
-    directions = np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=-1)
-    image_axes = np.array([1, -1, 1])
-    normals = rasterizer.vertex_normals(surface * image_axes, triangles) * image_axes
-    reached, total = np.zeros(len(surface)), np.zeros(len(surface))
-    for direction in directions:
-        view, _ = Rotation.align_vectors([[0, 0, 1]], [direction])
-        turned = view.apply(surface) * image_axes
-        weight = np.maximum(normals @ direction, 0)
-        seen = rasterizer.visible_vertices(turned, triangles, tolerance=0.012)
-        reached += weight * seen
-        total += weight
-    return reached / np.maximum(total, 1e-6)
 
 
 def _eyeballs(surface: np.ndarray, landmarks: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""Pictures in texture coordinates: where each texel lies on the surface, and in the photo.
+
+The texel in row i and column j of a square picture of N x N texels has its centre at
+u = (j + 0.5) / N, v = 1 - (i + 0.5) / N, as viewers of OBJ and glTF files expect.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, UInt8
+
+from twodasl_jax.array_types import typed
+from twodasl_jax.rendering import rasterizer
+from twodasl_jax.rendering.atlas import Atlas
+from twodasl_jax.rendering.sampling import sample_bilinear
+
+
+@typed
+def rasterize_atlas(atlas: Atlas, size: int) -> rasterizer.Raster:
+    """Finds the triangle of the mesh in which each texel lies.
+
+    Args:
+      atlas: layout of the surface.
+      size: N, texels on a side.
+
+    Returns:
+      Triangles and barycentric weights, good for values at the vertices of the mesh as for values at
+      the rows of the atlas; the depth says nothing.
+    """
+    u, v = atlas.uv.T
+    texels = np.stack([u * size, (1 - v) * size, np.zeros_like(u)], axis=-1)
+    return rasterizer.rasterize(texels, atlas.triangles, size, size)
+
+
+@typed
+def position_map(
+    raster: rasterizer.Raster,
+    triangles: Int[np.ndarray, "F 3"],
+    vertices: Float[np.ndarray, "V 3"],
+) -> Float32[np.ndarray, "N N 3"]:
+    """Returns the point of the surface at every texel, in the frame of the vertices; nan where there is none.
+
+    Args:
+      raster: of the atlas (`rasterize_atlas`).
+      triangles: vertex indices of the mesh.
+      vertices: mesh in any frame.
+
+    References:
+      Feng et al., Joint 3D Face Reconstruction and Dense Alignment with Position Map Regression
+      Network, 2018.
+    """
+    positions = rasterizer.interpolate(raster, triangles, vertices)
+    positions[raster.triangle == rasterizer.NO_TRIANGLE] = np.nan
+    return positions
+
+
+@typed
+def vertex_colours(
+    texture: UInt8[np.ndarray, "N N 3"], atlas: Atlas, count: int
+) -> UInt8[np.ndarray, "{count} 3"]:
+    """Returns the colour that a texture has at each vertex; at seams, of one of its places.
+
+    Args:
+      texture: of the surface, sRGB.
+      atlas: its layout.
+      count: of vertices; one that no triangle has is black.
+    """
+    colours = np.zeros((count, 3), np.uint8)
+    colours[atlas.vertices] = np.rint(sample(texture, atlas.uv))
+    return colours
+
+
+@typed
+def sample(
+    texture: UInt8[np.ndarray, "N N 3"], uv: Float[np.ndarray, "P 2"]
+) -> Float32[np.ndarray, "P 3"]:
+    """Interpolates a texture between its texels at the given coordinates."""
+    u, v = uv.T
+    return sample_bilinear(texture, np.stack([u, 1 - v], axis=-1) * len(texture))
+
+
+@typed
+def fill_around_charts(
+    picture: Float32[np.ndarray, "N N C"], covered: Bool[np.ndarray, "N N"]
+) -> Float32[np.ndarray, "N N C"]:
+    """Continues the colours of the charts over the other texels, however far away.
+
+    So nothing strange shows at a seam when a viewer filters the picture or shrinks it. Each texel
+    outside gets the mean of the smallest of ever larger blocks around it that reaches a chart.
+
+    Args:
+      picture: values of the texels, those outside the charts are not looked at; N is a power of two.
+      covered: where the charts are.
+
+    Returns:
+      A new picture, 0 everywhere if there are no charts.
+
+    References:
+      Gortler et al., The Lumigraph, 1996 (pull-push).
+    """
+    weighted = np.where(covered[..., None], picture, 0).astype(np.float32)
+    return _pull_push(weighted, covered[..., None].astype(np.float32))
+
+
+def _pull_push(
+    weighted: Float32[np.ndarray, "N N C"], weight: Float32[np.ndarray, "N N 1"]
+) -> Float32[np.ndarray, "N N C"]:
+    """Returns weighted / weight where there is weight, and what coarser levels say where there is none."""
+    values = weighted / np.maximum(weight, np.finfo(np.float32).tiny)
+    if len(weighted) == 1:
+        return values
+    coarse = _pull_push(_sum_blocks(weighted), _sum_blocks(weight))
+    return np.where(weight > 0, values, _double(coarse))
+
+
+def _sum_blocks(values: Float32[np.ndarray, "N N C"]) -> Float32[np.ndarray, "N/2 N/2 C"]:
+    rows = values[0::2] + values[1::2]
+    return rows[:, 0::2] + rows[:, 1::2]
+
+
+def _double(values: Float32[np.ndarray, "N N C"]) -> Float32[np.ndarray, "2*N 2*N C"]:
+    """Interpolates between the centres of texels: 3/4 of the nearer one and 1/4 of the next, both ways."""
+    for axis in (0, 1):
+        along = np.moveaxis(values, axis, 0)
+        before, after = (
+            np.concatenate([along[:1], along[:-1]]),
+            np.concatenate([along[1:], along[-1:]]),
+        )
+        pairs = np.stack([0.75 * along + 0.25 * before, 0.75 * along + 0.25 * after], axis=1)
+        values = np.moveaxis(pairs.reshape(-1, *along.shape[1:]), 0, axis)
+    return values

@@ -272,7 +272,7 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
     ("arguments", "message"),
     [
         ([], "the following arguments are required: PHOTO_OR_FOLDER"),
-        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, obj, "),
+        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, html, obj, "),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )
@@ -290,6 +290,14 @@ def run_script(*arguments):
         check=False,
         env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "JAX_PLATFORMS": "cpu"},
     )
+
+
+def test_a_page_is_written_beside_the_other_files(program, photos, tmp_path):
+    status, _, errors = program(
+        photos / "one.png", f"--output_dir={tmp_path / 'out'}", "--outputs=ply", "--html"
+    )
+    assert (status, errors) == (0, "")
+    assert names(tmp_path / "out") == ["one.html", "one_face0.ply"]
 
 
 def test_help_teaches():

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
-from twodasl_jax.outputs import meshes, pictures, surfaces
+from twodasl_jax.outputs import meshes, pictures, surfaces, viewer
 from twodasl_jax.outputs.records import face_record, write_faces_csv, write_faces_json
 from twodasl_jax.outputs.scene import Portrait, Scene
 
@@ -56,6 +56,11 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
         "_overlay.png",
         pictures.write_overlay,
         "dense mesh, 68 landmarks and pose (red to the subject's left, green up, blue ahead) over the photo",
+    ),
+    "html": Kind(
+        ".html",
+        viewer.write_page,
+        "page with the faces in 3D to turn and to move, for browsers; needs no network",
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {

@@ -208,6 +208,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=outputs.DEFAULT_KINDS,
         help=f"what to write, separated by commas, or all (default: {','.join(outputs.DEFAULT_KINDS)})",
     )
+    parser.add_argument("--html", action="store_true", help="the same as html in --outputs")
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -242,7 +243,8 @@ def _run(arguments: argparse.Namespace) -> int:
     units = chosen_expression_units(arguments.face_model)
     see = functools.partial(see_photo, Reconstructor(model, weights), units)
     shown = see if arguments.retarget is None else _with_expression_of(see, arguments.retarget)
-    without_result = reconstruct_photos(shown, photos, arguments.output_dir, arguments.outputs)
+    kinds = (*arguments.outputs, "html") if arguments.html else arguments.outputs
+    without_result = reconstruct_photos(shown, photos, arguments.output_dir, kinds)
     if without_result and len(photos) > 1:
         print(f"{without_result} of {len(photos)} photos gave no result.", file=sys.stderr)
     return programs.FAILURE if without_result else 0

@@ -38,7 +38,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and \
 	    "Python 3.11 or 3.12 is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,export,test]'
+	$(RUN)pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,export,test,video]'
 	@touch $@
 
 clean:

@@ -20,13 +20,13 @@ from absl import flags
 from demo_photos import demo_photos
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
-from twodasl_jax.commands.videos import reconstruct_video
-from twodasl_jax.smoothing import STRENGTHS
-from twodasl_jax.videos import VideoFrame, open_video, writing_video
 
 from twodasl_jax import Reconstructor, atomic_files, embedded_expression_units, outputs, programs
+from twodasl_jax.commands.videos import Pipeline, reconstruct_video
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.photos import read_photo
+from twodasl_jax.smoothing import STRENGTHS
+from twodasl_jax.videos import VideoFrame, open_video, writing_video
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs/images", "Where the picture goes.")
 
@@ -54,11 +54,12 @@ def main() -> None:
         outputs.Scene(photo, tuple(reconstructor(photo)), reconstructor.model, units)
         for photo in photos
     ]
+    pipeline = Pipeline(reconstructor, units, STRENGTHS["light"])
     tiles: list[Tile] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (scene, other) in enumerate(zip(scenes, scenes[::-1], strict=True)):
             tiles += photo_tiles(scene, other, pathlib.Path(folder) / f"photo{number}")
-        tiles += clip_tiles(reconstructor, scenes, pathlib.Path(folder) / "clip")
+        tiles += clip_tiles(pipeline, scenes, pathlib.Path(folder) / "clip")
     path = pathlib.Path(_OUTPUT_DIR.value) / "outputs.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     file = io.BytesIO()
@@ -122,14 +123,14 @@ def as_colours(positions: Float[np.ndarray, "N N 3"]) -> Picture:
 
 
 def clip_tiles(
-    reconstructor: Reconstructor, scenes: Sequence[outputs.Scene], target: pathlib.Path
+    pipeline: Pipeline, scenes: Sequence[outputs.Scene], target: pathlib.Path
 ) -> list[Tile]:
     """Returns some frames of the overlay of a clip."""
     clip = target.with_suffix(".mp4")
     with writing_video(clip, Fraction(_RATE)) as write:
         for frame in clip_frames(scenes):
             write(frame)
-    reconstruct_video(reconstructor, clip, target, STRENGTHS["light"], asked=lambda: False)
+    reconstruct_video(pipeline, clip, target, asked=lambda: False)
     with open_video(target.with_name(f"{target.name}_overlay.mp4")) as video:
         frames = [frame.image for frame in video.frames]
     numbers = np.linspace(0, len(frames) - 1, _COLUMNS).astype(int)

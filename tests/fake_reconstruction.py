@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from twodasl_jax.detection import FaceBoxes
 from twodasl_jax.geometry import projection, rotation
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
@@ -71,3 +72,56 @@ def photo_with_faces(count, height=120, width=200, expression=0):
     image = np.full((height, width, 3), (90, 140, 200), np.uint8)
     image[0, 0] = count, 0, expression
     return image
+
+
+class FakeFollower:
+    """Sees the red squares of `frame_with_squares` as faces: a reconstructor and a detector for tests of videos."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, image, boxes):
+        """Finds the square in each box, or in its middle where there is none."""
+        return [
+            make_face(self.model, self._centre(image, box), scale=0.3, expression=(0.5,))
+            for box in boxes
+        ]
+
+    def detect(self, image):
+        """Finds at most one square in each half of the picture."""
+        half = image.shape[1] / 2
+        halves = ((0, 0, half, image.shape[0]), (half, 0, 2 * half, image.shape[0]))
+        centres = [self._centre(image, box) for box in halves if _is_red(_cut(image, box)).any()]
+        boxes = [[x - 40, y - 40, x + 40, y + 40] for x, y in centres]
+        return FaceBoxes(
+            np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32)
+        )
+
+    def judge(self, crop):
+        """Is sure of crops that show red."""
+        return 0.9 if _is_red(crop).any() else 0.0
+
+    def _centre(self, image, box):
+        rows, columns = np.nonzero(_is_red(_cut(image, box)))
+        x0, y0, x1, y1 = np.maximum(box, 0).astype(int)
+        if not len(rows):
+            return (x0 + x1) / 2, (y0 + y1) / 2
+        return columns.mean() + x0 + 0.5, rows.mean() + y0 + 0.5
+
+
+def frame_with_squares(*centres, height=120, width=200):
+    """A frame in which `FakeFollower` sees faces at these places."""
+    image = np.full((height, width, 3), (60, 110, 100), np.uint8)
+    for x, y in centres:
+        image[y - 6 : y + 6, x - 6 : x + 6] = (250, 10, 10)
+    return image
+
+
+def _cut(image, box):
+    x0, y0, x1, y1 = np.maximum(box, 0).astype(int)
+    return image[y0:y1, x0:x1]
+
+
+def _is_red(image):
+    red, green, blue = np.moveaxis(image.astype(int), -1, 0)
+    return (red > 180) & (green < 90) & (blue < 90)

@@ -7,6 +7,7 @@ import functools
 import importlib.resources
 import pathlib
 import shutil
+from fractions import Fraction
 
 import jax
 import numpy as np
@@ -20,9 +21,11 @@ from tests.test_model_change import other_description
 from tests.training import small
 from twodasl_jax.face_model import save_face_model
 from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.photos import read_photo
 from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
+from twodasl_jax.videos import VideoFrame, writing_video
 
 ROOT = pathlib.Path(__file__).parents[1]
 _WEIGHT_STD = 0.3  # of ICT-FaceKit's blendshapes
@@ -106,6 +109,10 @@ def _write_photos(folder):
     (folder / "PHOTO_OR_FOLDER").mkdir()
     for name in ("portrait.jpg", "photo.jpg", "PHOTO_OR_FOLDER/photo.jpg"):
         shutil.copy(str(photo), folder / name)
+    image = read_photo(folder / "photo.jpg")
+    with writing_video(folder / "clip.mp4", Fraction(25)) as film:
+        for number in range(5):
+            film(VideoFrame(number, number / 25, np.roll(image, 2 * number, axis=1)))
 
 
 def _write_face_models(folder, model):

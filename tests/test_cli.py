@@ -271,8 +271,10 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: PHOTO_OR_FOLDER"),
+        ([], "give a photo, a video or a folder as SOURCE, or --camera"),
         (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, "),
+        (["a.mp4", "--retarget=a.jpg"], "--retarget is for photos"),
+        (["a.jpg", "--camera=0"], "give a photo, a video or a folder as SOURCE, or --camera"),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )
@@ -303,7 +305,15 @@ def test_a_page_is_written_beside_the_other_files(program, photos, tmp_path):
 def test_help_teaches():
     finished = run_script("--help")
     assert finished.returncode == 0
-    for word in ("PHOTO_OR_FOLDER", "--output_dir", "--outputs", "--weights", "--face_model"):
+    for word in (
+        "SOURCE",
+        "--camera",
+        "--smoothing",
+        "--output_dir",
+        "--outputs",
+        "--weights",
+        "--face_model",
+    ):
         assert word in finished.stdout
     for word in ("faces.json", "exit status"):
         assert word in finished.stdout

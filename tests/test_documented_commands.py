@@ -25,7 +25,7 @@ CHAINS = {
     ),
     "weights": ("docs/weights.md", "docs/evaluation.md"),
     "face models": ("docs/face_models.md", "twodasl_jax/assets/face_model.md"),
-    "first steps": ("docs/start.md", "docs/outputs.md", "docs/expressions.md"),
+    "first steps": ("docs/start.md", "docs/outputs.md", "docs/videos.md", "docs/expressions.md"),
     "export": ("docs/export.md",),
 }
 # Pages without a command, whose examples, if there are any, run in tests/test_documentation.py.
@@ -41,6 +41,7 @@ SHORTER = {
     "python experiments/prepare_data.py --dataset=synthetic_faces": ("--count=60",),
     "python experiments/render_faces.py": ("--count=4",),
     "python experiments/benchmark_evaluation.py": ("--rounds=1",),
+    "python experiments/measure_smoothing.py": ("--heads=1",),
 }
 # What is not run, and why.
 LEFT_OUT = {
@@ -52,6 +53,7 @@ LEFT_OUT = {
     r"benchmark(_training|_inference)?\.py": "minutes on a quiet machine, and PyTorch",
     r"compile_for_tpu\.py": "minutes, and the TPU's compiler",
     r"--coordinator_address|--cluster": "several machines; tests/training/test_processes.py has two processes",
+    r"--camera=": "needs a camera; tests/test_cameras.py makes one up",
     r"--compare=": "two reports; tests/test_evaluate.py compares them",
     r"render_scans\.py": "needs scans; tests/protocols/test_florence.py renders made-up ones",
     r"build_face_model\.py": "downloads a package; tests/test_build_face_model.py builds from made-up data",

@@ -61,6 +61,23 @@ def test_an_interrupted_program_cleans_up(capsys, number):
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_program_that_is_asked_to_stop_goes_on_until_it_looks(number):
+    before = signal.getsignal(number)
+    with programs.asked_to_stop() as asked:
+        assert not asked()
+        signal.raise_signal(number)
+        assert asked()
+    assert signal.getsignal(number) is before
+
+
+def test_a_program_that_is_asked_twice_is_interrupted():
+    with programs.asked_to_stop():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 def test_the_status_of_a_program_is_kept(capsys):
     assert [programs.exit_status(lambda s=status: s) for status in (None, 0, 3)] == [0, 0, 3]
     assert capsys.readouterr() == ("", "")
@@ -254,6 +271,11 @@ def run(name, *arguments):
             "value should be one of <bfm2009|bfm2017|3ddfa|3ddfa_v2|ict>; see --help.",
         ),
         ("vendor_viewer", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
+        (
+            "measure_smoothing",
+            ["--heads=0"],
+            "flag --heads=0: 0 is not a positive integer; see --help.",
+        ),
         ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
     ],
 )

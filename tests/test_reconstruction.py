@@ -69,6 +69,16 @@ def test_the_coefficients_alone_give_the_vertices(three, face_model):
         np.testing.assert_allclose(image_from_crop(in_crop, face.box), face.vertices, atol=2e-3)
 
 
+def test_a_face_is_made_again_from_its_coefficients_and_its_box(reconstructor, three):
+    for face in three:
+        again = reconstructor.face_from_coefficients(face.coefficients, face.box)
+        np.testing.assert_allclose(again.vertices, face.vertices, atol=2e-3)
+        np.testing.assert_allclose(again.landmarks, face.landmarks, atol=2e-3)
+        np.testing.assert_allclose(again.euler_angles, face.euler_angles, atol=1e-3)
+        np.testing.assert_array_equal(again.box, face.box)
+        assert np.isnan(again.score)
+
+
 def test_the_angles_are_those_of_the_coefficients(three):
     for face in three:
         affine = face.coefficients[:12].reshape(3, 4)

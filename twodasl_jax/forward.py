@@ -150,7 +150,7 @@ def faces_from_crops(
 ) -> Faces:
     """Returns the faces of crops of which nothing else is known; boxes are those of the crops, image frame."""
     nothing = _no_map(crops)
-    return _measured(parts, _look(regressor, parts, crops, nothing, nothing), boxes)
+    return faces_from_coefficients(parts, _look(regressor, parts, crops, nothing, nothing), boxes)
 
 
 def faces_of_whole_crops(
@@ -186,7 +186,32 @@ def faces_from_landmarks(
     face = _look(regressor, parts, crops, draw(seen), draw(mirror_landmarks(seen)))
     if refine:
         face = _refined(own if given is None else given, face, landmarks, regressor.style)
-    return _measured(parts, face, boxes)
+    return faces_from_coefficients(parts, face, boxes)
+
+
+def faces_from_coefficients(parts: Parts, face: Coefficients, boxes: Float[Array, "B 4"]) -> Faces:
+    """Returns all that is said of faces, from their coefficients; boxes are those of the crops, image frame."""
+    camera = camera_from_affine(face.affine)
+    on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
+    affine = affine_from_camera(dataclasses.replace(camera, translation=on_image_plane))
+    model = parts.model
+    in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
+    vertices = picture_from_model_affine(frames.image_affine_from_crop(affine, boxes), in_model)
+    coefficients = dataclasses.replace(face, affine=affine)
+    return {
+        "vertices": vertices,
+        "landmarks": barycentric(vertices, model.landmark_vertices, model.landmark_weights),
+        "coefficients": official_from_coefficients(coefficients),
+        "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
+    }
+
+
+def faces_from_vectors(
+    parts: Parts, vectors: Float[Array, "B C"], boxes: Float[Array, "B 4"]
+) -> Faces:
+    """Returns the faces of vectors as `Faces` holds them; boxes are those of the crops, image frame."""
+    shape_count = len(parts.model.shape_std)
+    return faces_from_coefficients(parts, coefficients_from_official(vectors, shape_count), boxes)
 
 
 def _no_map(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
@@ -228,23 +253,6 @@ def _regress(
 def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
     in_model = synthesize(space, face.shape, face.expression)
     return picture_from_model_affine(face.affine, in_model)
-
-
-def _measured(parts: Parts, face: Coefficients, boxes: Float[Array, "B 4"]) -> Faces:
-    """Returns all that is said of faces, from their coefficients."""
-    camera = camera_from_affine(face.affine)
-    on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
-    affine = affine_from_camera(dataclasses.replace(camera, translation=on_image_plane))
-    model = parts.model
-    in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
-    vertices = picture_from_model_affine(frames.image_affine_from_crop(affine, boxes), in_model)
-    coefficients = dataclasses.replace(face, affine=affine)
-    return {
-        "vertices": vertices,
-        "landmarks": barycentric(vertices, model.landmark_vertices, model.landmark_weights),
-        "coefficients": official_from_coefficients(coefficients),
-        "euler_angles": jnp.degrees(euler_from_rotation(camera.rotation)),
-    }
 
 
 def _refined(

@@ -1,10 +1,11 @@
 """How every program starts and ends: quiet libraries, and one sentence where it cannot go on."""
 
+import contextlib
 import io
 import logging as standard_logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
@@ -46,6 +47,31 @@ def exit_status(program: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return _INTERRUPTED
+
+
+@contextlib.contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Lets a program come to an end of its own after Ctrl-C or SIGTERM; a second one interrupts it at once.
+
+    Yields:
+      A function that says whether the program was asked to stop.
+    """
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def ask(number: int, _: object) -> None:
+        asked.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        restore()
 
 
 def _parse_flags(arguments: Sequence[str]) -> None:

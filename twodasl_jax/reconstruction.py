@@ -16,6 +16,7 @@ from twodasl_jax.forward import (
     build,
     faces_from_crops,
     faces_from_landmarks,
+    faces_from_vectors,
 )
 from twodasl_jax.geometry import frames
 from twodasl_jax.geometry.coefficients import coefficients_from_official
@@ -91,6 +92,7 @@ class Reconstructor:
         regressor, self._parts = build(model, weights, landmark_rows, reflect=reflect)
         self._from_crops = jax.jit(functools.partial(faces_from_crops, regressor))
         self._from_landmarks = jax.jit(functools.partial(faces_from_landmarks, regressor, refine))
+        self._from_vectors = jax.jit(faces_from_vectors)
 
     @classmethod
     def pretrained(
@@ -149,6 +151,18 @@ class Reconstructor:
             faces += self._group(photo, chosen[rows], points[rows], scores[rows])
         return faces
 
+    def face_from_coefficients(
+        self, coefficients: Float[np.ndarray, " C"], box: Float[np.ndarray, "4"]
+    ) -> Face:
+        """Returns the face of given coefficients, which were perhaps changed since a network said them.
+
+        Args:
+          coefficients: as in `Face`.
+          box: of the crop that they belong to, image frame.
+        """
+        found = self._from_vectors(self._parts, coefficients[None], box[None])
+        return self._faces(found, box[None], np.array([np.nan]))[0]
+
     def _group(self, photo, boxes, landmarks, scores) -> list[Face]:
         """Reconstructs a few faces at once, filled up with copies of the last one to a group's size."""
         size = next(size for size in _GROUP_SIZES if size >= len(boxes))
@@ -160,6 +174,9 @@ class Reconstructor:
             if given
             else self._from_crops(self._parts, crops[rows], boxes[rows])
         )
+        return self._faces(found, boxes, scores)
+
+    def _faces(self, found, boxes, scores) -> list[Face]:
         batch = jax.device_get(found)
         return [
             Face(

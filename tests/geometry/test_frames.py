@@ -41,6 +41,8 @@ def test_a_projection_to_the_image_is_one_to_the_crop_and_on(box, affine, points
     np.testing.assert_allclose(
         picture_from_model_affine(projection, points), expected, rtol=1e-9, atol=1e-6
     )
+    back = frames.crop_affine_from_image(projection, box)
+    np.testing.assert_allclose(back, affine, rtol=1e-9, atol=1e-6)
 
 
 def test_another_crop_size():

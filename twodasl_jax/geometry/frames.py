@@ -49,6 +49,17 @@ def image_affine_from_crop(
     return jnp.concatenate([linear, translation[..., None]], axis=-1)
 
 
+@typed
+def crop_affine_from_image(
+    affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
+) -> Float[Array, "*batch 3 4"]:
+    """Turns projections to the image frame into ones to the crop frame; the inverse of `image_affine_from_crop`."""
+    scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
+    linear = affine[..., :3] / scale[..., None]
+    translation = (affine[..., 3] - corner) / scale
+    return jnp.concatenate([linear, translation[..., None]], axis=-1)
+
+
 def _scale_and_corner(box, crop_size, dimensions):
     if dimensions not in (2, 3):
         raise ValueError(f"points have {dimensions} coordinates: pass x, y or x, y, z")

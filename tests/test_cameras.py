@@ -1,0 +1,168 @@
+"""A camera and a window, with frames and a display that are made up."""
+
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+
+from tests.fake_reconstruction import FakeFollower, frame_with_squares
+from twodasl_jax import cameras, motion
+from twodasl_jax.commands import camera
+from twodasl_jax.errors import OutputError, VideoError
+from twodasl_jax.videos import VideoFrame
+from twodasl_jax.windows import open_window
+
+
+def frame(number):
+    return VideoFrame(number, number / 30, np.zeros((2, 2, 3), np.uint8))
+
+
+def test_frames_that_come_while_nobody_asks_are_dropped():
+    came, taken = threading.Event(), threading.Event()
+
+    def live():
+        yield frame(0)
+        taken.wait(10)
+        yield from map(frame, range(1, 6))
+        came.set()
+        threading.Event().wait(0.05)
+        yield frame(6)
+
+    frames = cameras.newest(live())
+    assert next(frames).number == 0
+    taken.set()
+    assert came.wait(10)
+    assert next(frames).number >= 5
+    frames.close()
+
+
+def test_the_end_of_a_camera_is_the_end_of_its_frames():
+    assert [found.number for found in cameras.newest(iter([frame(0)]))] in ([0], [])
+
+
+def test_a_camera_that_is_lost_says_so():
+    def live():
+        raise VideoError("Camera 0 cannot be read from frame 3 on.")
+        yield
+
+    with pytest.raises(VideoError, match="from frame 3 on"):
+        list(cameras.newest(live()))
+
+
+def test_the_other_thread_is_gone_when_the_frames_are_left():
+    before = threading.active_count()
+
+    def live():
+        number = 0
+        while True:
+            yield frame(number)
+            number += 1
+
+    frames = cameras.newest(live())
+    next(frames)
+    frames.close()
+    assert threading.active_count() == before
+
+
+def test_a_camera_that_is_not_there_is_named():
+    pytest.importorskip("av")
+    with (
+        pytest.raises(VideoError, match="Camera 73 cannot be opened: plug one in"),
+        cameras.open_camera(73),
+    ):
+        pass
+
+
+def test_a_window_without_a_display_is_one_sentence(monkeypatch):
+    pytest.importorskip("tkinter")
+    monkeypatch.setenv("DISPLAY", ":73")
+    with pytest.raises(OutputError, match="no display for a window"), open_window("faces"):
+        pass
+
+
+def test_a_window_without_tkinter_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    with pytest.raises(OutputError, match="python3-tk"), open_window("faces"):
+        pass
+
+
+class FakeTk:
+    """What a window needs of tkinter."""
+
+    TclError = RuntimeError
+
+    def __init__(self):
+        self.shown, self.keys, self.alive = [], {}, True
+        self.Tk = self.Label = lambda *_, **__: self
+
+    def configure(self, image):
+        self.shown.append(image)
+
+    def bind(self, key, action):
+        self.keys[key] = action
+
+    def protocol(self, name, action):
+        self.keys[name] = lambda _: action()
+
+    def destroy(self):
+        self.alive = False
+
+    def title(self, text):
+        self.text = text
+
+    def pack(self):
+        pass
+
+    def update(self):
+        pass
+
+
+@pytest.fixture
+def display(monkeypatch):
+    fake = FakeTk()
+    pictures = types.SimpleNamespace(PhotoImage=lambda image, master: np.asarray(image))
+    monkeypatch.setitem(sys.modules, "tkinter", fake)
+    monkeypatch.setitem(sys.modules, "PIL.ImageTk", pictures)
+    monkeypatch.setattr("PIL.ImageTk", pictures, raising=False)
+    return fake
+
+
+@pytest.mark.parametrize("key", ["<Escape>", "q", "WM_DELETE_WINDOW"])
+def test_a_window_shows_pictures_until_it_is_closed(display, key):
+    image = frame_with_squares((50, 50))
+    with open_window("faces") as show:
+        assert show(image)
+        display.keys[key](None)
+        assert not show(image)
+    np.testing.assert_array_equal(display.shown[0], image)
+    assert not display.alive
+
+
+def test_a_camera_is_watched_until_the_window_is_closed(monkeypatch, face_model, display):
+    follower = FakeFollower(face_model)
+    monkeypatch.setattr(motion.detection, "detect_faces", follower.detect)
+    monkeypatch.setattr(motion.detection, "confidence_of_crop", follower.judge)
+    taken = []
+
+    class FakeCamera:
+        def __init__(self, number):
+            assert number == 3
+
+        def __enter__(self):
+            for number in range(100):
+                taken.append(number)
+                if number == 4:
+                    display.keys["q"](None)
+                yield VideoFrame(number, number / 30, frame_with_squares((60, 60)))
+
+        def __exit__(self, *_):
+            taken.append("closed")
+
+    monkeypatch.setattr(camera, "open_camera", FakeCamera)
+    camera.watch_camera(follower, 3, None)
+    assert taken == [0, 1, 2, 3, 4, "closed"]
+    plain = frame_with_squares((60, 60))
+    assert len(display.shown) == 5
+    assert all((shown != plain).any() for shown in display.shown)

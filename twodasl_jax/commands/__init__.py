@@ -1,0 +1,1 @@
+"""What `twodasl-reconstruct` does with photos, with videos and with a camera: one module for each."""

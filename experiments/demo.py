@@ -6,30 +6,22 @@ Hopper (matplotlib).
 """
 
 import functools
-import importlib.resources
 import pathlib
 
 from absl import flags
+from demo_photos import demo_photos
 
-from twodasl_jax import Reconstructor, programs
+from twodasl_jax import Reconstructor, embedded_expression_units, outputs, programs
 from twodasl_jax.commands.photos import reconstruct_photos, see_photo
-from twodasl_jax.face_model import embedded_expression_units
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
 
 
 def main() -> int:
-    photos = [
-        _packaged_file("skimage", "data/astronaut.png"),
-        _packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
-    ]
     see = functools.partial(see_photo, Reconstructor.pretrained(), embedded_expression_units())
-    without_result = reconstruct_photos(see, photos, pathlib.Path(_OUTPUT_DIR.value))
-    return programs.FAILURE if without_result else 0
-
-
-def _packaged_file(package: str, name: str) -> pathlib.Path:
-    return pathlib.Path(str(importlib.resources.files(package) / name))
+    kinds = (*outputs.DEFAULT_KINDS, "html")
+    folder = pathlib.Path(_OUTPUT_DIR.value)
+    return programs.FAILURE if reconstruct_photos(see, demo_photos(), folder, kinds) else 0
 
 
 if __name__ == "__main__":

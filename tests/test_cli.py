@@ -294,6 +294,14 @@ def run_script(*arguments):
     )
 
 
+def test_a_page_is_written_beside_the_other_files(program, photos, tmp_path):
+    status, _, errors = program(
+        photos / "one.png", f"--output_dir={tmp_path / 'out'}", "--outputs=ply", "--html"
+    )
+    assert (status, errors) == (0, "")
+    assert names(tmp_path / "out") == ["one.html", "one_face0.ply"]
+
+
 def test_help_teaches():
     finished = run_script("--help")
     assert finished.returncode == 0

@@ -24,7 +24,7 @@ PAGES = [
 ]
 PROGRAMS = sorted((ROOT / "experiments").glob("*.py"))
 # Beside the programs the folder holds what they import, and the package's own program as a file.
-PARTS = {"timing", "plain_torch", "reconstruct"}
+PARTS = {"demo_photos", "timing", "plain_torch", "reconstruct"}
 # Pages whose examples take a second or two; those of the others are run by tests/test_documented_commands.py.
 QUICK = ["docs/coordinates.md", "docs/data_preparation.md"]
 # Flags and files in the text of pages that are not of this project's programs.

@@ -131,6 +131,14 @@ def test_obj_lines(written):
     assert "map_Kd face_texture.png" in material
 
 
+def test_the_name_of_an_obj_may_hold_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "bad\udcff.obj"
+    mesh_files.write_mesh(path, MESH)
+    assert b"mtllib bad\xff.mtl\n" in path.read_bytes()
+    assert b"map_Kd bad\xff_texture.png\n" in path.with_suffix(".mtl").read_bytes()
+    assert (tmp_path / "bad\udcff_texture.png").is_file()
+
+
 def test_an_interrupted_obj_is_not_there(tmp_path, monkeypatch):
     written, write = [], atomic_files.write_bytes
 

@@ -270,6 +270,7 @@ def run(name, *arguments):
             ["--format=flame", "--source={}", "--output={}/m.npz"],
             "value should be one of <bfm2009|bfm2017|3ddfa|3ddfa_v2|ict>; see --help.",
         ),
+        ("vendor_viewer", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
         (
             "measure_smoothing",
             ["--heads=0"],

@@ -142,6 +142,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default="light",
         help="how strongly to steady the faces of videos (default: %(default)s)",
     )
+    parser.add_argument("--html", action="store_true", help="the same as html in --outputs")
     parser.add_argument(
         "--weights",
         metavar="FILE",
@@ -178,7 +179,8 @@ def _run(arguments: argparse.Namespace) -> int:
     failures = 0
     if photos:
         see = _seeing(reconstructor, units, arguments.retarget)
-        failures += reconstruct_photos(see, photos, folder, arguments.outputs)
+        kinds = (*arguments.outputs, "html") if arguments.html else arguments.outputs
+        failures += reconstruct_photos(see, photos, folder, kinds)
     if videos:
         failures += reconstruct_videos(Pipeline(reconstructor, units, strength), videos, folder)
     count = len(photos) + len(videos)

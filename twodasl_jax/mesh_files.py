@@ -120,8 +120,9 @@ def _encode_obj(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
     lines = f"newmtl {_MATERIAL}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n"
     return {
         texture: encode_png(mesh.texture),
-        material: lines.encode("utf-8"),
-        name: str(text).encode("utf-8"),
+        # Names of files may hold bytes that are no text.
+        material: lines.encode("utf-8", "surrogateescape"),
+        name: str(text).encode("utf-8", "surrogateescape"),
     }
 
 

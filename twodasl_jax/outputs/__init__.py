@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
-from twodasl_jax.outputs import meshes, pictures, surfaces
+from twodasl_jax.outputs import meshes, pictures, surfaces, viewer
 from twodasl_jax.outputs.records import (
     depth_record,
     face_record,
@@ -92,6 +92,11 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
         "_pncc.png",
         pictures.write_pncc,
         "place on the mean face as RGB, each axis from 0 to 255; black where there is no face",
+    ),
+    "html": Kind(
+        ".html",
+        viewer.write_page,
+        "page with the faces in 3D to turn and to move, for browsers; needs no network",
     ),
 }
 OF_FACE: dict[str, Kind[Portrait]] = {

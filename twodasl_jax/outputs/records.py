@@ -14,7 +14,7 @@ from twodasl_jax import atomic_files
 from twodasl_jax.array_types import Array
 from twodasl_jax.outputs.scene import Portrait, Scene
 
-_CONVENTIONS = {
+CONVENTIONS = {
     "box": "x0, y0, x1, y1: edges of the crop, in the frame of the landmarks",
     "landmarks": "the 68 iBUG points in pixels of the upright photo, x right and y down from its "
     "upper-left corner (the centre of the first pixel is 0.5, 0.5); z in pixels, toward the camera",
@@ -66,9 +66,13 @@ def write_faces_json(path: Path, photos: Sequence[dict[str, Any]]) -> None:
       path: the file to write.
       photos: records of `outputs.write_photo`.
     """
-    document = {"conventions": _CONVENTIONS, "photos": photos}
-    text = json.dumps(document, indent=1, allow_nan=False)
-    atomic_files.write_bytes(path, f"{text}\n".encode())
+    atomic_files.write_bytes(path, faces_json(photos))
+
+
+def faces_json(photos: Sequence[dict[str, Any]]) -> bytes:
+    """Returns the content of the file of `write_faces_json`."""
+    document = {"conventions": CONVENTIONS, "photos": photos}
+    return f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode()
 
 
 def write_faces_csv(path: Path, photos: Sequence[dict[str, Any]]) -> None:

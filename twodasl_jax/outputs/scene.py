@@ -168,13 +168,16 @@ class Portrait:
         return photo_texture(scene.image, vertices, scene.surface, scene.atlas, size)
 
     @functools.cached_property
+    def file_from_model(self) -> Float[np.ndarray, "3 3"]:
+        """Turns displacements in the model frame, mm, into those in the frame of the mesh files, pixels."""
+        return self.face.pose[:, :3] * np.array([[1], [-1], [1]], np.float32)
+
+    @functools.cached_property
     def morphs(self) -> Morphs:
         """The expressions of the face model at one standard deviation, in the frame of the mesh files."""
         model = self.scene.model
         components = np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
-        displacements = components @ self.face.pose[:, :3].T
-        y_up = np.array([1, -1, 1], np.float32)
-        return Morphs(self.scene.expression_names, displacements * y_up)
+        return Morphs(self.scene.expression_names, components @ self.file_from_model.T)
 
     @functools.cached_property
     def mesh(self) -> TexturedMesh:

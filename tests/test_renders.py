@@ -10,6 +10,7 @@ from tests.golden import make_renders
 from twodasl_jax import outputs
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
+PICTURES = [name for name, kind in outputs.OF_PHOTO.items() if kind.ending.endswith(".png")]
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def scene():
     return make_renders.scene()
 
 
-@pytest.mark.parametrize("kind", outputs.OF_PHOTO)
+@pytest.mark.parametrize("kind", PICTURES)
 def test_a_picture_looks_as_it_did(tmp_path, scene, kind):
     outputs.OF_PHOTO[kind].write(tmp_path / "drawn.png", scene)
     drawn, golden = (
@@ -31,7 +32,7 @@ def test_a_picture_looks_as_it_did(tmp_path, scene, kind):
     assert (difference > 0.05).mean() < 0.001
 
 
-@pytest.mark.parametrize("kind", outputs.OF_PHOTO)
+@pytest.mark.parametrize("kind", PICTURES)
 def test_every_picture_shows_both_faces(tmp_path, scene, kind):
     outputs.OF_PHOTO[kind].write(tmp_path / "drawn.png", scene)
     drawn = imageio.imread(tmp_path / "drawn.png")

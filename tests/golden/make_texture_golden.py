@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.fake_reconstruction import make_face
 from twodasl_jax.face_model import embedded_face_model
-from twodasl_jax.outputs import Portrait, Scene
+from twodasl_jax.outputs import Scene
 from twodasl_jax.rendering.photo_texture import photo_texture
 from twodasl_jax.rendering.turntable import turntable_frames
 from twodasl_jax.rendering.uv_maps import position_map, rasterize_atlas
@@ -24,7 +24,8 @@ def portrait():
     waves = [np.sin(row / 9), np.cos(column / 7), np.sin((row + column) / 13)]
     image = (128 + 60 * np.stack(waves, axis=-1) + row[..., None] / 4).astype(np.uint8)
     model = embedded_face_model()
-    return Portrait(Scene(image, (), model), make_face(model, (90, 100), scale=0.7, yaw=25))
+    face = make_face(model, (90, 100), scale=0.7, yaw=25)
+    return Scene(image, (face,), model).portraits[0]
 
 
 def texture(subject, size=128):

@@ -48,11 +48,11 @@ from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.morphable_model import ShapeSpace, landmark_space, synthesize
 from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model_affine
 from twodasl_jax.geometry.rotation import euler_from_rotation
-from twodasl_jax.landmark_basis import read_landmark_basis
 from twodasl_jax.networks import network_input
 from twodasl_jax.photos import read_photo
 from twodasl_jax.protocols import inference
 from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.weight_formats.landmark_basis import read_landmark_basis
 from twodasl_jax.weights import check_face_model, chosen_weights
 
 _DATA = flags.DEFINE_string("data_dir", None, "Folder of annotations.npz.", required=True)

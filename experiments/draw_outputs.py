@@ -25,8 +25,8 @@ from twodasl_jax import Reconstructor, atomic_files, embedded_expression_units, 
 from twodasl_jax.commands.videos import Pipeline, reconstruct_video
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.photos import read_photo
-from twodasl_jax.smoothing import STRENGTHS
-from twodasl_jax.videos import VideoFrame, open_video, writing_video
+from twodasl_jax.videos.files import VideoFrame, open_video, writing_video
+from twodasl_jax.videos.smoothing import STRENGTHS
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs/images", "Where the picture goes.")
 

@@ -16,7 +16,7 @@ from absl import flags
 
 from twodasl_jax import programs
 from twodasl_jax.face_model import load_face_model
-from twodasl_jax.published_weights import for_face_model, read_published_weights
+from twodasl_jax.weight_formats.published_weights import for_face_model, read_published_weights
 from twodasl_jax.weights import save_weights
 
 _CHECKPOINT = flags.DEFINE_string(

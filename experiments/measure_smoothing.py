@@ -22,8 +22,7 @@ import tqdm
 from absl import flags
 from jaxtyping import Float
 
-from twodasl_jax import programs, smoothing
-from twodasl_jax.motion import follow_faces
+from twodasl_jax import programs
 from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.synthetic_faces import (
     FaceParameters,
@@ -33,7 +32,9 @@ from twodasl_jax.synthetic_faces import (
     render,
     sample_parameters,
 )
-from twodasl_jax.videos import VideoFrame
+from twodasl_jax.videos import smoothing
+from twodasl_jax.videos.files import VideoFrame
+from twodasl_jax.videos.following import follow_faces
 
 _HEADS = flags.DEFINE_integer("heads", 2, "How many heads.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 7, "Which heads, and which noise.", lower_bound=0)

@@ -4,9 +4,10 @@
       --output=twodasl_jax/assets/300w_lp_points.npz
 
 bfm68.npz holds the landmark rows of the face model that 300W-LP was annotated with, and the mean of its coefficients
-(`twodasl_jax/landmark_basis.py`). DATA is a prepared data set of many faces (experiments/prepare_data.py), whose mean
-is in its whitening.npz. Both means are taken as the same face: the landmarks of one are laid over the other, and go to
-the nearest point of its skin. The table says how far that is from the landmark that the face model has under this name.
+(`weight_formats/landmark_basis.py`). DATA is a prepared data set of many faces (experiments/prepare_data.py), whose
+mean is in its whitening.npz. Both means are taken as the same face: the landmarks of one are laid over the other,
+and go to the nearest point of its skin. The table says how far that is from the landmark that the face
+model has under this name.
 """
 
 import pathlib
@@ -20,8 +21,8 @@ from twodasl_jax.data.landmark_transfer import transfer_landmarks
 from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import landmark_space, point_space, synthesize
-from twodasl_jax.landmark_basis import read_landmark_basis
 from twodasl_jax.point_rows import write_point_rows
+from twodasl_jax.weight_formats.landmark_basis import read_landmark_basis
 
 _BASIS = flags.DEFINE_string("basis", None, "The other model's landmark rows, .npz.", required=True)
 _DATA = flags.DEFINE_string("data_dir", None, "A prepared data set of faces.", required=True)

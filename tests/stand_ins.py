@@ -17,15 +17,15 @@ from tests import published_networks, torch_writer
 from tests.data import faces, lp_files
 from tests.face_model_formats import files
 from tests.protocols.files import Faces, write_aflw2000, write_annotations
-from tests.test_model_change import other_description
 from tests.training import small
+from tests.weight_formats.test_model_change import other_description
 from twodasl_jax.face_model import save_face_model
 from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.photos import read_photo
 from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
-from twodasl_jax.videos import VideoFrame, writing_video
+from twodasl_jax.videos.files import VideoFrame, writing_video
 
 ROOT = pathlib.Path(__file__).parents[1]
 _WEIGHT_STD = 0.3  # of ICT-FaceKit's blendshapes

@@ -53,7 +53,7 @@ LEFT_OUT = {
     r"benchmark(_training|_inference)?\.py": "minutes on a quiet machine, and PyTorch",
     r"compile_for_tpu\.py": "minutes, and the TPU's compiler",
     r"--coordinator_address|--cluster": "several machines; tests/training/test_processes.py has two processes",
-    r"--camera=": "needs a camera; tests/test_cameras.py makes one up",
+    r"--camera=": "needs a camera; tests/videos/test_cameras.py makes one up",
     r"--compare=": "two reports; tests/test_evaluate.py compares them",
     r"render_scans\.py": "needs scans; tests/protocols/test_florence.py renders made-up ones",
     r"build_face_model\.py": "downloads a package; tests/test_build_face_model.py builds from made-up data",

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from tests import published_networks, torch_writer
-from tests.test_model_change import other_description, projected
 from tests.torch_writer import call, named, plain
+from tests.weight_formats.test_model_change import other_description, projected
 from twodasl_jax.face_model import digest, save_face_model
 from twodasl_jax.geometry.coefficients import Whitening, unwhiten
 from twodasl_jax.geometry.mirroring import LANDMARK_MIRROR
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
-from twodasl_jax.landmark_basis import read_landmark_basis
+from twodasl_jax.weight_formats.landmark_basis import read_landmark_basis
 from twodasl_jax.weights import load_weights
 
 ROOT = pathlib.Path(__file__).parents[1]

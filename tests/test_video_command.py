@@ -19,10 +19,11 @@ from tests.fake_reconstruction import (
     frame_with_squares,
     photo_with_faces,
 )
-from twodasl_jax import cli, motion
+from twodasl_jax import cli
 from twodasl_jax.commands import videos as command
 from twodasl_jax.errors import VideoError
-from twodasl_jax.videos import VideoFrame, open_video, writing_video
+from twodasl_jax.videos import following
+from twodasl_jax.videos.files import VideoFrame, open_video, writing_video
 
 pytest.importorskip("av")
 SCRIPT = pathlib.Path(__file__).parents[1] / "experiments" / "reconstruct.py"
@@ -45,8 +46,8 @@ def program(monkeypatch, face_model, capsys):
     fake = FakeBoth(face_model)
     monkeypatch.setattr(cli, "Reconstructor", lambda *_: fake)
     monkeypatch.setattr(cli, "chosen_expression_units", lambda _: None)
-    monkeypatch.setattr(motion.detection, "detect_faces", fake.detect)
-    monkeypatch.setattr(motion.detection, "confidence_of_crop", fake.judge)
+    monkeypatch.setattr(following.detection, "detect_faces", fake.detect)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", fake.judge)
 
     def run(*arguments):
         monkeypatch.setattr(

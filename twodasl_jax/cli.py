@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from absl import app
 from absl.flags import argparse_flags
 
-from twodasl_jax import outputs, programs, smoothing
+from twodasl_jax import outputs, programs
 from twodasl_jax.commands.camera import watch_camera
 from twodasl_jax.commands.photos import reconstruct_photos, see_photo, with_expression_of
 from twodasl_jax.commands.videos import Pipeline, reconstruct_videos
@@ -19,7 +19,8 @@ from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.face_model import chosen_expression_units, chosen_face_model
 from twodasl_jax.photos import find_photos
 from twodasl_jax.reconstruction import Reconstructor
-from twodasl_jax.videos import find_videos, is_video
+from twodasl_jax.videos import smoothing
+from twodasl_jax.videos.files import find_videos, is_video
 from twodasl_jax.weights import chosen_weights
 
 _DESCRIPTION = """\

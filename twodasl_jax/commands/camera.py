@@ -1,11 +1,11 @@
 """What a camera sees, in a window, with every face drawn over it."""
 
-from twodasl_jax.cameras import open_camera
-from twodasl_jax.motion import follow_faces
 from twodasl_jax.outputs import Scene, pictures
 from twodasl_jax.reconstruction import Reconstructor
-from twodasl_jax.smoothing import Strength
-from twodasl_jax.windows import open_window
+from twodasl_jax.videos.cameras import open_camera
+from twodasl_jax.videos.following import follow_faces
+from twodasl_jax.videos.smoothing import Strength
+from twodasl_jax.videos.windows import open_window
 
 
 def watch_camera(reconstructor: Reconstructor, number: int, strength: Strength | None) -> None:

@@ -12,11 +12,11 @@ from twodasl_jax import programs
 from twodasl_jax.commands.results import count_of, distinct_names, writing_to
 from twodasl_jax.errors import VideoError
 from twodasl_jax.expression_units import ExpressionUnits
-from twodasl_jax.motion import follow_faces
 from twodasl_jax.outputs.clip import writing_clip
 from twodasl_jax.reconstruction import Reconstructor
-from twodasl_jax.smoothing import Strength
-from twodasl_jax.videos import Video, open_video
+from twodasl_jax.videos.files import Video, open_video
+from twodasl_jax.videos.following import follow_faces
+from twodasl_jax.videos.smoothing import Strength
 
 
 class Pipeline(NamedTuple):

@@ -24,13 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax import atomic_files, videos
+from twodasl_jax import atomic_files
 from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.geometry.morphable_model import MorphableModel
-from twodasl_jax.motion import PeopleInFrame
 from twodasl_jax.outputs import pictures
 from twodasl_jax.outputs.records import face_record
 from twodasl_jax.outputs.scene import Scene
+from twodasl_jax.videos.files import writing_video
+from twodasl_jax.videos.following import PeopleInFrame
 
 Write = Callable[[PeopleInFrame], None]
 
@@ -58,7 +59,7 @@ def writing_clip(
     table, video = (
         target.with_name(target.name + ending) for ending in ("_faces.csv", "_overlay.mp4")
     )
-    with _writing_rows(table) as write_row, videos.writing_video(video, rate) as film:
+    with _writing_rows(table) as write_row, writing_video(video, rate) as film:
 
         def write(moment: PeopleInFrame) -> None:
             frame, people = moment

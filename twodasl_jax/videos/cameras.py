@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from twodasl_jax.errors import VideoError
-from twodasl_jax.videos import VideoFrame, average_rate, pyav, upright_frames
+from twodasl_jax.videos.files import VideoFrame, average_rate, pyav, upright_frames
 
 # FFmpeg's reader of cameras, and what it calls the camera of a number.
 _LINUX = ("v4l2", "/dev/video{}")

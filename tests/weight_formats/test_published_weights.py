@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests import published_networks, torch_writer
-from tests.test_model_change import other_description, projected
+from tests.weight_formats.test_model_change import other_description, projected
 from twodasl_jax.crops import sample_photo
 from twodasl_jax.errors import DatasetError, WeightsError
 from twodasl_jax.face_model import digest
@@ -18,7 +18,7 @@ from twodasl_jax.geometry.morphable_model import landmark_space, truncate
 from twodasl_jax.networks import network_input
 from twodasl_jax.photos import read_photo
 from twodasl_jax.protocols.annotations import read_annotations
-from twodasl_jax.published_weights import (
+from twodasl_jax.weight_formats.published_weights import (
     for_face_model,
     network_of_state,
     read_published_weights,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fake_reconstruction import make_face
-from twodasl_jax import tracking
 from twodasl_jax.geometry.frames import box_from_landmarks
-from twodasl_jax.tracking import Eyes, Tracks, follow, overlaps
+from twodasl_jax.videos import tracking
+from twodasl_jax.videos.tracking import Eyes, Tracks, follow, overlaps
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 

@@ -11,9 +11,9 @@ import pytest
 from tests import torch_writer
 from tests.torch_writer import Claim, call, dictionary, named, plain
 from twodasl_jax.errors import WeightsError
-from twodasl_jax.torch_files import read_state_dict
+from twodasl_jax.weight_formats.torch_files import read_state_dict
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 ENTRIES = ("res_state_dict", "state_dict")
 COUNT = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 EXPECTED = {

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax import detection, smoothing, tracking
+from twodasl_jax import detection
 from twodasl_jax.array_types import Array
 from twodasl_jax.crops import crop_photo
 from twodasl_jax.geometry.coefficients import (
@@ -23,7 +23,8 @@ from twodasl_jax.geometry.coefficients import (
 from twodasl_jax.geometry.frames import crop_affine_from_image, image_affine_from_crop
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera, camera_from_affine
 from twodasl_jax.reconstruction import Face, Reconstructor
-from twodasl_jax.videos import VideoFrame
+from twodasl_jax.videos import smoothing, tracking
+from twodasl_jax.videos.files import VideoFrame
 
 
 class Person(NamedTuple):

@@ -41,9 +41,9 @@ from twodasl_jax.geometry.morphable_model import (
     synthesize,
 )
 from twodasl_jax.geometry.projection import picture_from_model_affine
-from twodasl_jax.model_change import change_of_model
 from twodasl_jax.safe_pickle import load_plain
-from twodasl_jax.torch_files import read_state_dict
+from twodasl_jax.weight_formats.model_change import change_of_model
+from twodasl_jax.weight_formats.torch_files import read_state_dict
 from twodasl_jax.weights import ARCHITECTURES, Weights, variable_shapes
 
 # What is called otherwise there; blocks and layers as in `networks.resnet` and `networks.mobilenet`.

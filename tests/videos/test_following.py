@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tests.fake_reconstruction import FakeFollower, frame_with_squares, make_face
-from twodasl_jax import motion, smoothing
 from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
@@ -20,7 +19,8 @@ from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.networks import CompactNet
 from twodasl_jax.reconstruction import Reconstructor
-from twodasl_jax.videos import VideoFrame
+from twodasl_jax.videos import following, smoothing
+from twodasl_jax.videos.files import VideoFrame
 from twodasl_jax.weights import Weights
 
 
@@ -69,16 +69,16 @@ class Series:
 
 
 def follow(monkeypatch, series, count, strength):
-    boxes = motion.detection.FaceBoxes(
+    boxes = following.detection.FaceBoxes(
         np.array([[40, 40, 160, 160]], np.float32), np.ones(1, np.float32)
     )
-    none = motion.detection.FaceBoxes(boxes.boxes[:0], boxes.scores[:0])
+    none = following.detection.FaceBoxes(boxes.boxes[:0], boxes.scores[:0])
     detected = iter([boxes])
-    monkeypatch.setattr(motion.detection, "detect_faces", lambda image: next(detected, none))
-    monkeypatch.setattr(motion.detection, "confidence_of_crop", lambda crop: 0.8)
+    monkeypatch.setattr(following.detection, "detect_faces", lambda image: next(detected, none))
+    monkeypatch.setattr(following.detection, "confidence_of_crop", lambda crop: 0.8)
     image = np.zeros((200, 200, 3), np.uint8)
     frames = [VideoFrame(number, number / 30, image) for number in range(count)]
-    moments = list(motion.follow_faces(series, frames, strength))
+    moments = list(following.follow_faces(series, frames, strength))
     assert [moment.frame.number for moment in moments] == list(range(count))
     assert all(len(moment.people) == 1 for moment in moments)
     return [moment.people[0].face for moment in moments]
@@ -134,8 +134,8 @@ def test_everyone_keeps_a_number_and_a_frame_comes_before_the_next_is_asked_for(
     monkeypatch, face_model
 ):
     follower = FakeFollower(face_model)
-    monkeypatch.setattr(motion.detection, "detect_faces", follower.detect)
-    monkeypatch.setattr(motion.detection, "confidence_of_crop", follower.judge)
+    monkeypatch.setattr(following.detection, "detect_faces", follower.detect)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", follower.judge)
     asked = []
 
     def frames():
@@ -143,7 +143,7 @@ def test_everyone_keeps_a_number_and_a_frame_comes_before_the_next_is_asked_for(
             asked.append(number)
             yield VideoFrame(number, number / 30, frame_with_squares((50 + number, 60), (150, 60)))
 
-    for number, moment in enumerate(motion.follow_faces(follower, frames(), None)):
+    for number, moment in enumerate(following.follow_faces(follower, frames(), None)):
         assert asked == list(range(number + 1))
         assert [person.number for person in moment.people] == [0, 1]
         left, right = (person.face.landmarks[:, 0].mean() for person in moment.people)

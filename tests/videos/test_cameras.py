@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from tests.fake_reconstruction import FakeFollower, frame_with_squares
-from twodasl_jax import cameras, motion
 from twodasl_jax.commands import camera
 from twodasl_jax.errors import OutputError, VideoError
-from twodasl_jax.videos import VideoFrame
-from twodasl_jax.windows import open_window
+from twodasl_jax.videos import cameras, following
+from twodasl_jax.videos.files import VideoFrame
+from twodasl_jax.videos.windows import open_window
 
 
 def frame(number):
@@ -142,8 +142,8 @@ def test_a_window_shows_pictures_until_it_is_closed(display, key):
 
 def test_a_camera_is_watched_until_the_window_is_closed(monkeypatch, face_model, display):
     follower = FakeFollower(face_model)
-    monkeypatch.setattr(motion.detection, "detect_faces", follower.detect)
-    monkeypatch.setattr(motion.detection, "confidence_of_crop", follower.judge)
+    monkeypatch.setattr(following.detection, "detect_faces", follower.detect)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", follower.judge)
     taken = []
 
     class FakeCamera:

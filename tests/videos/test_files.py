@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twodasl_jax.errors import OutputError, VideoError
-from twodasl_jax.videos import VideoFrame, find_videos, is_video, open_video, writing_video
+from twodasl_jax.videos.files import VideoFrame, find_videos, is_video, open_video, writing_video
 
 av = pytest.importorskip("av")
 RATE = Fraction(25)

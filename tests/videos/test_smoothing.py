@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from twodasl_jax.smoothing import (
+from twodasl_jax.videos.smoothing import (
     STRENGTHS,
     Cutoff,
     PlacedFace,

@@ -8,7 +8,7 @@ import pytest
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
-from twodasl_jax.model_change import change_of_model
+from twodasl_jax.weight_formats.model_change import change_of_model
 
 
 @pytest.fixture(scope="module")

@@ -248,6 +248,12 @@ def run(name, *arguments):
             ["--format=flame", "--source={}", "--output={}/m.npz"],
             "value should be one of <bfm2009|bfm2017|3ddfa|3ddfa_v2|ict>; see --help.",
         ),
+        (
+            "run_notebooks",
+            ["--notebooks=demo"],
+            "--notebooks=demo: there are evaluate, reconstruct",
+        ),
+        ("run_notebooks", ["--repository=a/b"], "--repository=a/b is no OWNER/twodasl_jax."),
         ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
     ],
 )

@@ -10,7 +10,7 @@ help:
 	@echo "make demo       3D faces from two real photos, into demo_output/"
 	@echo "make train-quickstart  a small network learns from rendered faces, in three minutes on two cores"
 	@echo "make test       the tests, about seven minutes on two cores"
-	@echo "make test-slow  the tests that take long, another eight"
+	@echo "make test-slow  the tests that take long, another ten"
 	@echo "make lint       style and types"
 	@echo "make clean      remove the environment and everything that was made"
 	@echo "PYTHON=python3.12 chooses another Python (3.11 or 3.12)."

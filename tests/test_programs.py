@@ -276,6 +276,12 @@ def run(name, *arguments):
             ["--heads=0"],
             "flag --heads=0: 0 is not a positive integer; see --help.",
         ),
+        (
+            "run_notebooks",
+            ["--notebooks=demo"],
+            "--notebooks=demo: there are evaluate, reconstruct",
+        ),
+        ("run_notebooks", ["--repository=a/b"], "--repository=a/b is no OWNER/twodasl_jax."),
         ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
     ],
 )

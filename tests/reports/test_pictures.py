@@ -67,6 +67,25 @@ def test_a_contact_sheet_is_filled_row_by_row():
     assert [sheet[row, column, 0] for row in (5, 365) for column in (5, 365)] == [10, 20, 30, 255]
 
 
+def test_a_face_is_drawn_in_its_crop_with_the_points_of_the_photo(tmp_path):
+    imageio.imwrite(tmp_path / "a.png", np.zeros((60, 60, 3), np.uint8))
+    photos = AnnotatedPhotos(
+        names=("a",),
+        photos=(tmp_path / "a.png",),
+        boxes=np.array([[10, 20, 50, 60]], "f"),
+        crop="c",
+        annotations={
+            "original": Annotation(np.full((1, 68, 2), [20, 30], "f"), np.ones((1, 68), bool))
+        },
+    )
+    predictions = Predictions("m", np.full((1, 68, 3), [40, 50, 7], "f"))
+    picture = page.draw_face(0, photos, predictions).astype(int)
+    red, green = picture[..., 0] > 200, picture[..., 1] > 200
+    # A photo's pixel is three of the crop, and each of these three of the drawing.
+    np.testing.assert_allclose(np.argwhere(green).mean(axis=0), [90, 90], atol=1.5)
+    np.testing.assert_allclose(np.argwhere(red).mean(axis=0), [270, 270], atol=1.5)
+
+
 def test_the_page_holds_everything_and_names_photos_that_are_missing(tmp_path):
     imageio.imwrite(tmp_path / "a.png", np.full((50, 50, 3), 90, np.uint8))
     points = np.random.default_rng(0).uniform(10, 40, (2, 68, 2)).astype("f")

@@ -95,6 +95,31 @@ def other_faces(
     return np.sort(rest[drawn])
 
 
+def draw_face(
+    row: int, photos: AnnotatedPhotos, predictions: Predictions
+) -> UInt8[np.ndarray, "360 360 3"]:
+    """Draws the crop of a face with its true points as green rings and its predicted ones as red discs.
+
+    Args:
+      row: of the face.
+      photos: the test set.
+      predictions: on its photos; where there is none, the rings stay alone.
+
+    Returns:
+      RGB.
+
+    Raises:
+      PhotoError: the photo cannot be read.
+    """
+    box = photos.boxes[row]
+    true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
+    return compare_points(
+        crop_photo(read_photo(photos.photos[row]), box),
+        _in_crop(true[0] if true else np.zeros((0, 2), np.float32), box),
+        _in_crop(predictions.landmarks[row, :, :2], box),
+    )
+
+
 def _sections(document: Document, photos: AnnotatedPhotos, predictions: Predictions) -> str:
     metric, reference = metrics(document)[0]
     errors = errors_of(document, metric, reference)
@@ -123,15 +148,9 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
     shown = "no prediction" if np.isnan(error) else f"{error:.2f}"
     yaw = "" if photos.yaw is None else f", yaw {round(float(photos.yaw[row]))}&deg;"
     try:
-        crop = crop_photo(read_photo(photos.photos[row]), photos.boxes[row])
+        picture = draw_face(row, photos, predictions)
     except InputError as problem:
         return f"<figure><figcaption>{name}: {html.escape(str(problem))}</figcaption></figure>"
-    true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
-    picture = compare_points(
-        crop,
-        _in_crop(true[0] if true else np.zeros((0, 2), np.float32), photos.boxes[row]),
-        _in_crop(predictions.landmarks[row, :, :2], photos.boxes[row]),
-    )
     source = _data_url("jpeg", _jpeg(picture))
     return (
         f'<figure><img src="{source}" alt="{name}"><figcaption>{name}<br><b>{shown}</b>{yaw}'

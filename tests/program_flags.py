@@ -53,7 +53,10 @@ class _Names(dict):
 
     def run(self, statement: ast.stmt) -> None:
         module = ast.fix_missing_locations(ast.Module([statement], []))
-        exec(compile(module, self["__file__"], "exec"), {}, self)
+        folder = str(pathlib.Path(self["__file__"]).parent)
+        # As a program, it would find the folders beside it.
+        with mock.patch.object(sys, "path", [folder, *sys.path]):
+            exec(compile(module, self["__file__"], "exec"), {}, self)
 
     def __missing__(self, name):
         for statement in self._statements:

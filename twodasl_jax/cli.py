@@ -3,7 +3,8 @@
 import argparse
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +31,9 @@ For a photo NAME.jpg the output folder receives, of these kinds of files, those 
 {kinds}
 
 For a video NAME.mp4, in which faces are followed from frame to frame, it receives:
-             NAME_overlay.mp4       the same drawn over every frame; without sound
-             NAME_faces.csv         a row for each person in each frame: angles, landmarks, coefficients, units
+              NAME_overlay.mp4           the same drawn over every frame; without sound
+              NAME_faces.csv             a row for each person in each frame: angles, landmarks,
+                                         coefficients, units
 """
 _EPILOG = """\
 examples:
@@ -42,7 +44,7 @@ examples:
   twodasl-reconstruct clip.mp4 --smoothing=strong
   twodasl-reconstruct --camera=0
 
-Videos and cameras need the package av (pip install av).
+Videos and cameras need the package av (pip install '.[video]').
 
 The exit status is 0 if every photo and video showed at least one face. It is 2 if one could not be read
 or showed no face, or if the results could not be written; the others are not affected. What was
@@ -90,17 +92,24 @@ def _kinds(text: str) -> Sequence[str]:
 
 
 def _described_kinds() -> str:
-    """Returns a line for each kind of file: its name, what it is called, what it is."""
-    rows = [
-        *_rows("NAME", outputs.OF_PHOTO),
-        *_rows("NAME_face0", outputs.OF_FACE),
-        *_rows("", outputs.OF_RUN),
-    ]
-    return "\n".join(f"  {name:10} {file:22} {description}" for name, file, description in rows)
+    """Returns a paragraph for each kind of file: its name, what it is called, what it is."""
+    return "\n".join(
+        [
+            *_paragraphs("NAME", outputs.OF_PHOTO),
+            *_paragraphs("NAME_face0", outputs.OF_FACE),
+            *_paragraphs("", outputs.OF_RUN),
+        ]
+    )
 
 
-def _rows(name: str, table: Mapping[str, outputs.Kind[Any]]) -> list[tuple[str, str, str]]:
-    return [(key, name + kind.ending, kind.description) for key, kind in table.items()]
+def _paragraphs(name: str, table: Mapping[str, outputs.Kind[Any]]) -> Iterator[str]:
+    for key, kind in table.items():
+        yield _paragraph(key, name + kind.ending, kind.description)
+
+
+def _paragraph(kind: str, file: str, description: str) -> str:
+    start = f"  {kind:11} {file:26} "
+    return textwrap.fill(description, 100, initial_indent=start, subsequent_indent=" " * len(start))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -110,6 +119,18 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_sources(parser)
+    _add_outputs(parser.add_argument_group("results"))
+    _add_model(parser.add_argument_group("network and face model"))
+    parsed = parser.parse_args(arguments[1:])
+    if (parsed.source is None) == (parsed.camera is None):
+        parser.error("give a photo, a video or a folder as SOURCE, or --camera")
+    if parsed.retarget and (parsed.camera is not None or is_video(parsed.source)):
+        parser.error("--retarget is for photos")
+    return parsed
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -123,50 +144,50 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=int,
         help="instead: show what the camera of this number sees, in a window; 0 is the first",
     )
-    parser.add_argument(
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--output_dir",
         metavar="DIR",
         type=Path,
         default=Path("faces_3d"),
         help="folder of the results (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--outputs",
         metavar="KINDS",
         type=_kinds,
         default=outputs.DEFAULT_KINDS,
         help=f"what to write of photos, separated by commas, or all (default: {','.join(outputs.DEFAULT_KINDS)})",
     )
-    parser.add_argument(
+    group.add_argument("--html", action="store_true", help="write the page, too")
+    group.add_argument(
+        "--retarget",
+        metavar="PHOTO",
+        type=Path,
+        help="give all faces of photos the expression of the largest face in this photo",
+    )
+    group.add_argument(
         "--smoothing",
         choices=("off", *smoothing.STRENGTHS),
         default="light",
         help="how strongly to steady the faces of videos (default: %(default)s)",
     )
-    parser.add_argument("--html", action="store_true", help="the same as html in --outputs")
-    parser.add_argument(
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--weights",
         metavar="FILE",
         default="default",
         help="weights file (.npz), or open: the embedded ones that saw no photo (default: the best embedded ones)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--face_model",
         metavar="FILE",
         help="the face model that the weights were trained with (.npz; default: the embedded one)",
     )
-    parser.add_argument(
-        "--retarget",
-        metavar="PHOTO",
-        type=Path,
-        help="gives all faces of photos the expression of the largest face in this photo",
-    )
-    parsed = parser.parse_args(arguments[1:])
-    if (parsed.source is None) == (parsed.camera is None):
-        parser.error("give a photo, a video or a folder as SOURCE, or --camera")
-    if parsed.retarget and (parsed.camera is not None or is_video(parsed.source)):
-        parser.error("--retarget is for photos")
-    return parsed
 
 
 def _run(arguments: argparse.Namespace) -> int:

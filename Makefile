@@ -9,7 +9,7 @@ INSTALLED = $(VENV)/.installed
 help:
 	@echo "make demo       3D faces from two real photos, into demo_output/"
 	@echo "make train-quickstart  a small network learns from rendered faces, in three minutes on two cores"
-	@echo "make test       the tests, about seven minutes on two cores"
+	@echo "make test       the tests, about eight minutes on two cores"
 	@echo "make test-slow  the tests that take long, another ten"
 	@echo "make lint       style and types"
 	@echo "make clean      remove the environment and everything that was made"

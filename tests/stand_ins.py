@@ -107,7 +107,7 @@ def _write_checkout(folder):
 def _write_photos(folder):
     photo = importlib.resources.files("matplotlib") / "mpl-data/sample_data/grace_hopper.jpg"
     (folder / "PHOTO_OR_FOLDER").mkdir()
-    for name in ("portrait.jpg", "photo.jpg", "PHOTO_OR_FOLDER/photo.jpg"):
+    for name in ("portrait.jpg", "photo.jpg", "laughing.jpg", "PHOTO_OR_FOLDER/photo.jpg"):
         shutil.copy(str(photo), folder / name)
     image = read_photo(folder / "photo.jpg")
     with writing_video(folder / "clip.mp4", Fraction(25)) as film:

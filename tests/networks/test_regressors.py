@@ -45,7 +45,10 @@ def test_portable_networks_say_the_same():
     assert portable(CompactNet()) == CompactNet()
 
 
-@pytest.mark.parametrize("network", [ResNet50(), CompactNet(), MobileNetV1(width=8)])
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(ResNet50(), marks=pytest.mark.slow), CompactNet(), MobileNetV1(width=8)],
+)
 def test_a_network_without_batchnorm_says_the_same(network):
     x = jax.random.normal(jax.random.key(1), (2, 120, 120, 4))
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), x, train=False))

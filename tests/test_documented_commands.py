@@ -48,6 +48,7 @@ LEFT_OUT = {
     r"pip install ": "the tests run in an environment that make has installed",
     r"ablat": "hours; tests/test_ablation.py runs a small study",
     r"--dataset=aflw|runs/default": "needs AFLW; tests/data/test_aflw.py has made-up faces of it",
+    r"draw_outputs\.py": "half a minute; tests/test_renders.py and others draw every kind",
     r"kill_training\.py": "half an hour; tests/training/test_killed_runs.py kills a run a few times",
     r"benchmark(_training|_inference)?\.py": "minutes on a quiet machine, and PyTorch",
     r"compile_for_tpu\.py": "minutes, and the TPU's compiler",
@@ -57,7 +58,8 @@ LEFT_OUT = {
     r"render_scans\.py": "needs scans; tests/protocols/test_florence.py renders made-up ones",
     r"build_face_model\.py": "downloads a package; tests/test_build_face_model.py builds from made-up data",
     r"--weights=weights\.npz$": "weights of one step",
-    r"--weights=open|--workdir=runs/other|--landmarks=detected|synthetic_faces --count=20000|clip\.mp4$": (
+    r"evaluate\.py .*--weights=open|portrait\.jpg --weights=open": "tests/test_weights.py has the open weights",
+    r"--workdir=runs/other|--landmarks=detected|synthetic_faces --count=20000|clip\.mp4$": (
         "like other commands of the same programs, with other settings that have tests of their own"
     ),
     r"configs/paper\.py": "half a minute of compiling; tests/training/ builds its config and takes its steps in small",

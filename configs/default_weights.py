@@ -6,7 +6,7 @@
     python experiments/train.py --config=configs/default_weights.py --workdir=runs/default
     python experiments/export_weights.py --workdir=runs/default --output=twodasl_jax/assets/weights.npz
 
-AFLW holds aflw68/ and aflw21/ (`twodasl_jax/data/aflw.py`), SKINS pictures of skins in the face model's texture
+AFLW holds aflw68/ and aflw21/ (`twodasl_jax/preparation/aflw.py`), SKINS pictures of skins in the face model's texture
 coordinates. The present weights started from earlier ones (--config.init_from) and took 92 minutes on one CPU core;
 what they reach: twodasl_jax/assets/weights.md. On two cores two processes of one thread each are a third faster than
 one of two threads; start both, with --process_id=0 and 1:

@@ -2,7 +2,7 @@
 
     python experiments/train.py --config=configs/pod.py --cluster --workdir=SHARED_FOLDER/pod \
         --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
-    python experiments/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
+    python experiments/benchmarks/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
 
 The same command runs on each host; SHARED_FOLDER is one that all of them see. The second command needs no TPU: the
 real compiler says what a step costs.

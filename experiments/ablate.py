@@ -14,16 +14,16 @@ import pathlib
 
 import filelock
 import numpy as np
-from ablation.measures import face_errors, read_faces
-from ablation.report import Results, draw_curves, write_tables
-from ablation.study import Run, Study, read_study
 from absl import flags
 
-from twodasl_jax import programs
-from twodasl_jax.atomic_files import replacing, write_bytes
+from experiments.ablation.measures import face_errors, read_faces
+from experiments.ablation.report import Results, draw_curves, write_tables
+from experiments.ablation.study import Run, Study, read_study
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.face_model import digest, embedded_face_model
+from twodasl_jax.files.atomic_files import replacing, write_bytes
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.models.face_model import digest, embedded_face_model
 from twodasl_jax.training.checkpoints import trained_weights
 from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.loop import train
@@ -140,4 +140,4 @@ def _listed(results: Results) -> list[dict]:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

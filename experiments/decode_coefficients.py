@@ -30,13 +30,11 @@ import tqdm
 from absl import flags
 from jaxtyping import Float, PyTree, UInt8
 
-from twodasl_jax import programs
-from twodasl_jax.array_files import read_rows
 from twodasl_jax.array_types import Array
-from twodasl_jax.atomic_files import replacing
-from twodasl_jax.crops import sample_photo
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.files.array_files import read_rows
+from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry.coefficients import (
     VECTOR_SIZE,
     Whitening,
@@ -48,12 +46,14 @@ from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.morphable_model import ShapeSpace, landmark_space, synthesize
 from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model_affine
 from twodasl_jax.geometry.rotation import euler_from_rotation
+from twodasl_jax.imaging.crops import sample_photo
+from twodasl_jax.imaging.photos import read_photo
+from twodasl_jax.models.face_model import chosen_face_model
+from twodasl_jax.models.weights import check_face_model, chosen_weights
 from twodasl_jax.networks import network_input
-from twodasl_jax.photos import read_photo
 from twodasl_jax.protocols import inference
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.weight_formats.landmark_basis import read_landmark_basis
-from twodasl_jax.weights import check_face_model, chosen_weights
 
 _DATA = flags.DEFINE_string("data_dir", None, "Folder of annotations.npz.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, .npz.", required=True)
@@ -108,7 +108,7 @@ def predicted_vectors(folder: pathlib.Path) -> Vectors:
     """Returns what the network of --weights says of the photos of a test set."""
     model, weights = chosen_face_model(_FACE_MODEL.value), chosen_weights(str(_WEIGHTS.value))
     check_face_model(weights, model)
-    photos = read_annotations(folder)
+    photos = read_annotated_photos(folder)
     points = inference.landmark_input(_LANDMARKS.value, photos)
     landmarks = np.asarray(crop_from_image(points, photos.boxes))
     chunks = []
@@ -180,4 +180,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

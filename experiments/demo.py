@@ -9,9 +9,10 @@ import functools
 import pathlib
 
 from absl import flags
-from demo_photos import demo_photos
 
-from twodasl_jax import Reconstructor, embedded_expression_units, outputs, programs
+from experiments.demo_photos import demo_photos
+from twodasl_jax import Reconstructor, embedded_expression_units, outputs
+from twodasl_jax.commands import entry_points
 from twodasl_jax.commands.photos import reconstruct_photos, see_photo
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "demo_output", "Folder of the results.")
@@ -21,8 +22,8 @@ def main() -> int:
     see = functools.partial(see_photo, Reconstructor.pretrained(), embedded_expression_units())
     kinds = (*outputs.DEFAULT_KINDS, "html")
     folder = pathlib.Path(_OUTPUT_DIR.value)
-    return programs.FAILURE if reconstruct_photos(see, demo_photos(), folder, kinds) else 0
+    return entry_points.FAILURE if reconstruct_photos(see, demo_photos(), folder, kinds) else 0
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

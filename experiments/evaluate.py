@@ -31,16 +31,19 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from twodasl_jax import atomic_files, programs
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel, with_landmarks
-from twodasl_jax.point_rows import known_rows, read_point_rows
+from twodasl_jax.inference.reconstruction import Reconstructor
+from twodasl_jax.models.face_model import chosen_face_model
+from twodasl_jax.models.point_rows import known_rows, read_point_rows
+from twodasl_jax.models.weights import Weights, chosen_weights, embedded_weights
 from twodasl_jax.protocols import florence, inference, synthetic
 from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, select
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.protocols.landmark_fit import fit_predictions
 from twodasl_jax.protocols.predictions import (
     Predictions,
@@ -51,10 +54,8 @@ from twodasl_jax.protocols.predictions import (
     write_predictions,
 )
 from twodasl_jax.protocols.scoring import FaceErrors, landmark_scores, pose_scores
-from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.reports import comparison, curve, document, page, table
 from twodasl_jax.training.checkpoints import trained_weights
-from twodasl_jax.weights import Weights, chosen_weights, embedded_weights
 
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -348,11 +349,13 @@ def main() -> None:
 _READERS: dict[str, Callable[[pathlib.Path], TestSet]] = {
     "aflw2000": read_aflw2000_set,
     "aflw_lfpa": lambda folder: TestSet(read_aflw_lfpa(folder)),
-    "annotations": lambda folder: TestSet(read_annotations(folder), point_rows=_AFLW2000_LANDMARKS),
+    "annotations": lambda folder: TestSet(
+        read_annotated_photos(folder), point_rows=_AFLW2000_LANDMARKS
+    ),
     "synthetic": read_synthetic_set,
     "florence": read_florence_set,
 }
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

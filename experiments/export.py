@@ -11,7 +11,7 @@ OUTPUT_DIR gets
   faces.onnx        for ONNX Runtime and whatever else reads ONNX (opset 21)
   faces.json        names, shapes and frames of what goes in and comes out, and what was exported
 
-In: crops, uint8 (B, 120, 120, 3) RGB, any number B of them; which square to cut from a photo: twodasl_jax/crops.py.
+In: crops, uint8 (B, 120, 120, 3) RGB, any number B of them; which square to cut from a photo: twodasl_jax/imaging/crops.py.
 Out, in this order: coefficients (B, 62) in the official layout, landmarks (B, 68, 3) and vertices (B, V, 3) in pixels
 of the crop, Euler angles (B, 3) in degrees. Each face is looked at together with its mirror image, as `Reconstructor`
 does (--noreflect: alone, in half the time); no landmarks are given. Both files are checked against this package, and
@@ -30,16 +30,14 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 from jaxtyping import Float, UInt8
-from timing import interleaved
 
-from twodasl_jax import atomic_files, programs
+from experiments.benchmarks.timing import interleaved
 from twodasl_jax.array_types import Array
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError, InputError
-from twodasl_jax.face_model import chosen_face_model
-from twodasl_jax.forward import Parts, Regressor, build, faces_of_whole_crops
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.frames import CROP_SIZE
-from twodasl_jax.networks import portable
-from twodasl_jax.program_files import (
+from twodasl_jax.inference.exporting import (
     Program,
     any_number,
     onnx_of,
@@ -47,7 +45,10 @@ from twodasl_jax.program_files import (
     run_stablehlo,
     stablehlo_of,
 )
-from twodasl_jax.weights import chosen_weights
+from twodasl_jax.inference.forward import Parts, Regressor, build, faces_of_whole_crops
+from twodasl_jax.models.face_model import chosen_face_model
+from twodasl_jax.models.weights import chosen_weights
+from twodasl_jax.networks import portable
 
 _OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
 _WEIGHTS = flags.DEFINE_string(
@@ -169,4 +170,4 @@ def _finished(run: Program, crops: UInt8[np.ndarray, "B 120 120 3"]) -> tuple[An
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

@@ -7,10 +7,10 @@ import pathlib
 
 from absl import flags
 
-from twodasl_jax import programs
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError
+from twodasl_jax.models.weights import save_weights
 from twodasl_jax.training.checkpoints import best_step, trained_weights
-from twodasl_jax.weights import save_weights
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a training run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write (.npz, float16).", required=True)
@@ -40,4 +40,4 @@ def chosen_step(workdir: pathlib.Path) -> int | None:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

@@ -14,10 +14,10 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from twodasl_jax import programs
-from twodasl_jax.face_model import load_face_model
+from twodasl_jax.commands import entry_points
+from twodasl_jax.models.face_model import load_face_model
+from twodasl_jax.models.weights import save_weights
 from twodasl_jax.weight_formats.published_weights import for_face_model, read_published_weights
-from twodasl_jax.weights import save_weights
 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", None, "What PyTorch wrote (.pth, .pth.tar).", required=True
@@ -54,4 +54,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

@@ -16,7 +16,7 @@ FACES is a folder or zip file of pictures of any size, with 68 landmarks each in
 
 Points and boxes of the last two are in pixels, the first pixel's centre is (0.5, 0.5). Without boxes the crop follows
 from the landmarks (3DDFA's rule); --whole_pictures takes 120x120 pictures that are crops already as they are. The
-pictures may be in subfolders, or in an archive `images.zip` in the folder. --drop_wild_points leaves out points that
+pictures may be in subfolders, or in an archive `images.zip` in the folder. --drop_outliers leaves out points that
 are far from where the face model sees them, and faces that it cannot be fitted to.
 
 With --turned=N each face that is fitted well comes N times more, turned to a larger yaw over its fitted depth, picture
@@ -44,17 +44,21 @@ from typing import cast
 import tensorflow_datasets as tfds
 import tqdm
 from absl import flags
-from preparation import sources
-from preparation.summary import summarize
 
-from twodasl_jax import programs
-from twodasl_jax.data.annotations import AnnotatedCrops, crop_faces, read_annotations
+from twodasl_jax.commands import entry_points
 from twodasl_jax.data.face_crops import CropSource, FaceCrop, prepare_face_crops
-from twodasl_jax.data.face_profiling import with_turned_faces
-from twodasl_jax.data.synthetic_crops import SyntheticSeries
 from twodasl_jax.errors import ConfigError
-from twodasl_jax.face_model import chosen_face_model
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.models.face_model import chosen_face_model
+from twodasl_jax.preparation import sources
+from twodasl_jax.preparation.annotated_images import (
+    AnnotatedCrops,
+    crop_faces,
+    read_annotated_images,
+)
+from twodasl_jax.preparation.face_profiling import with_turned_faces
+from twodasl_jax.preparation.summary import summarize
+from twodasl_jax.preparation.synthetic_crops import SyntheticSeries
 from twodasl_jax.synthetic_faces import Conditions
 
 _DATASET = flags.DEFINE_enum(
@@ -72,7 +76,7 @@ _WHOLE_PICTURES = flags.DEFINE_bool(
     "whole_pictures", False, "pseudo_3d, faces_2d: the pictures are 120x120 crops already."
 )
 _DROP_WILD_POINTS = flags.DEFINE_bool(
-    "drop_wild_points", False, "pseudo_3d, faces_2d: leave out landmarks that cannot be right."
+    "drop_outliers", False, "pseudo_3d, faces_2d: leave out landmarks that cannot be right."
 )
 _TURNED = flags.DEFINE_integer(
     "turned",
@@ -122,9 +126,9 @@ def source_dir() -> pathlib.Path:
 
 def crops(model: MorphableModel) -> AnnotatedCrops:
     """Returns the faces of --source_dir, cropped; without wild points if they are not wanted."""
-    images = read_annotations(source_dir())
+    images = read_annotated_images(source_dir())
     if _DROP_WILD_POINTS.value:
-        images = sources.without_wild_points(model, images)
+        images = sources.without_outliers(model, images)
     return crop_faces(images, _WHOLE_PICTURES.value)
 
 
@@ -175,4 +179,4 @@ def with_progress(source: CropSource) -> CropSource:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

@@ -14,10 +14,10 @@ import numpy as np
 import tqdm
 from absl import flags
 
-from twodasl_jax import programs
-from twodasl_jax.atomic_files import replacing
-from twodasl_jax.face_model import chosen_face_model, save_face_model
+from twodasl_jax.commands import entry_points
+from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry.frames import box_from_landmarks
+from twodasl_jax.models.face_model import chosen_face_model, save_face_model
 from twodasl_jax.synthetic_faces import SyntheticFace, build_studio, synthetic_face
 
 _OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the set.", required=True)
@@ -62,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

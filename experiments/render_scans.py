@@ -16,12 +16,13 @@ from absl import flags
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from twodasl_jax import programs
-from twodasl_jax.atomic_files import replacing
-from twodasl_jax.face_model import embedded_face_model
+from twodasl_jax.commands import entry_points
+from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry.frames import box_from_landmarks
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
 from twodasl_jax.geometry.rotation import rotation_from_euler
+from twodasl_jax.models.face_model import embedded_face_model
 from twodasl_jax.protocols.florence import Scan, find_scans, read_scan
 from twodasl_jax.rendering import rasterizer
 
@@ -55,7 +56,7 @@ def render(scan: Scan, camera: WeakPerspective) -> UInt8[np.ndarray, "256 256 3"
     """Draws a scan with its colours under a soft light."""
     vertices = np.asarray(picture_from_model(camera, scan.surface.vertices.astype(np.float32)))
     triangles = scan.surface.triangles
-    light = np.maximum(rasterizer.vertex_normals(vertices, triangles) @ _LIGHT, 0)
+    light = np.maximum(vertex_normals(vertices, triangles) @ _LIGHT, 0)
     shaded = scan.colours * (_AMBIENT + (1 - _AMBIENT) * light[:, None])
     opaque = np.concatenate([shaded, np.ones_like(shaded[:, :1])], axis=1)
     raster = rasterizer.rasterize(vertices * _SAMPLES, triangles, SIDE * _SAMPLES, SIDE * _SAMPLES)
@@ -90,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

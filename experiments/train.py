@@ -21,9 +21,9 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-from twodasl_jax import programs
+from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ClusterError, ConfigError
-from twodasl_jax.face_model import chosen_face_model
+from twodasl_jax.models.face_model import chosen_face_model
 from twodasl_jax.training import processes
 from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.dry_run import describe
@@ -80,4 +80,4 @@ def workdir() -> pathlib.Path:
 
 
 if __name__ == "__main__":
-    programs.run(main)
+    entry_points.run(main)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests import synthetic_model
+from tests.helpers import synthetic_model
 from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.expression_units.metric import vertex_metric
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate

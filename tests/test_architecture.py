@@ -13,92 +13,28 @@ import pytest
 PACKAGE = "twodasl_jax"
 ROOT = pathlib.Path(__file__).parents[1]
 
-FOUNDATION = {"array_files", "array_types", "atomic_files", "errors", "safe_pickle"}
+FOUNDATION = {"array_types", "errors", "files"}
 MAY_IMPORT = {
     "geometry": set(),
     "losses": {"geometry"},
     "networks": {"geometry"},
-    "programs": set(),
-    "program_files": set(),
-    "photos": set(),
-    "detection": set(),
-    "crops": {"geometry"},
+    "imaging": {"geometry"},
     "expression_units": {"geometry"},
-    "face_model": {"geometry", "expression_units"},
-    "face_model_formats": {"geometry", "expression_units"},
-    "point_rows": {"geometry", "face_model"},
-    "weights": {"geometry", "networks", "face_model"},
-    "weight_formats": {"geometry", "face_model", "weights"},
+    "evaluation": {"geometry"},
     "rendering": {"geometry"},
-    "mesh_files": {"geometry", "rendering"},
+    "models": {"geometry", "expression_units", "networks"},
+    "face_model_formats": {"geometry", "expression_units"},
+    "weight_formats": {"geometry", "networks", "models"},
     "synthetic_faces": {"geometry", "rendering"},
-    "data": {"geometry", "crops", "face_model", "photos", "rendering", "synthetic_faces"},
-    "evaluation": {"geometry", "rendering"},
-    "training": {
-        "geometry",
-        "losses",
-        "networks",
-        "data",
-        "evaluation",
-        "rendering",
-        "face_model",
-        "weights",
-    },
-    "forward": {"geometry", "networks", "weights"},
-    "reconstruction": {
-        "geometry",
-        "forward",
-        "photos",
-        "detection",
-        "crops",
-        "face_model",
-        "point_rows",
-        "weights",
-    },
-    "protocols": {
-        "geometry",
-        "evaluation",
-        "photos",
-        "detection",
-        "face_model",
-        "rendering",
-        "reconstruction",
-    },
-    "reports": {"geometry", "evaluation", "photos", "crops", "rendering", "protocols"},
-    "videos": {"geometry", "crops", "detection", "reconstruction"},
-    "retargeting": {"geometry", "reconstruction"},
-    "outputs": {
-        "geometry",
-        "photos",
-        "rendering",
-        "mesh_files",
-        "expression_units",
-        "retargeting",
-        "reconstruction",
-        "videos",
-    },
-    "commands": {
-        "photos",
-        "expression_units",
-        "videos",
-        "reconstruction",
-        "outputs",
-        "programs",
-    },
-    "cli": {
-        "geometry",
-        "photos",
-        "rendering",
-        "mesh_files",
-        "expression_units",
-        "reconstruction",
-        "outputs",
-        "programs",
-        "face_model",
-        "weights",
-        "videos",
-        "commands",
-    },
+    "data": {"geometry", "imaging"},
+    "preparation": {"geometry", "imaging", "models", "rendering", "synthetic_faces", "data"},
+    "training": {"geometry", "losses", "networks", "data", "evaluation", "rendering", "models"},
+    "inference": {"geometry", "networks", "imaging", "models"},
+    "videos": {"geometry", "imaging", "inference"},
+    "protocols": {"geometry", "evaluation", "imaging", "models", "inference"},
+    "reports": {"geometry", "evaluation", "imaging", "rendering", "protocols"},
+    "outputs": {"geometry", "rendering", "expression_units", "inference", "videos"},
+    "commands": {"imaging", "expression_units", "models", "inference", "videos", "outputs"},
 }
 
 MATH_ROOMS = {"geometry", "losses", "array_types"}
@@ -170,6 +106,13 @@ def test_a_room_imports_only_what_flows_into_it(name):
     assert own in FOUNDATION | set(MAY_IMPORT), f"give the room {own} a row in MAY_IMPORT"
     allowed = FOUNDATION | MAY_IMPORT.get(own, set()) | {own}
     assert {room(target) for target in imports_inside(name)} <= allowed
+
+
+def test_every_permission_is_used():
+    used = {own: set() for own in MAY_IMPORT}
+    for name in set(SOURCES) - {PACKAGE}:
+        used.get(room(name), set()).update(room(target) for target in imports_inside(name))
+    assert {own: used[own] & set(MAY_IMPORT) - {own} for own in MAY_IMPORT} == MAY_IMPORT
 
 
 def test_no_room_leads_back_to_itself():

@@ -12,9 +12,18 @@ import re
 import pytest
 from absl import flags
 
-from tests import program_flags, stand_ins
-from tests.markdown_pages import Block, Command, anchors, commands_in, inline_code, links, steps
-from twodasl_jax import cli, outputs
+from tests.helpers import program_flags, stand_ins
+from tests.helpers.markdown_pages import (
+    Block,
+    Command,
+    anchors,
+    commands_in,
+    inline_code,
+    links,
+    steps,
+)
+from twodasl_jax import outputs
+from twodasl_jax.commands import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from tests import stand_ins
-from tests.markdown_pages import Command, steps
+from tests.helpers import stand_ins
+from tests.helpers.markdown_pages import Command, steps
 from tests.test_documentation import PAGES, QUICK, ROOT
 
 pytestmark = pytest.mark.slow
@@ -39,26 +39,26 @@ SHORTER = {
     ),
     "python experiments/prepare_data.py --dataset=synthetic_faces": ("--count=60",),
     "python experiments/render_faces.py": ("--count=4",),
-    "python experiments/benchmark_evaluation.py": ("--rounds=1",),
-    "python experiments/measure_smoothing.py": ("--heads=1",),
+    "python experiments/benchmarks/scoring.py": ("--rounds=1",),
+    "python experiments/maintenance/measure_smoothing.py": ("--heads=1",),
 }
 # What is not run, and why.
 LEFT_OUT = {
     r"make ": "CI runs the targets themselves",
     r"pip install ": "the tests run in an environment that make has installed",
-    r"ablat": "hours; tests/test_ablation.py runs a small study",
-    r"--dataset=aflw|runs/default": "needs AFLW; tests/data/test_aflw.py has made-up faces of it",
-    r"draw_outputs\.py": "half a minute; tests/test_renders.py and others draw every kind",
+    r"ablat": "hours; tests/experiments/test_ablation.py runs a small study",
+    r"--dataset=aflw|runs/default": "needs AFLW; tests/preparation/test_aflw.py has made-up faces of it",
+    r"draw_outputs\.py": "half a minute; tests/rendering/test_renders.py and others draw every kind",
     r"kill_training\.py": "half an hour; tests/training/test_killed_runs.py kills a run a few times",
     r"benchmark(_training|_inference)?\.py": "minutes on a quiet machine, and PyTorch",
     r"compile_for_tpu\.py": "minutes, and the TPU's compiler",
     r"--coordinator_address|--cluster": "several machines; tests/training/test_processes.py has two processes",
     r"--camera=": "needs a camera; tests/videos/test_cameras.py makes one up",
-    r"--compare=": "two reports; tests/test_evaluate.py compares them",
+    r"--compare=": "two reports; tests/experiments/test_evaluate.py compares them",
     r"render_scans\.py": "needs scans; tests/protocols/test_florence.py renders made-up ones",
-    r"build_face_model\.py": "downloads a package; tests/test_build_face_model.py builds from made-up data",
+    r"build_face_model\.py": "downloads a package; tests/experiments/test_build_face_model.py builds from made-up data",
     r"--weights=weights\.npz$": "weights of one step",
-    r"evaluate\.py .*--weights=open|portrait\.jpg --weights=open": "tests/test_weights.py has the open weights",
+    r"evaluate\.py .*--weights=open|portrait\.jpg --weights=open": "tests/models/test_weights.py has the open weights",
     r"--workdir=runs/other|--landmarks=detected|synthetic_faces --count=20000|clip\.mp4$": (
         "like other commands of the same programs, with other settings that have tests of their own"
     ),
@@ -99,7 +99,7 @@ def run(command, folder):
     """Runs a command in a folder as short as it may be, and fails with what it said."""
     first, *arguments = command.shortest
     shorter = next((SHORTER[start] for start in SHORTER if str(command).startswith(start)), ())
-    program = [str(ROOT / "experiments" / "reconstruct.py")] if first != "python" else []
+    program = ["-m", "twodasl_jax.commands.cli"] if first != "python" else []
     environment = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     finished = subprocess.run(
         [sys.executable, *program, *arguments, *shorter],

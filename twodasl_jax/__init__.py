@@ -19,18 +19,18 @@ from twodasl_jax.errors import (
     WeightsError,
 )
 from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
-from twodasl_jax.face_model import (
+from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.imaging.photos import read_photo
+from twodasl_jax.inference.reconstruction import Face, Reconstructor
+from twodasl_jax.inference.retargeting import retarget
+from twodasl_jax.models.face_model import (
     embedded_expression_units,
     embedded_face_model,
     load_expression_units,
     load_face_model,
     save_face_model,
 )
-from twodasl_jax.geometry.morphable_model import MorphableModel
-from twodasl_jax.photos import read_photo
-from twodasl_jax.reconstruction import Face, Reconstructor
-from twodasl_jax.retargeting import retarget
-from twodasl_jax.weights import Weights, embedded_weights, load_weights, save_weights
+from twodasl_jax.models.weights import Weights, embedded_weights, load_weights, save_weights
 
 __all__ = [
     "BoxError",

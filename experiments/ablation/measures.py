@@ -15,11 +15,11 @@ from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
 from twodasl_jax.geometry.coefficients import unwhiten
 from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
 from twodasl_jax.geometry.morphable_model import MorphableModel, synthesize
+from twodasl_jax.models.weights import Weights
 from twodasl_jax.networks import network_input
 from twodasl_jax.training.batches import plain_faces
 from twodasl_jax.training.face_space import FaceSpace, build_space, project
 from twodasl_jax.training.state import AnnotatedFaces
-from twodasl_jax.weights import Weights
 
 # By name: title with unit.
 MEASURES = {

@@ -9,8 +9,8 @@ import scipy.stats
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from ablation.measures import MEASURES
-from ablation.study import Study
+from experiments.ablation.measures import MEASURES
+from experiments.ablation.study import Study
 from twodasl_jax.reports.table import markdown
 
 # Mean errors of the finished runs: by (row, column), then (test set, measure), then seed.

@@ -1,27 +1,27 @@
-"""A prepared data set of formula faces."""
+"""A prepared data set of formula formula_faces."""
 
 import pytest
 
-from tests.data import faces
-from twodasl_jax.data.annotations import crop_faces, read_annotations
+from tests.helpers import formula_faces
 from twodasl_jax.data.face_crops import prepare_face_crops
-from twodasl_jax.data.faces_2d import pseudo_3d_source
-from twodasl_jax.data.pseudo_3d import fit_pseudo_3d, label_weights
 from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.preparation.annotated_images import crop_faces, read_annotated_images
+from twodasl_jax.preparation.faces_2d import pseudo_3d_source
+from twodasl_jax.preparation.pseudo_3d import fit_pseudo_3d, label_weights
 
 
 @pytest.fixture(scope="package")
 def face_folder(tmp_path_factory, face_model):
     """A folder of crops and annotations as users bring them."""
     folder = tmp_path_factory.mktemp("faces")
-    faces.write_folder(folder, faces.random_faces(face_model)[-1])
+    formula_faces.write_folder(folder, formula_faces.random_faces(face_model)[-1])
     return folder
 
 
 @pytest.fixture(scope="package")
 def crops(face_folder):
     """What is in it."""
-    return crop_faces(read_annotations(face_folder), whole_pictures=True)
+    return crop_faces(read_annotated_images(face_folder), whole_pictures=True)
 
 
 @pytest.fixture(scope="package")

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.data import faces
+from tests.helpers import formula_faces
 from twodasl_jax.data.augmentation import (
     Augmentation,
     Detection,
-    Faces,
+    FaceSamples,
     augment,
     detect,
     mirror_face,
@@ -29,9 +29,9 @@ STRONG = Augmentation(
 
 @pytest.fixture(scope="module")
 def some_faces(face_model):
-    camera, shape, expression, points = faces.random_faces(face_model, 6)
-    return Faces(
-        image=jnp.stack([faces.draw(p) for p in points]).astype(jnp.float32),
+    camera, shape, expression, points = formula_faces.random_faces(face_model, 6)
+    return FaceSamples(
+        image=jnp.stack([formula_faces.draw(p) for p in points]).astype(jnp.float32),
         landmarks=jnp.asarray(points[..., :2]),
         visible=jnp.ones((6, 68), bool),
         coefficients=Coefficients(affine_from_camera(camera), shape, expression),
@@ -78,8 +78,8 @@ def test_the_picture_moves_with_the_labels(some_faces):
     points = np.full((68, 3), -50.0)
     points[30] = 40.5, 70.5, 0
     face = one(some_faces)
-    face = Faces(
-        jnp.asarray(faces.draw(points), jnp.float32),
+    face = FaceSamples(
+        jnp.asarray(formula_faces.draw(points), jnp.float32),
         jnp.asarray(points[:, :2], jnp.float32),
         face.visible,
         face.coefficients,
@@ -142,7 +142,9 @@ def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
 
 def test_faces_in_the_wild_move_like_annotated_ones(some_faces, mirror):
     wild = dataclasses.replace(some_faces, coefficients=None)
-    moved, expected = (augment(keys(5), faces, mirror, STRONG) for faces in (wild, some_faces))
+    moved, expected = (
+        augment(keys(5), formula_faces, mirror, STRONG) for faces in (wild, some_faces)
+    )
     assert moved.coefficients is None
     np.testing.assert_allclose(moved.image, expected.image, atol=1e-3)
     np.testing.assert_allclose(moved.landmarks, expected.landmarks, atol=1e-3)

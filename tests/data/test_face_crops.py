@@ -10,9 +10,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
-from tests.data import faces
-from twodasl_jax import face_model as face_model_files
-from twodasl_jax.crops import crop_photo
+from tests.helpers import formula_faces
 from twodasl_jax.data.face_crops import (
     CropSource,
     FaceCrop,
@@ -23,6 +21,8 @@ from twodasl_jax.data.face_crops import (
     without_margin,
 )
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.imaging.crops import crop_photo
+from twodasl_jax.models import face_model as face_model_files
 
 
 @pytest.fixture
@@ -36,14 +36,16 @@ def test_every_face_is_in_one_split(builder):
         for split in ("train", "validation")
         for record in builder.as_data_source(split)
     ]
-    assert sorted(names) == [f"face{row:03}.png" for row in range(faces.COUNT)]
+    assert sorted(names) == [f"face{row:03}.png" for row in range(formula_faces.COUNT)]
 
 
 def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
-    points = faces.random_faces(face_model)[-1]
+    points = formula_faces.random_faces(face_model)[-1]
     for record in (builder.as_data_source("train")[5], builder.as_data_source("validation")[1]):
         row = int(record["name"][4:7])
-        np.testing.assert_array_equal(without_margin(record["image"]), faces.draw(points[row]))
+        np.testing.assert_array_equal(
+            without_margin(record["image"]), formula_faces.draw(points[row])
+        )
         np.testing.assert_allclose(record["landmarks"], points[row, :, :2], rtol=1e-6)
         np.testing.assert_array_equal(record["vector"], pseudo_3d.vectors[row])
         assert record["yaw"] == pseudo_3d.yaw[row]
@@ -121,7 +123,9 @@ def test_the_same_faces_are_not_written_twice(tmp_path):
 
 def test_other_faces_do_not_fit_into_the_folder(tmp_path):
     prepare_face_crops(plain_source(), tmp_path)
-    with pytest.raises(DatasetError, match=r"other faces already \(grey faces, not red faces\)"):
+    with pytest.raises(
+        DatasetError, match=r"other faces already \(grey formula_faces, not red faces\)"
+    ):
         prepare_face_crops(plain_source("red faces"), tmp_path)
 
 

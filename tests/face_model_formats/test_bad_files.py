@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.face_model_formats import files
 from tests.face_model_formats.test_formats import KINDS
+from tests.helpers import face_model_files
 from twodasl_jax.errors import FaceModelError
 from twodasl_jax.face_model_formats import READERS, standard_model
 from twodasl_jax.face_model_formats.ict import WEIGHT_STD
@@ -67,7 +67,7 @@ def test_a_hostile_pickle_is_refused_and_not_executed(written, tmp_path, kind, n
     folder, read = written(kind)
     command = Hostile(f"touch {tmp_path}/executed")
     content = {"param_std": command, "std": command, "w_shp": command} if inside else command
-    files.write_pickle(folder / name, content)
+    face_model_files.write_pickle(folder / name, content)
     check(read, folder / name, rf"it asks for '{os.name}\.system', which it may not use")
     assert not (tmp_path / "executed").exists()
 
@@ -235,7 +235,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
         (
             "3ddfa_v2",
             MESH,
-            lambda p: files.write_pickle(p, [1, 2]),
+            lambda p: face_model_files.write_pickle(p, [1, 2]),
             "no dictionary of w_shp, w_exp",
         ),
         (
@@ -333,7 +333,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
         (
             "3ddfa_v2",
             "configs/tri.pkl",
-            lambda p: files.write_pickle(p, np.ones(9)),
+            lambda p: face_model_files.write_pickle(p, np.ones(9)),
             "three vertices",
         ),
         (
@@ -418,7 +418,7 @@ def test_without_h5py_it_is_asked_for(written, monkeypatch):
 
 
 def test_a_model_in_another_unit_is_noticed(face_model, tmp_path):
-    files.write_ict(tmp_path, face_model, WEIGHT_STD)
+    face_model_files.write_ict(tmp_path, face_model, WEIGHT_STD)
     for path in tmp_path.glob("*.obj"):
         text = path.read_text()
         path.write_text(re.sub(r"(?<=[v ] )(\S+)\.", r"\g<1>00.", text))

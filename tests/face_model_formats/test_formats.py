@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.face_model_formats import files
-from tests.synthetic_model import COLUMNS, ROWS
+from tests.helpers import face_model_files
+from tests.helpers.synthetic_model import COLUMNS, ROWS
 from twodasl_jax.errors import FaceModelError
 from twodasl_jax.expression_units import component_names, fit_units
-from twodasl_jax.face_model import load_expression_units, load_face_model, save_face_model
 from twodasl_jax.face_model_formats import (
     READERS,
     expression_units,
@@ -21,26 +20,32 @@ from twodasl_jax.face_model_formats import (
 )
 from twodasl_jax.face_model_formats.ict import WEIGHT_STD
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.models.face_model import load_expression_units, load_face_model, save_face_model
 
 NAMED = {"center.nose.tip": 30, "center.chin.tip": 8}  # BFM 2017's names of iBUG's landmarks
 
 
 def write_bfm2017(folder, model):
     pytest.importorskip("h5py")
-    vertices = files.vertex_landmarks(model)
+    vertices = face_model_files.vertex_landmarks(model)
     points = {name: vertices[landmark] for name, landmark in NAMED.items()}
-    return files.write_basel_2017(folder / "model2017-1_face12_nomouth.h5", model, points)
+    return face_model_files.write_basel_2017(
+        folder / "model2017-1_face12_nomouth.h5", model, points
+    )
 
 
-# By the name of the kind: the format, and what writes its files.
+# By the name of the kind: the format, and what writes its face_model_files.
 KINDS = {
-    "3ddfa": ("3ddfa", files.write_3ddfa),
-    "3ddfa_v2": ("3ddfa_v2", files.write_3ddfa_v2),
-    "3ddfa_v2, two means": ("3ddfa_v2", lambda f, m: files.write_3ddfa_v2(f, m, whole_mean=False)),
-    "3ddfa's mats": ("bfm2009", files.write_3ddfa_mats),
-    "deep3d": ("bfm2009", files.write_deep3d),
+    "3ddfa": ("3ddfa", face_model_files.write_3ddfa),
+    "3ddfa_v2": ("3ddfa_v2", face_model_files.write_3ddfa_v2),
+    "3ddfa_v2, two means": (
+        "3ddfa_v2",
+        lambda f, m: face_model_files.write_3ddfa_v2(f, m, whole_mean=False),
+    ),
+    "3ddfa's mats": ("bfm2009", face_model_files.write_3ddfa_mats),
+    "deep3d": ("bfm2009", face_model_files.write_deep3d),
     "bfm2017": ("bfm2017", write_bfm2017),
-    "ict": ("ict", lambda f, m: files.write_ict(f, m, WEIGHT_STD)),
+    "ict": ("ict", lambda f, m: face_model_files.write_ict(f, m, WEIGHT_STD)),
 }
 
 
@@ -53,7 +58,7 @@ def source(request, face_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def vertices(face_model):
-    return files.vertex_landmarks(face_model)
+    return face_model_files.vertex_landmarks(face_model)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +143,7 @@ def test_published_coefficients_keep_unit_and_origin(source, face_model, vertice
         return
     model = published_model(source, vertices)
     np.testing.assert_allclose(
-        model.mean, 1000 * (face_model.mean + files.ORIGIN), rtol=1e-5, atol=0.1
+        model.mean, 1000 * (face_model.mean + face_model_files.ORIGIN), rtol=1e-5, atol=0.1
     )
     shape = np.asarray(1000 * face_model.shape_std, np.float32)
     expression = np.asarray(-1000 * face_model.expression_std, np.float32)
@@ -153,16 +158,18 @@ def test_published_coefficients_keep_unit_and_origin(source, face_model, vertice
 def test_guos_mean_expression_is_left_out_and_only_3ddfas_vectors_are_published(
     face_model, tmp_path
 ):
-    source = READERS["bfm2009"](files.write_deep3d(tmp_path, face_model))
+    source = READERS["bfm2009"](face_model_files.write_deep3d(tmp_path, face_model))
     assert not source.has_published_vectors
-    np.testing.assert_allclose(source.mean, 1000 * (face_model.mean + files.ORIGIN), atol=0.1)
+    np.testing.assert_allclose(
+        source.mean, 1000 * (face_model.mean + face_model_files.ORIGIN), atol=0.1
+    )
 
 
 def test_basels_whole_mesh_is_kept_where_the_expressions_have_all_of_it(face_model, tmp_path):
-    whole, _ = files.whole_basel(face_model, extra=0)
+    whole, _ = face_model_files.whole_basel(face_model, extra=0)
     whole["tl"] = whole["tl"][:-2]
     scipy.io.savemat(tmp_path / "01_MorphableModel.mat", whole)
-    files.write_guos_expressions(tmp_path, face_model)
+    face_model_files.write_guos_expressions(tmp_path, face_model)
     source = READERS["bfm2009"](tmp_path)
     assert source.landmarks is None
     assert len(source.mean) == len(face_model.mean)
@@ -170,7 +177,7 @@ def test_basels_whole_mesh_is_kept_where_the_expressions_have_all_of_it(face_mod
 
 def test_a_mat_of_version_73_is_read_as_one_of_version_5(face_model, tmp_path):
     h5py = pytest.importorskip("h5py")
-    files.write_3ddfa_mats(tmp_path, face_model)
+    face_model_files.write_3ddfa_mats(tmp_path, face_model)
     expected = READERS["bfm2009"](tmp_path)
     for path in tmp_path.glob("*.mat"):
         arrays = scipy.io.loadmat(path)
@@ -189,14 +196,14 @@ def test_a_mat_of_version_73_is_read_as_one_of_version_5(face_model, tmp_path):
 
 
 def test_3ddfas_files_may_lie_in_one_folder(face_model, tmp_path):
-    expected = READERS["3ddfa"](files.write_3ddfa(tmp_path, face_model))
+    expected = READERS["3ddfa"](face_model_files.write_3ddfa(tmp_path, face_model))
     for path in [*tmp_path.glob("*/*")]:
         path.rename(tmp_path / path.name)
     np.testing.assert_array_equal(READERS["3ddfa"](tmp_path).mean, expected.mean)
 
 
 def test_quads_of_an_obj_become_two_triangles(face_model, tmp_path):
-    files.write_ict(tmp_path, face_model, WEIGHT_STD)
+    face_model_files.write_ict(tmp_path, face_model, WEIGHT_STD)
     path = tmp_path / "generic_neutral_mesh.obj"
     grid = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
     a, b, c, d = (g.ravel() for g in (grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]))
@@ -216,7 +223,9 @@ def test_landmarks_are_numbers_or_names_of_points(face_model, vertices, tmp_path
     entries = list(vertices)
     for name, landmark in NAMED.items():
         entries[landmark] = f"{name}  # as Basel calls it"
-    listed = read_landmark_list(files.write_landmark_list(tmp_path / "l.txt", entries), source)
+    listed = read_landmark_list(
+        face_model_files.write_landmark_list(tmp_path / "l.txt", entries), source
+    )
     np.testing.assert_array_equal(listed, vertices)
 
 
@@ -235,7 +244,7 @@ def test_landmarks_are_numbers_or_names_of_points(face_model, vertices, tmp_path
 )
 def test_a_fault_of_a_landmark_list_is_placed(face_model, vertices, tmp_path, change, fault):
     source = READERS["bfm2017"](write_bfm2017(tmp_path, face_model))
-    path = files.write_landmark_list(tmp_path / "list.txt", change(list(vertices)))
+    path = face_model_files.write_landmark_list(tmp_path / "list.txt", change(list(vertices)))
     with pytest.raises(FaceModelError, match=fault):
         read_landmark_list(path, source)
 

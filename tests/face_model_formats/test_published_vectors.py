@@ -12,13 +12,13 @@ import sys
 import numpy as np
 import pytest
 
-from tests.face_model_formats import files
-from twodasl_jax.data.face300w_lp import own_annotations, read_face300w_lp
-from twodasl_jax.face_model import load_face_model
+from tests.helpers import face_model_files
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official, unwhiten
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.models.face_model import load_face_model
+from twodasl_jax.preparation.face300w_lp import own_annotations, read_face300w_lp
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -38,18 +38,18 @@ def official(shared_data):
 
 @pytest.fixture(scope="module")
 def checkout(official, tmp_path_factory):
-    """A folder of 3DDFA's files."""
+    """A folder of 3DDFA's face_model_files."""
     arrays = {
-        "u_shp": files.column(official["mean"]),
-        "u_exp": files.column(np.zeros(204)),
-        "w_shp_sim": files.matrix(official["shape_basis"]),
-        "w_exp_sim": files.matrix(official["expression_basis"]),
+        "u_shp": face_model_files.column(official["mean"]),
+        "u_exp": face_model_files.column(np.zeros(204)),
+        "w_shp_sim": face_model_files.matrix(official["shape_basis"]),
+        "w_exp_sim": face_model_files.matrix(official["expression_basis"]),
         "keypoints_sim": np.arange(204),
     }
     whitening = official["param_mean"], official["param_std"]
     triangles = np.arange(66)[:, None] + np.arange(3)
     folder = tmp_path_factory.mktemp("3DDFA")
-    return files.write_3ddfa_arrays(folder, arrays, whitening, triangles)
+    return face_model_files.write_3ddfa_arrays(folder, arrays, whitening, triangles)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from tests import synthetic_model
+from tests.helpers import synthetic_model
 
 FOLDER = pathlib.Path(__file__).parent
 CROP = 120

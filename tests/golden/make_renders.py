@@ -1,4 +1,4 @@
-"""Writes the pictures beside it that `tests/test_renders.py` compares with: `python -m tests.golden.make_renders`.
+"""Writes the pictures beside it that `tests/rendering/test_renders.py` compares with: `python -m tests.golden.make_renders`.
 
 They were looked at and found good; run it again only after a change that is meant to be seen, and look at them.
 """
@@ -8,11 +8,11 @@ import pathlib
 import numpy as np
 
 from twodasl_jax import outputs
-from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.reconstruction import Face
+from twodasl_jax.inference.reconstruction import Face
+from twodasl_jax.models.face_model import embedded_face_model
 
 FOLDER = pathlib.Path(__file__).parent
 SIDE = 160

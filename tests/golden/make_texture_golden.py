@@ -1,4 +1,4 @@
-"""Writes the pictures that `tests/test_texture_golden.py` compares: `python -m tests.golden.make_texture_golden`.
+"""Writes the pictures that `tests/rendering/test_texture_golden.py` compares: `python -m tests.golden.make_texture_golden`.
 
 They were looked at before they were stored: a change of the code that changes them needs another look.
 """
@@ -8,8 +8,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from tests.fake_reconstruction import make_face
-from twodasl_jax.face_model import embedded_face_model
+from tests.helpers.fake_reconstruction import make_face
+from twodasl_jax.models.face_model import embedded_face_model
 from twodasl_jax.outputs import Scene
 from twodasl_jax.rendering.photo_texture import photo_texture
 from twodasl_jax.rendering.turntable import turntable_frames

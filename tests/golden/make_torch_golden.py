@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import torch
 
-from tests import published_networks, torch_networks
+from tests.helpers import published_networks, torch_networks
 
 FOLDER = pathlib.Path(__file__).parent
 SMALL_WIDTH = 8

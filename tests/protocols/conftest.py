@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.protocols.files import Faces
+from tests.helpers.protocol_files import Faces
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.protocols.files import write_aflw2000
+from tests.helpers.protocol_files import write_aflw2000
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.protocols.aflw2000 import read_aflw2000, without_undetected
 from twodasl_jax.protocols.annotated_photos import select

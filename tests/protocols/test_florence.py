@@ -11,10 +11,10 @@ import pytest
 import trimesh
 from PIL import Image
 
-from tests.protocols.files import ROOT
+from tests.helpers.protocol_files import ROOT
 from twodasl_jax.errors import DatasetError
-from twodasl_jax.face_model import embedded_face_model
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.models.face_model import embedded_face_model
 from twodasl_jax.protocols import florence
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.surfaces import upright

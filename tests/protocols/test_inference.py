@@ -6,12 +6,12 @@ import types
 import numpy as np
 import pytest
 
-from tests.fake_reconstruction import make_face
-from tests.protocols.files import write_annotations
+from tests.helpers.fake_reconstruction import make_face
+from tests.helpers.protocol_files import write_annotations
 from twodasl_jax.errors import ConfigError, DatasetError, PhotoError
 from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.protocols import inference
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.protocols.inference import NetworkInput, landmark_input, predict
 
 
@@ -33,7 +33,7 @@ def photos(tmp_path, faces):
     seen[0, 5] = 0
     found = np.asarray(crop_from_image(faces.points[..., :2] + 1, faces.boxes))
     write_annotations(tmp_path, faces, visible=seen, fan68_crop=found)
-    return read_annotations(tmp_path)
+    return read_annotated_photos(tmp_path)
 
 
 def test_nothing_given_points_or_detected_ones(photos, faces):
@@ -64,7 +64,7 @@ def test_another_input_is_refused_by_name(photos, kind):
 def test_points_that_a_set_does_not_have_are_refused(tmp_path, faces):
     write_annotations(tmp_path, faces)
     with pytest.raises(DatasetError, match="no detected landmarks"):
-        landmark_input("detected", read_annotations(tmp_path))
+        landmark_input("detected", read_annotated_photos(tmp_path))
 
 
 def test_every_face_is_reconstructed_from_its_crop(photos, faces, face_model):

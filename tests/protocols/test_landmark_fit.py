@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.data import faces as formula
+from tests.helpers import formula_faces as formula
 from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.landmark_fit import fit_predictions

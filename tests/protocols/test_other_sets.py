@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.protocols.files import write_aflw_lfpa, write_annotations
+from tests.helpers.protocol_files import write_aflw_lfpa, write_annotations
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 
 BOXES = np.array([[10.0, 20.0, 110.0, 220.0], [0.0, 0.0, 50.0, 50.0]])
 
@@ -50,7 +50,7 @@ def test_lfpa_without_a_field_or_of_another_width(tmp_path, lfpa):
 
 def test_annotations_in_one_file(tmp_path, faces):
     write_annotations(tmp_path, faces)
-    photos = read_annotations(tmp_path)
+    photos = read_annotated_photos(tmp_path)
     assert photos.names == tuple(faces.names)
     assert all(photo.is_file() for photo in photos.photos)
     assert list(photos.annotations) == ["original"]
@@ -65,7 +65,7 @@ def test_optional_annotations(tmp_path, faces):
     found = np.asarray(crop_from_image(faces.points[..., :2], faces.boxes))
     more = {"pts68_reannotated": again, "visible": seen, "pose": faces.pose, "fan68_crop": found}
     write_annotations(tmp_path, faces, **more)
-    photos = read_annotations(tmp_path)
+    photos = read_annotated_photos(tmp_path)
     np.testing.assert_allclose(photos.annotations["reannotated"].points, faces.points[..., :2] + 2)
     np.testing.assert_array_equal(photos.annotations["original"].visible, seen)
     np.testing.assert_allclose(photos.detected, faces.points[..., :2], atol=1e-3)
@@ -75,10 +75,10 @@ def test_optional_annotations(tmp_path, faces):
 def test_annotations_that_do_not_fit_are_named(tmp_path, faces):
     write_annotations(tmp_path, faces, visible=np.ones((6, 34)))
     with pytest.raises(DatasetError, match=r"visible has shape \(6, 34\), expected \(6, 68\)"):
-        read_annotations(tmp_path)
+        read_annotated_photos(tmp_path)
     arrays = dict(np.load(tmp_path / "annotations.npz"))
     arrays["names"][3] = arrays["names"][0]
     del arrays["visible"]
     np.savez(tmp_path / "annotations.npz", **arrays)
     with pytest.raises(DatasetError, match="more than once: image00002"):
-        read_annotations(tmp_path)
+        read_annotated_photos(tmp_path)

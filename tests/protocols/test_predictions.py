@@ -5,19 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.protocols.files import write_annotations
+from tests.helpers.protocol_files import write_annotations
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.morphable_model import LandmarkRows
 from twodasl_jax.protocols import predictions
 from twodasl_jax.protocols.annotated_photos import select
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.protocols.predictions import Predictions, read_predictions
 
 
 @pytest.fixture
 def photos(tmp_path, faces):
     write_annotations(tmp_path, faces)
-    return read_annotations(tmp_path)
+    return read_annotated_photos(tmp_path)
 
 
 def write(tmp_path, names, landmarks, **more):

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.protocols.files import write_aflw_lfpa, write_annotations
+from tests.helpers.protocol_files import write_aflw_lfpa, write_annotations
 from twodasl_jax.geometry.landmark_sets import REGIONS
 from twodasl_jax.protocols.aflw_lfpa import read_aflw_lfpa
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import landmark_scores, pose_scores
 
@@ -17,7 +17,7 @@ from twodasl_jax.protocols.scoring import landmark_scores, pose_scores
 def photos(tmp_path, faces):
     again = faces.points[..., :2].swapaxes(1, 2) + 3
     write_annotations(tmp_path, faces, pts68_reannotated=again, pose=faces.pose)
-    return read_annotations(tmp_path)
+    return read_annotated_photos(tmp_path)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_only_visible_points(tmp_path, faces, predictions):
     visible[:, :17] = 0
     visible[5] = 0
     write_annotations(tmp_path, faces, visible=visible)
-    scores = by_name(landmark_scores(read_annotations(tmp_path), predictions))
+    scores = by_name(landmark_scores(read_annotated_photos(tmp_path), predictions))
     inner = np.linalg.norm((predictions.landmarks - faces.points)[:, 17:, :2], axis=-1).mean(axis=1)
     size = np.sqrt(np.prod(np.ptp(faces.points[..., :2], axis=1), axis=1))
     score = scores["nme68_2d_visible", "original"]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.protocols.files import write_synthetic
+from tests.helpers.protocol_files import write_synthetic
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model

@@ -5,10 +5,10 @@ import pathlib
 import numpy as np
 import pytest
 
-from twodasl_jax import face_model as face_model_files
 from twodasl_jax.data.face_crops import prepare_face_crops
-from twodasl_jax.data.faces_2d import faces_2d_source
 from twodasl_jax.errors import ConfigError, DatasetError
+from twodasl_jax.models import face_model as face_model_files
+from twodasl_jax.preparation.faces_2d import faces_2d_source
 from twodasl_jax.training.batches import load_data, parse_data_sets
 
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.training.workers import started_pair
+from tests.helpers.workers import started_pair
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.training.checkpoints import Identity, best_step, open_checkpoints, save

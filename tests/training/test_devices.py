@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from tests.training import small
+from tests.helpers import small_runs
 from twodasl_jax import losses
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import BatchGroups
@@ -27,7 +27,7 @@ KEY = jax.random.key(3)
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Changes of `small.recipe`, how many faces of each kind there are, and how many groups BatchNorm makes."""
+    """Changes of `small_runs.recipe`, how many faces of each kind there are, and how many groups BatchNorm makes."""
 
     changes: dict
     annotated: int = 8
@@ -37,7 +37,7 @@ class Case:
     def recipe(self, device_count, axis_name):
         local = max(1, self.norm_groups // device_count)
         groups = BatchGroups(local, axis_name if self.norm_groups == 1 else None)
-        return small.recipe(groups, axis_name, **self.changes)
+        return small_runs.recipe(groups, axis_name, **self.changes)
 
 
 CASES = {
@@ -45,7 +45,7 @@ CASES = {
     "gaussian map, least squares, mismatched pairs, two critic updates": Case(
         {
             "landmark_map": MapStyle("all", "gaussian", 2.0),
-            "critic": small.critic_recipe(
+            "critic": small_runs.critic_recipe(
                 loss=losses.ADVERSARIAL_LOSSES["least_squares"], mismatched=True, updates=2
             ),
         }
@@ -54,12 +54,12 @@ CASES = {
         {
             # In a hard map rounding can move a landmark of the second pass to the next pixel.
             "landmark_map": MapStyle("inner", "gaussian", 2.0),
-            "critic": small.critic_recipe(loss=losses.ADVERSARIAL_LOSSES["hinge"]),
+            "critic": small_runs.critic_recipe(loss=losses.ADVERSARIAL_LOSSES["hinge"]),
             "point_norm": losses.POINT_NORMS["squared"],
         }
     ),
     "annotated faces alone, the critic on mismatched pairs": Case(
-        {"critic": small.critic_recipe(mismatched=True)}, wild=0
+        {"critic": small_runs.critic_recipe(mismatched=True)}, wild=0
     ),
     "faces in the wild alone": Case({}, annotated=0),
     "more faces of one kind": Case({}, annotated=16, wild=8),
@@ -94,8 +94,8 @@ def single(face_model):
 
 def prepare(face_model, name):
     case = CASES[name]
-    batch = small.batch(face_model, case.annotated, case.wild)
-    vectors = small.batch(face_model, 8, 0).annotated.vector
+    batch = small_runs.batch(face_model, case.annotated, case.wild)
+    vectors = small_runs.batch(face_model, 8, 0).annotated.vector
     return batch, build_space(face_model, whitening_of(vectors), 20)
 
 

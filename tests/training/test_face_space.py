@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.training import small
+from tests.helpers import small_runs
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.coefficients import coefficients_from_official
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
@@ -14,7 +14,7 @@ from twodasl_jax.training.face_space import build_space, project, whitening_of
 
 @pytest.fixture(scope="module")
 def vectors(face_model):
-    return small.batch(face_model, 8, 0).annotated.vector
+    return small_runs.batch(face_model, 8, 0).annotated.vector
 
 
 @pytest.mark.parametrize(("vertices", "count"), [("landmarks", 68), (20, 20), ("all", 221)])

@@ -9,14 +9,14 @@ import jax
 import numpy as np
 import pytest
 
-from tests.data import faces
+from tests.helpers import formula_faces
 from twodasl_jax.errors import ConfigError, DatasetError, DivergenceError, OutputError, WeightsError
 from twodasl_jax.geometry.morphable_model import truncate
-from twodasl_jax.reconstruction import Reconstructor
+from twodasl_jax.inference.reconstruction import Reconstructor
+from twodasl_jax.models.weights import load_weights, save_weights
 from twodasl_jax.training.checkpoints import trained_weights
 from twodasl_jax.training.journal import Journal
 from twodasl_jax.training.loop import train
-from twodasl_jax.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,7 +124,7 @@ def test_a_step_that_was_not_saved_is_named(finished):
 def test_trained_weights_reconstruct(finished, face_model, tmp_path):
     save_weights(tmp_path / "w.npz", trained_weights(finished))
     reconstructor = Reconstructor(face_model, load_weights(tmp_path / "w.npz"))
-    photo = faces.draw(faces.random_faces(face_model, 1)[-1][0])
+    photo = formula_faces.draw(formula_faces.random_faces(face_model, 1)[-1][0])
     (face,) = reconstructor(photo, boxes=np.array([[0, 0, 120, 120]]))
     assert face.vertices.shape == face_model.mean.shape
     assert np.isfinite(face.vertices).all()

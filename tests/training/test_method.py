@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.training import small
+from tests.helpers import small_runs
 from twodasl_jax import losses
 from twodasl_jax.data.augmentation import Augmentation, Detection
 from twodasl_jax.geometry.coefficients import official_from_coefficients, whiten
@@ -27,10 +27,10 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 @pytest.fixture(scope="module")
 def run(face_model):
     """A recipe without randomness, its space, variables and examples."""
-    recipe = small.recipe(
+    recipe = small_runs.recipe(
         augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0, 0.0), critic=None
     )
-    batch = small.batch(face_model, 3, 2)
+    batch = small_runs.batch(face_model, 3, 2)
     space = build_space(face_model, whitening_of(batch.annotated.vector), 20)
     regressor = create_state(recipe, jax.random.key(0)).regressor
     variables = {"params": regressor.params, "batch_stats": regressor.batch_stats}

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.training.workers import ROOT, free_port, started_pair
+from tests.helpers.workers import ROOT, free_port, started_pair
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.training import processes
 
@@ -21,7 +21,7 @@ def results_of(folder, kind, count):
     """
     port = free_port()
     outputs = [folder / f"{kind}_{count}_{index}.npz" for index in range(count)]
-    command = [sys.executable, "-m", "tests.training.process_worker", kind, str(port), str(count)]
+    command = [sys.executable, "-m", "tests.helpers.process_worker", kind, str(port), str(count)]
     workers = [
         subprocess.Popen(
             [*command, str(index), str(output)],
@@ -81,7 +81,7 @@ def test_alone_without_any():
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_that_is_lost_ends_the_other_with_a_sentence(loss):
-    with started_pair("company_worker") as workers:
+    with started_pair("heartbeat_worker") as workers:
         workers[1].send_signal(loss)
         _, errors = workers[0].communicate(timeout=60)
     assert workers[0].returncode == 2

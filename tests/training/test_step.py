@@ -9,8 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.data import faces
-from tests.training import small
+from tests.helpers import formula_faces, small_runs
 from twodasl_jax.data.augmentation import Augmentation, Detection
 from twodasl_jax.geometry.coefficients import official_from_coefficients, unwhiten
 from twodasl_jax.geometry.morphable_model import truncate
@@ -19,7 +18,7 @@ from twodasl_jax.training.face_space import build_space, whitening_of
 from twodasl_jax.training.method import draw_examples
 from twodasl_jax.training.recipe import LossWeights, create_state
 from twodasl_jax.training.self_critic import critic_pairs, critic_turn
-from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
+from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
 from twodasl_jax.training.step import regressor_turn, train_step
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -29,7 +28,7 @@ KEY = jax.random.key(7)
 
 @pytest.fixture(scope="module")
 def batch(face_model):
-    return small.batch(face_model)
+    return small_runs.batch(face_model)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def space(face_model, batch):
 
 @pytest.fixture(scope="module")
 def recipe():
-    return small.recipe()
+    return small_runs.recipe()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def start(recipe):
 
 
 def test_the_same_twice(step, start, batch):
-    assert small.same(step(start, batch, KEY), step(start, batch, KEY))
+    assert small_runs.same(step(start, batch, KEY), step(start, batch, KEY))
 
 
 def test_metrics_name_every_term_raw_and_weighted_and_sum_up(step, start, batch, recipe):
@@ -88,9 +87,9 @@ def examples(recipe, space, batch):
 
 
 def test_in_the_regressors_turn_the_critic_stays_as_it_was(step, recipe, space, start, batch):
-    frozen = dataclasses.replace(recipe, critic=small.critic_recipe(updates=0))
+    frozen = dataclasses.replace(recipe, critic=small_runs.critic_recipe(updates=0))
     after, _ = jax.jit(functools.partial(train_step, frozen, space))(start, batch, KEY)
-    assert small.same(after.critic, start.critic)
+    assert small_runs.same(after.critic, start.critic)
     # The regressor moves as it would with the critic's turn behind its own.
     both, _ = step(start, batch, KEY)
     jax.tree.map(
@@ -98,7 +97,7 @@ def test_in_the_regressors_turn_the_critic_stays_as_it_was(step, recipe, space, 
         after.regressor,
         both.regressor,
     )
-    assert not small.same(after.regressor.params, start.regressor.params)
+    assert not small_runs.same(after.regressor.params, start.regressor.params)
 
 
 @pytest.fixture(scope="module")
@@ -109,14 +108,14 @@ def pairs(recipe, space, examples):
 @pytest.mark.parametrize("updates", [1, 3])
 def test_in_the_critics_turn_nothing_but_the_critic_moves(start, pairs, updates):
     """The turn does not even know the regressor; so many updates are as many turns of one."""
-    many, _ = critic_turn(small.critic_recipe(updates=updates), start.critic, pairs, None)
+    many, _ = critic_turn(small_runs.critic_recipe(updates=updates), start.critic, pairs, None)
     one_by_one = start.critic
     for _ in range(updates):
-        one_by_one, _ = critic_turn(small.critic_recipe(), one_by_one, pairs, None)
+        one_by_one, _ = critic_turn(small_runs.critic_recipe(), one_by_one, pairs, None)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), many, one_by_one
     )
-    assert not small.same(many.params, start.critic.params)
+    assert not small_runs.same(many.params, start.critic.params)
 
 
 def test_a_step_in_which_the_regressor_rests_leaves_it_bit_for_bit(recipe, space, start, batch):
@@ -125,8 +124,8 @@ def test_a_step_in_which_the_regressor_rests_leaves_it_bit_for_bit(recipe, space
         start, regressor=dataclasses.replace(start.regressor, optimizer=resting.optimizer.init({}))
     )
     after, _ = jax.jit(functools.partial(train_step, resting, space))(state, batch, KEY)
-    assert small.same(after.regressor.params, start.regressor.params)
-    assert not small.same(after.critic.params, start.critic.params)
+    assert small_runs.same(after.regressor.params, start.regressor.params)
+    assert not small_runs.same(after.critic.params, start.critic.params)
 
 
 def test_l_sc_alone_moves_the_regressor_toward_the_critics_favour(recipe, space, start, batch):
@@ -135,7 +134,7 @@ def test_l_sc_alone_moves_the_regressor_toward_the_critics_favour(recipe, space,
         recipe,
         loss_weights=LossWeights(l_sc=1.0),
         optimizer=optax.sgd(1e-3),
-        critic=small.critic_recipe(updates=0),
+        critic=small_runs.critic_recipe(updates=0),
     )
     state = create_state(alone, jax.random.key(0))
     step = jax.jit(functools.partial(train_step, alone, space))
@@ -147,7 +146,7 @@ def test_l_sc_alone_moves_the_regressor_toward_the_critics_favour(recipe, space,
 
 def test_the_critic_counts_as_much_as_its_ramp_says(recipe, space, start, batch):
     ramp = optax.linear_schedule(0.0, 1.0, 4)
-    recipe = dataclasses.replace(recipe, critic=small.critic_recipe(ramp=ramp))
+    recipe = dataclasses.replace(recipe, critic=small_runs.critic_recipe(ramp=ramp))
     step = jax.jit(functools.partial(train_step, recipe, space))
     for number, share in ((0, 0.0), (1, 0.25), (9, 1.0)):
         state = dataclasses.replace(start, step=jnp.asarray(number, jnp.int32))
@@ -166,7 +165,7 @@ def test_pairs_are_what_the_paper_says(recipe, space, examples):
 
 
 def test_mismatched_pairs_show_an_image_with_the_annotation_of_the_next(recipe, space, examples):
-    recipe = dataclasses.replace(recipe, critic=small.critic_recipe(mismatched=True))
+    recipe = dataclasses.replace(recipe, critic=small_runs.critic_recipe(mismatched=True))
     pairs = critic_pairs(recipe, space, examples, jax.random.normal(KEY, (16, 62)))
     np.testing.assert_array_equal(pairs.row, [*range(16), *range(8)])
     np.testing.assert_array_equal(pairs.fake[8:], np.roll(pairs.real, -1, axis=0))
@@ -206,7 +205,7 @@ def test_every_step_draws_anew(step, start, batch):
 
 
 def test_the_error_of_the_batch_equals_numpy(recipe, face_model, start):
-    batch = small.batch(face_model)
+    batch = small_runs.batch(face_model)
     space = build_space(face_model, whitening_of(batch.annotated.vector), "landmarks")
     still = dataclasses.replace(
         recipe,
@@ -239,7 +238,9 @@ def test_the_error_of_the_batch_equals_numpy(recipe, face_model, start):
         half, index = (batch.annotated, row) if row < 8 else (batch.wild, row - 8)
         # Formula faces: their labels are the projected annotation, but some are missing or hidden.
         truth = (
-            small.batch(face_model).annotated.landmarks[row] if row < 8 else half.landmarks[index]
+            small_runs.batch(face_model).annotated.landmarks[row]
+            if row < 8
+            else half.landmarks[index]
         )
         shown = ~np.isnan(truth).any(-1) & (half.visibility[index] == 2)
         if row < 8:
@@ -250,18 +251,18 @@ def test_the_error_of_the_batch_equals_numpy(recipe, face_model, start):
 
 
 def exact_landmarks(face_model, row):
-    return faces.random_faces(face_model, 16)[-1][row, :, :2]
+    return formula_faces.random_faces(face_model, 16)[-1][row, :, :2]
 
 
-def empty(faces):
-    return jax.tree.map(lambda leaf: leaf[:0], faces)
+def empty(formula_faces):
+    return jax.tree.map(lambda leaf: leaf[:0], formula_faces)
 
 
 def test_a_batch_without_images_in_the_wild(step, start, batch):
     after, metrics = step(start, TrainBatch(batch.annotated, empty(batch.wild)), KEY)
     assert "raw/wpdc" in metrics
     assert not {"raw/l_sc", "critic/loss"} & set(metrics)
-    assert small.same(after.critic, start.critic)
+    assert small_runs.same(after.critic, start.critic)
     assert all(np.isfinite(value) for value in metrics.values())
 
 
@@ -270,7 +271,7 @@ def test_a_batch_without_annotated_images(step, start, batch):
     assert {"raw/l_2d_con", "raw/l_3d_con", "raw/l_cyc"} <= set(metrics)
     # A critic that has seen nothing consistent has nothing to say either.
     assert not {"raw/wpdc", "raw/pdc", "raw/vdc", "raw/coefficients", "raw/l_sc"} & set(metrics)
-    assert small.same(after.critic, start.critic)
+    assert small_runs.same(after.critic, start.critic)
     assert all(np.isfinite(value) for value in metrics.values())
 
 
@@ -318,7 +319,7 @@ def test_a_model_with_other_component_counts_trains_too(recipe, face_model, batc
     cut = truncate(face_model, 6, 3)
     annotated = dataclasses.replace(batch.annotated, vector=batch.annotated.vector[:, :21])
     other = TrainBatch(annotated, batch.wild)
-    recipe = dataclasses.replace(recipe, network=small.SmallNet(output_size=21))
+    recipe = dataclasses.replace(recipe, network=small_runs.SmallNet(output_size=21))
     space = build_space(cut, whitening_of(annotated.vector), "all")
     step = jax.jit(functools.partial(train_step, recipe, space))
     _, metrics = step(create_state(recipe, jax.random.key(0)), other, KEY)
@@ -330,16 +331,16 @@ def test_on_a_small_batch_all_terms_fall_together_and_the_critic_ends_near_chanc
     recipe, face_model
 ):
     # The same faces in both halves: the critic can tell predictions from annotations by their numbers only.
-    annotated = small.batch(face_model, 8, 0).annotated
-    fields = {f.name: getattr(annotated, f.name) for f in dataclasses.fields(WildFaces)}
-    batch = TrainBatch(AnnotatedFaces(**vars(annotated)), WildFaces(**fields))
+    annotated = small_runs.batch(face_model, 8, 0).annotated
+    fields = {f.name: getattr(annotated, f.name) for f in dataclasses.fields(LabelledFaces)}
+    batch = TrainBatch(AnnotatedFaces(**vars(annotated)), LabelledFaces(**fields))
     recipe = dataclasses.replace(
         recipe,
         optimizer=optax.adam(1e-3),
         augmentation=Augmentation(),
         detection=Detection(1.0, 0.0, 0.0, 0.0),
-        loss_weights=dataclasses.replace(small.ALL_LOSSES, prior=0.0),
-        critic=small.critic_recipe(optimizer=optax.adam(1e-4)),
+        loss_weights=dataclasses.replace(small_runs.ALL_LOSSES, prior=0.0),
+        critic=small_runs.critic_recipe(optimizer=optax.adam(1e-4)),
     )
     space = build_space(face_model, whitening_of(annotated.vector), 20)
     step = jax.jit(functools.partial(train_step, recipe, space), donate_argnums=0)

@@ -6,15 +6,15 @@ import signal
 import jax.numpy as jnp
 import pytest
 
-from tests.training.workers import started_pair
+from tests.helpers.workers import started_pair
 from twodasl_jax.errors import DivergenceError
-from twodasl_jax.training.stopping import asked_to_stop
+from twodasl_jax.training.stopping import preemption_signal
 from twodasl_jax.training.watch import Watch
 
 
 def test_a_signal_is_seen_after_the_step_and_the_old_handler_comes_back():
     before = signal.getsignal(signal.SIGTERM)
-    with asked_to_stop() as stops:
+    with preemption_signal() as stops:
         assert not stops(1)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stops(2)

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from tests.fake_reconstruction import FakeFollower, frame_with_squares
+from tests.helpers.fake_reconstruction import FakeFollower, frame_with_squares
 from twodasl_jax.commands import camera
 from twodasl_jax.errors import OutputError, VideoError
 from twodasl_jax.videos import cameras, following

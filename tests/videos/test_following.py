@@ -6,8 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.fake_reconstruction import FakeFollower, frame_with_squares, make_face
-from twodasl_jax.face_model import digest
+from tests.helpers.fake_reconstruction import FakeFollower, frame_with_squares, make_face
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
     Whitening,
@@ -17,11 +16,12 @@ from twodasl_jax.geometry.frames import crop_affine_from_image
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import rotation_from_euler
+from twodasl_jax.inference.reconstruction import Reconstructor
+from twodasl_jax.models.face_model import digest
+from twodasl_jax.models.weights import Weights
 from twodasl_jax.networks import CompactNet
-from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.videos import following, smoothing
 from twodasl_jax.videos.files import VideoFrame
-from twodasl_jax.weights import Weights
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fake_reconstruction import make_face
+from tests.helpers.fake_reconstruction import make_face
 from twodasl_jax.geometry.frames import box_from_landmarks
 from twodasl_jax.videos import tracking
 from twodasl_jax.videos.tracking import Eyes, Tracks, follow, overlaps

@@ -7,24 +7,25 @@ import jax
 import numpy as np
 import pytest
 
-from tests import published_networks, torch_writer
+from tests.helpers import published_networks, torch_writer
 from tests.weight_formats.test_model_change import other_description, projected
-from twodasl_jax.crops import sample_photo
 from twodasl_jax.errors import DatasetError, WeightsError
-from twodasl_jax.face_model import digest
 from twodasl_jax.geometry.coefficients import Whitening, unwhiten
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.morphable_model import landmark_space, truncate
+from twodasl_jax.imaging.crops import sample_photo
+from twodasl_jax.imaging.photos import read_photo
+from twodasl_jax.models.face_model import digest
+from twodasl_jax.models.weights import Weights
 from twodasl_jax.networks import network_input
-from twodasl_jax.photos import read_photo
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.networks.architectures import ARCHITECTURES
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.weight_formats.published_weights import (
     for_face_model,
     network_of_state,
     read_published_weights,
     read_published_whitening,
 )
-from twodasl_jax.weights import ARCHITECTURES, Weights
 
 SMALL = 8
 WHITENING = {"param_mean": published_networks.numbers("mean", (62,))}
@@ -80,13 +81,13 @@ def test_3ddfas_network_says_what_pytorchs_says(tmp_path, mobilenet, expected, s
 def test_3ddfa_v2s_checkpoint_says_what_it_says_in_pytorch(shared_data, tmp_path):
     """On the 400 crops of AFLW2000-3D that are at hand."""
     torch = pytest.importorskip("torch")
-    from tests import torch_networks
+    from tests.helpers import torch_networks
 
     path = shared_data / "official" / "mb05_120x120.pth"
     np.savez(tmp_path / "whitening.npz", **WHITENING)
     weights = read_published_weights(path, tmp_path / "whitening.npz")
     assert weights.architecture == "mobilenet_v1_050"
-    photos = read_annotations(shared_data / "aflw2000_dev")
+    photos = read_annotated_photos(shared_data / "aflw2000_dev")
     pairs = zip(photos.photos, photos.boxes, strict=True)
     crops = np.stack([sample_photo(read_photo(photo), box) for photo, box in pairs])
     loaded = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]

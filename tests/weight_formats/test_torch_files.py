@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests import torch_writer
-from tests.torch_writer import Claim, call, dictionary, named, plain
+from tests.helpers import torch_writer
+from tests.helpers.torch_writer import Claim, call, dictionary, named, plain
 from twodasl_jax.errors import WeightsError
 from twodasl_jax.weight_formats.torch_files import read_state_dict
 

@@ -1,7 +1,7 @@
 """What a camera sees, in a window, with every face drawn over it."""
 
+from twodasl_jax.inference.reconstruction import Reconstructor
 from twodasl_jax.outputs import Scene, pictures
-from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.videos.cameras import open_camera
 from twodasl_jax.videos.following import follow_faces
 from twodasl_jax.videos.smoothing import Strength

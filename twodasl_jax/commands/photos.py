@@ -13,8 +13,8 @@ from twodasl_jax import outputs
 from twodasl_jax.commands.results import count_of, distinct_names, writing_to
 from twodasl_jax.errors import PhotoError
 from twodasl_jax.expression_units import ExpressionUnits
-from twodasl_jax.photos import read_photo
-from twodasl_jax.reconstruction import Reconstructor
+from twodasl_jax.imaging.photos import read_photo
+from twodasl_jax.inference.reconstruction import Reconstructor
 
 
 def see_photo(

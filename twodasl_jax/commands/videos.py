@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import tqdm
 
-from twodasl_jax import programs
+from twodasl_jax.commands import entry_points
 from twodasl_jax.commands.results import count_of, distinct_names, writing_to
 from twodasl_jax.errors import VideoError
 from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.inference.reconstruction import Reconstructor
 from twodasl_jax.outputs.clip import writing_clip
-from twodasl_jax.reconstruction import Reconstructor
 from twodasl_jax.videos.files import Video, open_video
 from twodasl_jax.videos.following import follow_faces
 from twodasl_jax.videos.smoothing import Strength
@@ -51,7 +51,7 @@ def reconstruct_videos(pipeline: Pipeline, videos: Sequence[Path], output_dir: P
       OutputError: the results cannot be written.
     """
     whole = 0
-    with writing_to(output_dir), programs.asked_to_stop() as asked:
+    with writing_to(output_dir), entry_points.stop_signal() as asked:
         for video, name in zip(videos, distinct_names(videos), strict=True):
             target = output_dir / name
             try:

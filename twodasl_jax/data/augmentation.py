@@ -19,7 +19,7 @@ from twodasl_jax.geometry.mirroring import (
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Faces:
+class FaceSamples:
     """Annotated crops.
 
     Attributes:
@@ -77,15 +77,17 @@ class Detection:
 
 @typed
 def augment(
-    keys: Key[Array, " B"], faces: Faces, mirror: CoefficientMirror, settings: Augmentation
-) -> Faces:
+    keys: Key[Array, " B"], faces: FaceSamples, mirror: CoefficientMirror, settings: Augmentation
+) -> FaceSamples:
     """Returns randomly changed crops of a batch of faces, annotations included; one key for each."""
     return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(
         keys, faces
     )
 
 
-def _augment_one(key, face: Faces, mirror: CoefficientMirror, settings: Augmentation) -> Faces:
+def _augment_one(
+    key, face: FaceSamples, mirror: CoefficientMirror, settings: Augmentation
+) -> FaceSamples:
     keys = jax.random.split(key, 4)
     flip = jax.random.bernoulli(keys[0], settings.mirror)
     face = jax.tree.map(
@@ -97,10 +99,10 @@ def _augment_one(key, face: Faces, mirror: CoefficientMirror, settings: Augmenta
 
 
 @typed
-def mirror_face(face: Faces, mirror: CoefficientMirror) -> Faces:
+def mirror_face(face: FaceSamples, mirror: CoefficientMirror) -> FaceSamples:
     """Returns one face as seen in a mirror."""
     coefficients = face.coefficients
-    return Faces(
+    return FaceSamples(
         image=face.image[:, ::-1],
         landmarks=mirror_landmarks(face.landmarks),
         visible=face.visible[LANDMARK_MIRROR],
@@ -109,7 +111,7 @@ def mirror_face(face: Faces, mirror: CoefficientMirror) -> Faces:
 
 
 @typed
-def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
+def move_face(face: FaceSamples, similarity: Float[Array, "2 3"]) -> FaceSamples:
     """Returns the crop of one face, moved in it; what is not in its picture is black.
 
     Args:
@@ -117,7 +119,7 @@ def move_face(face: Faces, similarity: Float[Array, "2 3"]) -> Faces:
       similarity: [s R | t], crop frame to crop frame.
     """
     coefficients = face.coefficients
-    return Faces(
+    return FaceSamples(
         image=_warp(face.image, similarity),
         landmarks=face.landmarks @ similarity[:, :2].T + similarity[:, 2],
         visible=face.visible,

@@ -19,12 +19,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Float, Int, UInt8
 
-from twodasl_jax.array_files import read_rows
-from twodasl_jax.atomic_files import replacing
-from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.files.array_files import read_rows
+from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE
+from twodasl_jax.imaging.crops import crop_photo
 
 # Pixels on each side of the crop, and the side of what is stored.
 MARGIN = 12

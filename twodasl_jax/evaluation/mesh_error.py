@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from twodasl_jax.array_types import typed
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.alignment import Similarity
-from twodasl_jax.rendering.rasterizer import vertex_normals
+from twodasl_jax.geometry.mesh import vertex_normals
 
 _MATCHED_VERTICES = 3000
 _MAX_STEPS = 40

@@ -17,8 +17,8 @@ import numpy as np
 import scipy.io
 from jaxtyping import Float, Int
 
-from twodasl_jax import safe_pickle
 from twodasl_jax.errors import FaceModelError
+from twodasl_jax.files import safe_pickle
 
 LANDMARK_COUNT = 68
 

@@ -53,6 +53,11 @@ class LandmarkFit:
     expression: Float[Array, "*batch E"]
     cost: Float[Array, "*batch"]
 
+    @property
+    def coefficients(self) -> Coefficients:
+        """The fit as coefficients; their affine matrix projects to the frame of the landmarks."""
+        return Coefficients(affine_from_camera(self.camera), self.shape, self.expression)
+
 
 class _State(NamedTuple):
     """One point of the search, and how it is damped."""

@@ -1,6 +1,6 @@
 """What a reconstruction leaves in the output folder: pictures, mesh files, `faces.json` and `faces.csv`.
 
-A new kind of file is a function that writes it from a `Scene`, from a `Portrait` or from the records of all photos, and
+A new kind of file is a function that writes it from a `Scene`, from a `FaceView` or from the records of all photos, and
 a line in one of the three tables.
 """
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twodasl_jax.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
 from twodasl_jax.outputs import meshes, pictures, surfaces, viewer
+from twodasl_jax.outputs.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
 from twodasl_jax.outputs.records import (
     depth_record,
     face_record,
     write_faces_csv,
     write_faces_json,
 )
-from twodasl_jax.outputs.scene import Portrait, Scene
+from twodasl_jax.outputs.scene import FaceView, Scene
 
 __all__ = [
     "DEFAULT_KINDS",
@@ -25,8 +25,8 @@ __all__ = [
     "OF_FACE",
     "OF_PHOTO",
     "OF_RUN",
+    "FaceView",
     "Kind",
-    "Portrait",
     "Scene",
     "write_faces_csv",
     "write_faces_json",
@@ -36,7 +36,7 @@ __all__ = [
 
 
 Records = Sequence[dict[str, Any]]
-Subject = TypeVar("Subject", Scene, Portrait, Records)
+Subject = TypeVar("Subject", Scene, FaceView, Records)
 
 
 class Kind(NamedTuple, Generic[Subject]):
@@ -99,7 +99,7 @@ OF_PHOTO: dict[str, Kind[Scene]] = {
         "page with the faces in 3D to turn and to move, for browsers; needs no network",
     ),
 }
-OF_FACE: dict[str, Kind[Portrait]] = {
+OF_FACE: dict[str, Kind[FaceView]] = {
     "obj": Kind(
         ".obj",
         meshes.write_mesh,

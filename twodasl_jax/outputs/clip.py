@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax import atomic_files
 from twodasl_jax.expression_units import ExpressionUnits
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.outputs import pictures
 from twodasl_jax.outputs.records import face_record

@@ -6,10 +6,11 @@ import imageio.v3 as imageio
 import numpy as np
 from jaxtyping import Float, UInt8, UInt16
 
-from twodasl_jax import atomic_files
+from twodasl_jax.files import atomic_files
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.geometry.morphable_model import landmark_space
-from twodasl_jax.outputs.scene import Portrait, Scene
-from twodasl_jax.rendering import maps, marks, rasterizer, surface, wireframe
+from twodasl_jax.outputs.scene import FaceView, Scene
+from twodasl_jax.rendering import maps, marks, surface, wireframe
 from twodasl_jax.rendering.layers import Layer, composite
 
 
@@ -90,7 +91,7 @@ def draw_pncc(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
 
 def draw_normals(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
     """Colours the faces by their normals (`maps.normal_map`)."""
-    normals = rasterizer.vertex_normals(scene.vertices, scene.triangles)
+    normals = vertex_normals(scene.vertices, scene.triangles)
     return maps.normal_map(scene.raster, scene.triangles, normals)
 
 
@@ -101,7 +102,7 @@ def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"] | UInt16[np.ndarray,
         imageio.imwrite(beside, image, compress_level=2)
 
 
-def _landmark_layer(portrait: Portrait) -> Layer:
+def _landmark_layer(portrait: FaceView) -> Layer:
     return marks.landmark_layer(
         portrait.face.landmarks, portrait.unhidden_landmarks, *portrait.scene.size
     )

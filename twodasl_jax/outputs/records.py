@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax import atomic_files
 from twodasl_jax.array_types import Array
-from twodasl_jax.outputs.scene import Portrait, Scene
+from twodasl_jax.files import atomic_files
+from twodasl_jax.outputs.scene import FaceView, Scene
 
 CONVENTIONS = {
     "box": "x0, y0, x1, y1: edges of the crop, in the frame of the landmarks",
@@ -34,7 +34,7 @@ CONVENTIONS = {
 }
 
 
-def face_record(portrait: Portrait) -> dict[str, Any]:
+def face_record(portrait: FaceView) -> dict[str, Any]:
     """Returns what is said of a face, in plain numbers."""
     face = portrait.face
     yaw, pitch, roll = _rounded(face.euler_angles, 2)

@@ -11,13 +11,13 @@ from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_u
 from twodasl_jax.geometry.coefficients import Coefficients, coefficients_from_official
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.mesh_files import Morphs, TexturedMesh, file_from_image
-from twodasl_jax.reconstruction import Face
+from twodasl_jax.inference.reconstruction import Face
+from twodasl_jax.inference.retargeting import retarget
+from twodasl_jax.outputs.mesh_files import Morphs, TexturedMesh, file_from_image
 from twodasl_jax.rendering import maps, rasterizer
 from twodasl_jax.rendering.atlas import Atlas, build_atlas
 from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
 from twodasl_jax.rendering.photo_trust import Surface, build_surface
-from twodasl_jax.retargeting import retarget
 
 _TEXTURE_SIZE = 512
 _FINER_PHOTO = 1.25  # pixels per texel
@@ -66,10 +66,10 @@ class Scene:
         return build_surface(model.mean, model.triangles, model.mirror, landmarks)
 
     @functools.cached_property
-    def portraits(self) -> tuple["Portrait", ...]:
+    def portraits(self) -> tuple["FaceView", ...]:
         """The faces one by one."""
         shown = self.shown or self.faces
-        return tuple(Portrait(self, *pair) for pair in zip(self.faces, shown, strict=True))
+        return tuple(FaceView(self, *pair) for pair in zip(self.faces, shown, strict=True))
 
     @functools.cached_property
     def expression_names(self) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Scene:
         return component_names(self.units, self.model)
 
     @functools.cached_property
-    def far_to_near(self) -> tuple["Portrait", ...]:
+    def far_to_near(self) -> tuple["FaceView", ...]:
         """The faces from the lowest to the tallest in the photo: larger ones are taken to be nearer."""
         return tuple(sorted(self.portraits, key=lambda one: np.ptp(one.face.vertices[:, 1])))
 
@@ -111,7 +111,7 @@ class Scene:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Portrait:
+class FaceView:
     """One face of a photo.
 
     Attributes:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from twodasl_jax import atomic_files
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.mesh_files import encode_png
-from twodasl_jax.outputs.scene import Portrait
+from twodasl_jax.outputs.mesh_files import encode_png
+from twodasl_jax.outputs.scene import FaceView
 from twodasl_jax.rendering.turntable import turntable_frames
 from twodasl_jax.rendering.uv_maps import position_map, rasterize_atlas
 
@@ -18,12 +18,12 @@ _SECONDS_PER_TURN = 4.0
 _COLOURS = 255
 
 
-def write_texture(path: Path, portrait: Portrait) -> None:
+def write_texture(path: Path, portrait: FaceView) -> None:
     """Writes the texture of the face as PNG."""
     atomic_files.write_bytes(path, encode_png(portrait.texture))
 
 
-def write_position_map(path: Path, portrait: Portrait) -> None:
+def write_position_map(path: Path, portrait: FaceView) -> None:
     """Writes the point of the face at each texel as `.npy`, (256, 256, 3) float32, image frame."""
     scene = portrait.scene
     raster = rasterize_atlas(scene.atlas, _POSITION_MAP_SIZE)
@@ -32,7 +32,7 @@ def write_position_map(path: Path, portrait: Portrait) -> None:
         np.save(beside, positions)
 
 
-def write_turntable(path: Path, portrait: Portrait) -> None:
+def write_turntable(path: Path, portrait: FaceView) -> None:
     """Writes the turning head as an animated GIF that begins again at its end."""
     mesh = portrait.mesh
     rotation = np.asarray(rotation_from_euler(np.radians(portrait.face.euler_angles)))

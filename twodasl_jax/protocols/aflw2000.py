@@ -8,10 +8,10 @@ import pathlib
 import numpy as np
 import tqdm
 
-from twodasl_jax.array_files import read_array, read_mat
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.files.array_files import read_array, read_mat
 from twodasl_jax.geometry.frames import box_from_landmarks
-from twodasl_jax.photos import find_photos
+from twodasl_jax.imaging.photos import find_photos
 from twodasl_jax.protocols.annotated_photos import (
     CROP_RULE,
     AnnotatedPhotos,

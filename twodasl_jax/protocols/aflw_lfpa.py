@@ -15,8 +15,8 @@ import pathlib
 
 import numpy as np
 
-from twodasl_jax.array_files import read_mat
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.files.array_files import read_mat
 from twodasl_jax.geometry.frames import box_from_landmarks
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation
 

@@ -15,9 +15,9 @@ import pathlib
 
 import numpy as np
 
-from twodasl_jax.array_files import read_rows
+from twodasl_jax.files.array_files import read_rows
 from twodasl_jax.geometry.frames import image_from_crop
-from twodasl_jax.photos import find_photos
+from twodasl_jax.imaging.photos import find_photos
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, unique_stems
 
 _NEEDED = {"names": (), "yaw": (), "pts68": (3, 68), "roi_box": (4,)}
@@ -29,7 +29,7 @@ _OPTIONAL = {
 }
 
 
-def read_annotations(folder: pathlib.Path) -> AnnotatedPhotos:
+def read_annotated_photos(folder: pathlib.Path) -> AnnotatedPhotos:
     """Reads a folder with `annotations.npz` and `images/`.
 
     Raises:

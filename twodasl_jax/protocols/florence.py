@@ -27,13 +27,13 @@ import trimesh
 from jaxtyping import Float, UInt8
 from trimesh.visual import TextureVisuals
 
-from twodasl_jax.array_files import read_rows
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.evaluation.landmark_error import inter_ocular_distance
 from twodasl_jax.evaluation.mesh_error import Surface, bounding_box_size, fit_to_surface
+from twodasl_jax.files.array_files import read_rows
 from twodasl_jax.geometry.alignment import Similarity, apply_similarity
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
-from twodasl_jax.photos import find_photos
+from twodasl_jax.imaging.photos import find_photos
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, listed, rows_of, unique_stems
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import FaceErrors

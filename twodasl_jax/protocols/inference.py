@@ -7,14 +7,14 @@ import numpy as np
 import tqdm
 from jaxtyping import Float, UInt8
 
-from twodasl_jax import detection
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.geometry.coefficients import POSE_COUNT
 from twodasl_jax.geometry.frames import CROP_SIZE
-from twodasl_jax.photos import read_photo
+from twodasl_jax.imaging import detection
+from twodasl_jax.imaging.photos import read_photo
+from twodasl_jax.inference.reconstruction import Face, Reconstructor
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
-from twodasl_jax.reconstruction import Face, Reconstructor
 
 LANDMARK_INPUTS = "none, given, given+noise:SIGMA (pixels of the 120x120 crop) or detected"
 DETECTOR = "the built-in detector's box"

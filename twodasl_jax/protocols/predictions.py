@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from twodasl_jax.array_files import read_rows
-from twodasl_jax.atomic_files import replacing
 from twodasl_jax.errors import DatasetError
+from twodasl_jax.files.array_files import read_rows
+from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry.morphable_model import LandmarkRows
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, rows_of
 

@@ -19,17 +19,17 @@ import numpy as np
 import tqdm
 from jaxtyping import Bool, Float
 
-from twodasl_jax.array_files import read_rows
 from twodasl_jax.array_types import Array
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.evaluation import landmark_error
 from twodasl_jax.evaluation.mesh_error import Surface
-from twodasl_jax.face_model import load_face_model
+from twodasl_jax.files.array_files import read_rows
 from twodasl_jax.geometry.alignment import apply_similarity, rigid_between
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
 from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.models.face_model import load_face_model
 from twodasl_jax.protocols.annotated_photos import CROP_RULE, AnnotatedPhotos, rows_of
-from twodasl_jax.protocols.annotations import read_annotations
+from twodasl_jax.protocols.annotations import read_annotated_photos
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.scoring import FaceErrors
 from twodasl_jax.protocols.surfaces import (
@@ -69,7 +69,7 @@ def read_synthetic(folder: pathlib.Path) -> tuple[AnnotatedPhotos, SyntheticTrut
       DatasetError: a file or an array is missing or of another shape.
       FaceModelError: the face model cannot be read.
     """
-    photos = read_annotations(folder)
+    photos = read_annotated_photos(folder)
     path = folder / "annotations.npz"
     model = load_face_model(folder / "face_model.npz")
     rows = read_rows(

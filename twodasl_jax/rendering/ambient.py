@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.rendering import rasterizer
 
 _IMAGE_AXES = np.array([1, -1, 1])
@@ -25,7 +26,7 @@ def ambient_share(
     angle = np.pi * (1 + np.sqrt(5)) * np.arange(count)
     radius = np.sqrt(1 - height**2)
     directions = np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=-1)
-    normals = rasterizer.vertex_normals(points * _IMAGE_AXES, triangles) * _IMAGE_AXES
+    normals = vertex_normals(points * _IMAGE_AXES, triangles) * _IMAGE_AXES
     reached, total = np.zeros(len(points)), np.zeros(len(points))
     for direction in directions:
         view, _ = Rotation.align_vectors([[0, 0, 1]], [direction])

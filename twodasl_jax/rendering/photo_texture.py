@@ -19,7 +19,7 @@ from twodasl_jax.rendering import rasterizer, uv_maps
 from twodasl_jax.rendering.atlas import Atlas
 from twodasl_jax.rendering.bilinear import sample_bilinear
 from twodasl_jax.rendering.photo_trust import (
-    FaceView,
+    PhotoView,
     Surface,
     trust_in_points,
     trust_in_surface,
@@ -127,7 +127,7 @@ def photo_texture(
 def _look(
     image: UInt8[np.ndarray, "H W 3"],
     reduction: int,
-    view: FaceView,
+    view: PhotoView,
     points: Float[np.ndarray, "N 3"],
     trust: Float32[np.ndarray, " N"],
 ) -> _Looks:

@@ -13,6 +13,7 @@ import scipy.spatial
 from jaxtyping import Float, Float32, Int
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.rendering.ambient import ambient_share
 
@@ -53,7 +54,7 @@ class Surface(NamedTuple):
     hollow: Float32[np.ndarray, " V"]
 
 
-class FaceView(NamedTuple):
+class PhotoView(NamedTuple):
     """A z-buffer around a face, with a margin.
 
     Attributes:
@@ -91,7 +92,7 @@ def build_surface(
 
 
 @typed
-def view_face(vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"]) -> FaceView:
+def view_face(vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"]) -> PhotoView:
     """Looks at a face as the camera does.
 
     Args:
@@ -101,12 +102,12 @@ def view_face(vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 
     low, side = vertices.min(axis=0), float(np.ptp(vertices[:, :2], axis=0).max())
     size = _RESOLUTION + 3
     raster = rasterizer.rasterize(_on_grid(vertices, low, side), triangles, size, size)
-    return FaceView(low, side, raster)
+    return PhotoView(low, side, raster)
 
 
 @typed
 def trust_in_surface(
-    vertices: Float[np.ndarray, "V 3"], surface: Surface, view: FaceView
+    vertices: Float[np.ndarray, "V 3"], surface: Surface, view: PhotoView
 ) -> Float32[np.ndarray, " V"]:
     """Returns what changes slowly over the surface: trust by its slope, place and reach, from 0 to 1.
 
@@ -115,7 +116,7 @@ def trust_in_surface(
       surface: of the face model.
       view: of this face.
     """
-    toward_camera = rasterizer.vertex_normals(vertices, surface.triangles)[:, 2]
+    toward_camera = vertex_normals(vertices, surface.triangles)[:, 2]
     unhidden = _unhidden(vertices, view)
     other_better = np.maximum(toward_camera[surface.mirror] - toward_camera, 0)
     facing = toward_camera - _PREFERENCE * other_better * unhidden[surface.mirror]
@@ -130,7 +131,7 @@ def trust_in_surface(
 
 @typed
 def trust_in_points(
-    points: Float[np.ndarray, "N 3"], view: FaceView, height: int, width: int
+    points: Float[np.ndarray, "N 3"], view: PhotoView, height: int, width: int
 ) -> Float32[np.ndarray, " N"]:
     """Returns what changes from one point to the next: whether it is hidden, or outside the photo.
 
@@ -145,7 +146,7 @@ def trust_in_points(
     return _unhidden(points, view) * _rise(from_border / view.side, _BORDER_RISE)
 
 
-def _unhidden(points: Float[np.ndarray, "N 3"], view: FaceView) -> Float32[np.ndarray, " N"]:
+def _unhidden(points: Float[np.ndarray, "N 3"], view: PhotoView) -> Float32[np.ndarray, " N"]:
     on_grid = _on_grid(points, view.low, view.side)
     column, row = np.clip(on_grid[:, :2], 0, _RESOLUTION + 2).astype(int).T
     before = on_grid[:, 2] - view.raster.depth[row, column]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.mesh import check_triangles, vertex_normals
 
 NO_TRIANGLE = -1
 _STRIP_PIXELS = 2**18
@@ -57,7 +58,7 @@ def rasterize(
     Raises:
       ValueError: a triangle names a vertex that does not exist.
     """
-    _check_indices(triangles, len(vertices))
+    check_triangles(triangles, len(vertices))
     raster = Raster(
         triangle=np.full((height, width), NO_TRIANGLE, np.int32),
         weights=np.zeros((height, width, 3), np.float32),
@@ -120,35 +121,6 @@ def strips(raster: Raster) -> Iterator[tuple[slice, Raster]]:
     for start in range(0, height, count):
         rows = slice(start, start + count)
         yield rows, Raster(*(values[rows] for values in raster))
-
-
-@typed
-def vertex_normals(
-    vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"]
-) -> Float[np.ndarray, "V 3"]:
-    """Computes outward unit normals of an image-frame mesh.
-
-    Each is the mean of the normals of the surrounding triangles, weighted by their area; triangles
-    that are not finite do not count. Triangles are counter-clockwise seen from outside in the
-    right-handed model frame; the image frame is its mirror image (y down), hence the order of the
-    cross product.
-
-    Args:
-      vertices: mesh in the image frame, pixels.
-      triangles: vertex indices.
-
-    Returns:
-      Normals in the image frame; z > 0 faces the camera. 0 for a vertex without a triangle.
-    """
-    _check_indices(triangles, len(vertices))
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    doubled_areas = np.cross(c - a, b - a)
-    doubled_areas[~np.isfinite(doubled_areas).all(axis=-1)] = 0
-    corners = triangles.ravel()
-    by_axis = [np.bincount(corners, np.repeat(axis, 3), len(vertices)) for axis in doubled_areas.T]
-    sums = np.stack(by_axis, axis=-1).astype(vertices.dtype)
-    lengths = np.linalg.norm(sums, axis=-1, keepdims=True)
-    return sums / np.where(lengths > 0, lengths, 1)
 
 
 @typed
@@ -217,14 +189,6 @@ def unhidden_points(
     depth = rasterize((vertices - low) * scale, triangles, resolution, resolution).depth
     column, row = np.clip(np.stack([x, y]), 0, resolution - 1).astype(int)
     return beside | (z >= depth[row, column] - tolerance * resolution)
-
-
-def _check_indices(triangles: Int[np.ndarray, "F 3"], count: int) -> None:
-    if triangles.size and not 0 <= triangles.min() <= triangles.max() < count:
-        raise ValueError(
-            f"triangles name the vertices {triangles.min()} to {triangles.max()}, "
-            f"but there are {count}: give indices from 0 to {count - 1}"
-        )
 
 
 def _as_index(triangles: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import scipy.spatial
 from jaxtyping import Float, Float32, Int, UInt8
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.rendering.layers import Layer, window_around
 from twodasl_jax.rendering.marks import face_size
@@ -58,7 +59,7 @@ def mesh_layer(
       width: of the photo, pixels.
     """
     window = window_around(vertices, 0.0, height, width)
-    normals = rasterizer.vertex_normals(vertices, triangles)
+    normals = vertex_normals(vertices, triangles)
     attributes = np.concatenate([normals, opacity[:, None]], axis=1).astype(np.float32)
     rgba = np.zeros((window.height, window.width, 4), np.uint8)
     for rows, raster in sampled_strips(vertices, triangles, window):

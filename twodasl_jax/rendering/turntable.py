@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
 from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.rendering import rasterizer, uv_maps
 from twodasl_jax.rendering.atlas import Atlas
 
@@ -69,7 +70,7 @@ def _draw(
     raster = rasterizer.rasterize(vertices + np.array([fine, fine, 0]) / 2, triangles, fine, fine)
     covered = raster.triangle != rasterizer.NO_TRIANGLE
     uv = rasterizer.interpolate(raster, atlas.triangles, atlas.uv)[covered]
-    normals = rasterizer.vertex_normals(vertices, triangles)
+    normals = vertex_normals(vertices, triangles)
     facing = rasterizer.interpolate(raster, triangles, normals[:, 2:])[covered]
     samples = np.tile(_BACKGROUND, (fine, fine, 1))
     samples[covered] = uv_maps.sample(texture, uv) * (1 - _FALL_OFF * (1 - np.clip(facing, 0, 1)))

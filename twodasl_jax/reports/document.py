@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax import atomic_files
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.evaluation import summary
+from twodasl_jax.files import atomic_files
 from twodasl_jax.protocols.scoring import FaceErrors
 
 # Percent of the face's size beyond which an alignment counts as failed.

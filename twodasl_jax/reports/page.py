@@ -12,11 +12,11 @@ import tqdm
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
 
-from twodasl_jax import atomic_files
-from twodasl_jax.crops import crop_photo
 from twodasl_jax.errors import InputError
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.frames import crop_from_image
-from twodasl_jax.photos import read_photo
+from twodasl_jax.imaging.crops import crop_photo
+from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.rendering.points import compare_points

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.synthetic_faces.blending import mix, rise, samples_of
 from twodasl_jax.synthetic_faces.light import DECODING, shade
@@ -50,7 +51,7 @@ def face_layer(
     triangles = np.asarray(studio.model.triangles)
     fine = side * _SAMPLES
     raster = rasterizer.rasterize(vertices * _SAMPLES, triangles, fine, fine)
-    normals = rasterizer.vertex_normals(vertices, triangles)
+    normals = vertex_normals(vertices, triangles)
     attributes = np.concatenate(
         [
             studio.surface,

@@ -21,7 +21,7 @@ from twodasl_jax.data.face_crops import (
 )
 from twodasl_jax.data.pipeline import Pool, Records
 from twodasl_jax.errors import ConfigError, DatasetError
-from twodasl_jax.training.state import AnnotatedFaces, TrainBatch, WildFaces
+from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
 
 # Of the faces that a run measures itself on; more would take long, and tell little more.
 _MOST_HELD_OUT = 1000
@@ -184,7 +184,7 @@ class Batches:
         self.names = [name.decode(errors="replace") for part in parts for name in part.pop("name")]
         annotated, wild = parts
         del wild["vector"]
-        return TrainBatch(AnnotatedFaces(**annotated), WildFaces(**wild))
+        return TrainBatch(AnnotatedFaces(**annotated), LabelledFaces(**wild))
 
     def get_state(self) -> dict[str, Any]:
         """Returns where each part is, for JSON."""

@@ -15,8 +15,8 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 from twodasl_jax.errors import OutputError, WeightsError
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.models.weights import Weights
 from twodasl_jax.training.state import TrainState
-from twodasl_jax.weights import Weights
 
 # By which the best checkpoint is chosen, see `validation_errors`.
 _SCORE = "without_landmarks"

@@ -12,7 +12,7 @@ import numpy as np
 import tensorboardX
 from jaxtyping import UInt8
 
-from twodasl_jax.atomic_files import replacing, write_bytes
+from twodasl_jax.files.atomic_files import replacing, write_bytes
 
 
 class Journal:

@@ -20,7 +20,7 @@ from twodasl_jax.training.journal import Journal, open_journal
 from twodasl_jax.training.processes import company
 from twodasl_jax.training.run import Run, build_run
 from twodasl_jax.training.state import AnnotatedFaces, Metrics, TrainState
-from twodasl_jax.training.stopping import asked_to_stop
+from twodasl_jax.training.stopping import preemption_signal
 from twodasl_jax.training.validation import draw_validation, validation_errors, validation_points
 from twodasl_jax.training.watch import Watch
 from twodasl_jax.training.workdir import check_config, held, write_config
@@ -59,7 +59,7 @@ def train(
       ClusterError: another of several processes has ended or hangs.
       OutputError: another run holds the folder, or it cannot be written.
     """
-    with asked_to_stop() as stops:
+    with preemption_signal() as stops:
         run = build_run(config, model)
         batches = run.batches()
         with held(workdir), open_checkpoints(workdir, config.checkpoints_kept) as manager:

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Key, PyTree
 
 from twodasl_jax import losses
 from twodasl_jax.array_types import Array
-from twodasl_jax.data.augmentation import Faces, augment, detect
+from twodasl_jax.data.augmentation import FaceSamples, augment, detect
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
     official_from_coefficients,
@@ -29,7 +29,7 @@ from twodasl_jax.networks import network_input
 from twodasl_jax.training.collectives import example_keys
 from twodasl_jax.training.face_space import FaceSpace, project
 from twodasl_jax.training.recipe import Recipe
-from twodasl_jax.training.state import TrainBatch, WildFaces
+from twodasl_jax.training.state import LabelledFaces, TrainBatch
 
 Terms = dict[str, Float[Array, " _"]]
 
@@ -92,10 +92,10 @@ def draw_examples(
     )
 
 
-def _draw_half(recipe, space, faces: WildFaces, annotation, key):
+def _draw_half(recipe, space, faces: LabelledFaces, annotation, key):
     keys = example_keys(key, len(faces.image), recipe.axis_name)
     augment_keys, detect_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-    given = Faces(
+    given = FaceSamples(
         image=faces.image.astype(jnp.float32),
         landmarks=faces.landmarks,
         visible=faces.visibility == 2,

@@ -17,9 +17,10 @@ from twodasl_jax.data.augmentation import Augmentation, Detection
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
+from twodasl_jax.models.weights import Weights
 from twodasl_jax.networks import BatchGroups, SelfCritic
+from twodasl_jax.networks.architectures import ARCHITECTURES
 from twodasl_jax.training.state import CriticState, RegressorState, TrainState
-from twodasl_jax.weights import ARCHITECTURES, Weights
 
 _Option = TypeVar("_Option")
 

@@ -8,8 +8,9 @@ import jax
 import ml_collections
 from jaxtyping import Array, Key
 
-from twodasl_jax import face_model
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.models import face_model
+from twodasl_jax.models.weights import Weights, load_weights
 from twodasl_jax.training.batches import Batches, TrainingData, load_data, open_batches
 from twodasl_jax.training.checkpoints import Identity, check_identity, identity_of, trained_weights
 from twodasl_jax.training.devices import AXIS, MAPS, DataParallel
@@ -18,7 +19,6 @@ from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_sta
 from twodasl_jax.training.settings import check_settings
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.step import train_step
-from twodasl_jax.weights import Weights, load_weights
 
 
 @dataclasses.dataclass(frozen=True)

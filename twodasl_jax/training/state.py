@@ -13,7 +13,7 @@ Metrics = dict[str, Float[Array, ""]]
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class WildFaces:
+class LabelledFaces:
     """Face crops with noisy 2D landmarks.
 
     Attributes:
@@ -29,10 +29,10 @@ class WildFaces:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class AnnotatedFaces(WildFaces):
+class AnnotatedFaces(LabelledFaces):
     """Face crops with a (pseudo) 3D annotation beside their landmarks.
 
-    Attributes (beside those of `WildFaces`):
+    Attributes (beside those of `LabelledFaces`):
       vector: (B, C) official layout, not whitened.
     """
 
@@ -45,7 +45,7 @@ class TrainBatch:
     """The two kinds of images of one step of 2DASL; either may be empty (no examples)."""
 
     annotated: AnnotatedFaces
-    wild: WildFaces
+    wild: LabelledFaces
 
 
 @jax.tree_util.register_dataclass

@@ -9,7 +9,7 @@ from jax.experimental import multihost_utils
 
 
 @contextlib.contextmanager
-def asked_to_stop() -> Iterator[Callable[[int], bool]]:
+def preemption_signal() -> Iterator[Callable[[int], bool]]:
     """Yields a function that says, after a step, whether the run is to end with it.
 
     One process asks its own signal handler. Several processes must end at the same step: JAX has a handler of its own

@@ -10,8 +10,8 @@ import filelock
 import jax
 import ml_collections
 
-from twodasl_jax.atomic_files import write_bytes
 from twodasl_jax.errors import ConfigError, OutputError
+from twodasl_jax.files.atomic_files import write_bytes
 
 # What a run may change when it goes on: how long it is, what it tells, and where its data lies.
 _MAY_CHANGE = (

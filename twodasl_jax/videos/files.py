@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from twodasl_jax import atomic_files
 from twodasl_jax.errors import OutputError, VideoError
+from twodasl_jax.files import atomic_files
 
 _SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")

@@ -12,9 +12,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax import detection
 from twodasl_jax.array_types import Array
-from twodasl_jax.crops import crop_photo
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
     coefficients_from_official,
@@ -22,7 +20,9 @@ from twodasl_jax.geometry.coefficients import (
 )
 from twodasl_jax.geometry.frames import crop_affine_from_image, image_affine_from_crop
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera, camera_from_affine
-from twodasl_jax.reconstruction import Face, Reconstructor
+from twodasl_jax.imaging import detection
+from twodasl_jax.imaging.crops import crop_photo
+from twodasl_jax.inference.reconstruction import Face, Reconstructor
 from twodasl_jax.videos import smoothing, tracking
 from twodasl_jax.videos.files import VideoFrame
 

@@ -57,7 +57,7 @@ class Strength(NamedTuple):
     expression: Cutoff
 
 
-# Chosen by experiments/measure_smoothing.py.
+# Chosen by experiments/maintenance/measure_smoothing.py.
 STRENGTHS = {
     "light": Strength(Cutoff(1.0, 30.0), Cutoff(1.0, 30.0), Cutoff(1.0, 15.0), Cutoff(1.0, 2.0)),
     "strong": Strength(Cutoff(0.3, 10.0), Cutoff(0.3, 10.0), Cutoff(0.3, 5.0), Cutoff(0.3, 1.0)),

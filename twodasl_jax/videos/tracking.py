@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 
 from twodasl_jax.array_types import typed
 from twodasl_jax.geometry.frames import box_from_landmarks
-from twodasl_jax.reconstruction import Face
+from twodasl_jax.inference.reconstruction import Face
 
 PATIENCE = 20
 _SEARCH_EVERY = 10

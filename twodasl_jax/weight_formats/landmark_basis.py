@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 
-from twodasl_jax.array_files import read_rows
+from twodasl_jax.files.array_files import read_rows
 from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.morphable_model import ShapeSpace
 

@@ -23,9 +23,9 @@ import flax.traverse_util
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from twodasl_jax.array_files import read_rows
 from twodasl_jax.errors import WeightsError
-from twodasl_jax.face_model import digest
+from twodasl_jax.files.array_files import read_rows
+from twodasl_jax.files.safe_pickle import load_plain
 from twodasl_jax.geometry.coefficients import (
     EXPRESSION_COUNT,
     SHAPE_COUNT,
@@ -41,10 +41,11 @@ from twodasl_jax.geometry.morphable_model import (
     synthesize,
 )
 from twodasl_jax.geometry.projection import picture_from_model_affine
-from twodasl_jax.safe_pickle import load_plain
+from twodasl_jax.models.face_model import digest
+from twodasl_jax.models.weights import Weights, variable_shapes
+from twodasl_jax.networks.architectures import ARCHITECTURES
 from twodasl_jax.weight_formats.model_change import change_of_model
 from twodasl_jax.weight_formats.torch_files import read_state_dict
-from twodasl_jax.weights import ARCHITECTURES, Weights, variable_shapes
 
 # What is called otherwise there; blocks and layers as in `networks.resnet` and `networks.mobilenet`.
 _LAYERS = {
@@ -191,7 +192,7 @@ def _changed_head(
 
 
 def network_of_state(state: Mapping[str, np.ndarray]) -> tuple[str, dict[str, PyTree]]:
-    """Returns the architecture of a published network, a key of `weights.ARCHITECTURES`, and its Flax variables.
+    """Returns the architecture of a published network, a key of `networks.architectures.ARCHITECTURES`, and its Flax variables.
 
     Args:
       state: its parameters and statistics by their names in PyTorch.
@@ -221,7 +222,7 @@ def network_of_state(state: Mapping[str, np.ndarray]) -> tuple[str, dict[str, Py
 
 
 def _architecture(state: Mapping[str, np.ndarray]) -> str:
-    """Returns which of `weights.ARCHITECTURES` has parameters of these names and this width."""
+    """Returns which of `networks.architectures.ARCHITECTURES` has parameters of these names and this width."""
     if "layer1.0.conv1.weight" in state:
         return "resnet50"
     if "dw2_1.conv_dw.weight" not in state or "conv1.weight" not in state:

@@ -36,7 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from twodasl_jax.errors import WeightsError
-from twodasl_jax.safe_pickle import Function, SafeUnpickler
+from twodasl_jax.files.safe_pickle import Function, SafeUnpickler
 
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C

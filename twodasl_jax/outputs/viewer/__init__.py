@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax import atomic_files
+from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.outputs import pictures
-from twodasl_jax.outputs.scene import Portrait, Scene
+from twodasl_jax.outputs.scene import FaceView, Scene
 from twodasl_jax.outputs.viewer.facts import conventions, face_boxes, face_facts, summary
 from twodasl_jax.outputs.viewer.files import MESH_KINDS, HeldFile, faces_file, mesh_file
 from twodasl_jax.outputs.viewer.packing import (
@@ -113,7 +113,7 @@ def _movements(sliders: Sliders) -> dict[str, Any]:
     }
 
 
-def _face(portrait: Portrait) -> dict[str, Any]:
+def _face(portrait: FaceView) -> dict[str, Any]:
     """Returns a face around its own centre, in the frame of the mesh files."""
     vertices = portrait.mesh.vertices
     centred = vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from twodasl_jax.inference.reconstruction import Face
 from twodasl_jax.outputs import records
 from twodasl_jax.outputs.scene import Scene
 from twodasl_jax.outputs.viewer.files import HeldFile
-from twodasl_jax.reconstruction import Face
 
 
 def summary(scene: Scene) -> str:

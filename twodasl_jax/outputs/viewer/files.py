@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from twodasl_jax.outputs import meshes, records
-from twodasl_jax.outputs.scene import Portrait, Scene
+from twodasl_jax.outputs.scene import FaceView, Scene
 
 MESH_KINDS = ("obj", "ply", "glb")
 _MEDIA_TYPES = {
@@ -26,7 +26,7 @@ class HeldFile(NamedTuple):
     content: bytes
 
 
-def mesh_file(name: str, kind: str, portrait: Portrait) -> HeldFile:
+def mesh_file(name: str, kind: str, portrait: FaceView) -> HeldFile:
     """Returns a mesh file; one that needs others beside it is put into a ZIP file with them.
 
     Args:

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a face model made from formulas, golden files, data sets if at hand."""
+"""Fixtures of all tests: a synthetic face model, expression units, golden files and data sets."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers import synthetic_model
 from twodasl_jax.expression_units import ExpressionUnits
-from twodasl_jax.expression_units.metric import vertex_metric
+from twodasl_jax.expression_units.units import vertex_metric
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
 
 hypothesis.settings.register_profile(
@@ -18,13 +18,13 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("repeatable")
 
-# Most of the time of the tests goes into compiling, much of it of the same programs, also in other processes.
+# Compilation dominates the time of the tests. The cache shares programs between tests and processes.
 _CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "compiled"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 
-# Before anything runs: the tests of the training step share a batch among as many simulated devices.
+# The tests of the training step need eight simulated devices. JAX fixes their number at its first use.
 jax.config.update("jax_num_cpu_devices", 8)
 
 _GOLDEN = pathlib.Path(__file__).parent / "golden"
@@ -33,13 +33,13 @@ _SHARED_DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def face_model():
-    """A `MorphableModel` of 221 vertices with 40 shape and 10 expression components."""
+    """A face model with 221 vertices, 40 shape and 10 expression components."""
     return MorphableModel(**synthetic_model.arrays())
 
 
 @pytest.fixture(scope="session")
 def expression_units(face_model):
-    """Five units on `face_model`: one on the midline and two pairs of twins, at right angles to each other."""
+    """Five orthogonal expression units of `face_model`: one central unit and two left-right pairs."""
     metric = vertex_metric(
         *(np.asarray(face_model.mean), np.asarray(face_model.triangles)),
         *(np.asarray(face_model.landmark_vertices), np.asarray(face_model.landmark_weights)),
@@ -57,19 +57,19 @@ def expression_units(face_model):
 
 @pytest.fixture(scope="session")
 def small_landmark_space(face_model):
-    """The 68 landmarks of `face_model` with 6 shape and 3 expression components."""
+    """The landmark space of `face_model` with 6 shape and 3 expression components."""
     return landmark_space(truncate(face_model, shape_count=6, expression_count=3))
 
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The folder of the data sets, which are not part of the project; skips where it is absent."""
+    """The folder of the data sets, which are not part of the project; skips the test without them."""
     if not _SHARED_DATA.is_dir():
-        pytest.skip(f"the data sets are not at {_SHARED_DATA}")
+        pytest.skip(f"no data sets at {_SHARED_DATA}")
     return _SHARED_DATA
 
 
 @pytest.fixture(scope="session")
 def golden():
-    """Reads a golden file by name; `tests/golden/make_golden.py` writes them."""
+    """A function that reads a golden file by name; `tests/golden/make_golden.py` writes the files."""
     return lambda name: dict(np.load(_GOLDEN / f"{name}.npz"))

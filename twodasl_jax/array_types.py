@@ -1,8 +1,8 @@
-"""Array types: every public array argument carries its shape, and the shape is enforced.
+"""Array types with checked shapes, and exact matrix products.
 
-`typed` checks the jaxtyping annotations of a function when it is called; under `jax.jit` that is
-once, while tracing. A mismatch raises `jaxtyping.TypeCheckError`, which names the argument, its
-shape and what was expected.
+`typed` checks the jaxtyping annotations of a function at each call; under `jax.jit` it checks them
+once, during tracing. A mismatch raises `jaxtyping.TypeCheckError`, which names the argument, its
+shape and the expected shape.
 """
 
 import functools
@@ -24,8 +24,8 @@ typed = jaxtyping.jaxtyped(typechecker=beartype.beartype)
 def exact(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Makes a function compute its matrix products in full float32 on every device.
 
-    TPUs and newer GPUs otherwise round the factors to 8 or 11 bits, which moves a vertex by a
-    quarter of a millimetre. Networks may; geometry may not.
+    By default TPUs and newer GPUs round the factors to 8 or 11 bits, which moves a vertex by a
+    quarter of a millimetre. Networks tolerate this error; geometry does not.
     """
 
     @functools.wraps(function)

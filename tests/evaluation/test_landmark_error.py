@@ -1,4 +1,4 @@
-"""NME against NumPy in float64 and by hand; what is missing neither helps nor harms."""
+"""Tests of the normalised mean error and its parts, by hand and against NumPy in float64."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -19,8 +19,8 @@ def error_of(predicted, truth):
     return normalized_mean_error(predicted, truth, all_visible(truth))[0]
 
 
-def test_by_hand():
-    # A box of 3 x 12 pixels has size 6; errors of 0, 3 and 6 pixels.
+def test_nme_by_hand():
+    # The box of 3 x 12 pixels has the size 6, and the errors are 0, 3 and 6 pixels.
     truth = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 12.0]])
     predicted = truth + np.array([[0.0, 0.0], [0.0, 3.0], [6.0, 0.0]])
     assert error_of(predicted, truth) == pytest.approx(100 * 3 / 6)
@@ -33,20 +33,20 @@ def test_sizes_by_hand():
     assert landmark_error.box_size(points, every) == pytest.approx(12)
     assert landmark_error.box_diagonal(points, every) == pytest.approx(np.hypot(6, 24))
     assert landmark_error.inter_ocular_distance(points) == pytest.approx(10)
-    shown = every.copy()
-    shown[8] = False
-    assert landmark_error.box_diagonal(points, shown) == pytest.approx(10)
+    without_chin = every.copy()
+    without_chin[8] = False
+    assert landmark_error.box_diagonal(points, without_chin) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_equals_numpy(dimensions):
+def test_nme_equals_numpy(dimensions):
     predicted, truth = np.random.default_rng(0).normal(size=(2, 5, 68, dimensions))
     visible = np.random.default_rng(1).uniform(size=(5, 68)) < 0.7
     truth[0, 3] = truth[4, 10] = np.nan
     expected = []
     for row in range(5):
-        shown = visible[row] & ~np.isnan(truth[row]).any(axis=-1)
-        p, t = predicted[row, shown], truth[row, shown]
+        counted = visible[row] & ~np.isnan(truth[row]).any(axis=-1)
+        p, t = predicted[row, counted], truth[row, counted]
         width, height = np.ptp(t[:, :2], axis=0)
         difference = p - t
         difference[:, 2:] -= difference[:, 2:].mean(axis=0)
@@ -58,13 +58,13 @@ def test_equals_numpy(dimensions):
     assert known.all()
 
 
-def test_in_3d_a_common_depth_offset_is_ignored_and_nothing_else():
+def test_3d_error_ignores_depth_offset_only():
     truth = np.random.default_rng(0).normal(size=(5, 68, 3))
     np.testing.assert_allclose(error_of(truth + np.array([0.0, 0.0, 7.0]), truth), 0, atol=1e-4)
     assert (error_of(truth * np.array([1, 1, 2]), truth) > 1).all()
 
 
-def test_in_2d_nothing_is_moved():
+def test_match_mean_depth_keeps_2d_points():
     points = np.random.default_rng(0).normal(size=(2, 68, 2)).astype("f")
     moved = landmark_error.match_mean_depth(points + 1, points, all_visible(points))
     np.testing.assert_array_equal(moved, points + 1)
@@ -75,7 +75,7 @@ def test_in_2d_nothing_is_moved():
     scale=st.floats(0.2, 5),
     shift=st.tuples(*[st.floats(-9, 9)] * 3),
 )
-def test_a_similarity_is_no_error_of_shape(angles, scale, shift):
+def test_match_by_similarity_undoes_similarity(angles, scale, shift):
     truth = np.random.default_rng(0).normal(size=(68, 3))
     counted = all_visible(truth)
     counted[5] = False
@@ -86,7 +86,7 @@ def test_a_similarity_is_no_error_of_shape(angles, scale, shift):
     np.testing.assert_allclose(np.asarray(matched)[counted], truth[counted], atol=1e-3)
 
 
-def test_a_face_without_points_or_size_is_unknown():
+def test_error_of_face_without_points_or_size_is_unknown():
     truth = np.random.default_rng(0).normal(size=(3, 68, 2))
     visible = all_visible(truth)
     visible[0], truth[1] = False, 5.0
@@ -96,7 +96,7 @@ def test_a_face_without_points_or_size_is_unknown():
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_prediction_that_is_nan_makes_its_own_error_nan_and_no_other(dimensions):
+def test_nan_prediction_makes_only_its_own_error_nan(dimensions):
     truth = np.random.default_rng(0).normal(size=(3, 68, dimensions))
     predicted = truth + 1
     predicted[1, 20] = np.nan

@@ -1,4 +1,4 @@
-"""Pose errors against scipy and by hand."""
+"""Tests of pose errors, by hand and against SciPy."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -12,22 +12,22 @@ from twodasl_jax.geometry.rotation import rotation_from_euler
 ANGLES = st.tuples(*[st.floats(-180, 180)] * 3)
 
 
-def test_angles_by_hand():
+def test_angle_errors_by_hand():
     errors = angle_errors(np.array([179.0, -20.0, 0.0]), np.array([-179.0, 20.0, 400.0]))
     np.testing.assert_allclose(errors, [2, 40, 40], atol=1e-4)
 
 
-def test_one_angle_is_its_own_geodesic():
-    turned = np.array([[25.0, 0.0, 0.0], [0.0, -70.0, 0.0], [0.0, 0.0, 180.0]])
-    np.testing.assert_allclose(geodesic_error(turned, np.zeros((3, 3))), [25, 70, 180], atol=0.05)
+def test_geodesic_error_of_single_angle_is_that_angle():
+    angles = np.array([[25.0, 0.0, 0.0], [0.0, -70.0, 0.0], [0.0, 0.0, 180.0]])
+    np.testing.assert_allclose(geodesic_error(angles, np.zeros((3, 3))), [25, 70, 180], atol=0.05)
 
 
-def test_small_angles_keep_their_digits():
+def test_geodesic_error_is_accurate_for_small_angles():
     assert geodesic_error(np.array([0.01, 0.0, 0.0]), np.zeros(3)) == pytest.approx(0.01, rel=1e-3)
 
 
-def test_the_two_triples_of_a_turned_head_are_one_pose():
-    # A yaw beyond 90 degrees, and the folded triple that describes the same matrix.
+def test_geodesic_error_of_equivalent_triples_is_zero():
+    # A yaw beyond 90 degrees, and the triple below 90 degrees with the same rotation matrix.
     first, second = np.array([100.0, 10.0, 5.0]), np.array([80.0, -170.0, -175.0])
     np.testing.assert_allclose(
         *(rotation_from_euler(np.radians(triple)) for triple in (first, second)), atol=1e-5
@@ -37,7 +37,7 @@ def test_the_two_triples_of_a_turned_head_are_one_pose():
 
 
 @hypothesis.given(first=ANGLES, second=ANGLES)
-def test_equals_scipy(first, second):
+def test_geodesic_error_equals_scipy(first, second):
     matrices = [
         np.asarray(rotation_from_euler(np.radians(np.array(angles, "f"))), np.float64)
         for angles in (first, second)
@@ -46,5 +46,5 @@ def test_equals_scipy(first, second):
         Rotation.from_matrix(matrices[0]) * Rotation.from_matrix(matrices[1]).inv()
     ).magnitude()
     error = geodesic_error(np.array(first), np.array(second))
-    # Close to half a turn the sine of the half angle hardly changes.
+    # Near 180 degrees the sine of half the angle hardly changes, which limits the accuracy.
     assert error == pytest.approx(np.degrees(expected), abs=0.1)

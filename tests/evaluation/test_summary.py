@@ -1,4 +1,4 @@
-"""Means over yaw bins, failures, the cumulative curve and bootstrap intervals."""
+"""Tests of means over yaw bins, failure rates, cumulative curves and bootstrap intervals."""
 
 import hypothesis
 import hypothesis.extra.numpy as hnp
@@ -10,7 +10,7 @@ from twodasl_jax.evaluation import summary
 from twodasl_jax.evaluation.summary import balanced_interval, yaw_binned
 
 
-def test_yaw_bins_are_closed_above():
+def test_yaw_bins_include_upper_bounds():
     yaw = np.array([0.0, -30.0, 30.1, 60.0, -60.1, 90.0])
     result = yaw_binned(np.array([1.0, 3.0, 5.0, 7.0, 9.0, 11.0]), yaw)
     assert result.bins == (2, 6, 10)
@@ -18,7 +18,7 @@ def test_yaw_bins_are_closed_above():
     assert result.overall == 6
 
 
-def test_an_empty_bin_leaves_the_balanced_mean_unknown():
+def test_balanced_mean_with_empty_bin_is_nan():
     errors, yaw = np.array([1.0, 3.0]), np.array([0.0, 80.0])
     result = yaw_binned(errors, yaw)
     assert np.isnan([result.bins[1], result.balanced]).all()
@@ -26,13 +26,13 @@ def test_an_empty_bin_leaves_the_balanced_mean_unknown():
     assert np.isnan(balanced_interval(errors, yaw)).all()
 
 
-def test_balanced_weighs_bins_and_overall_weighs_images():
+def test_balanced_mean_weighs_bins_and_overall_mean_weighs_faces():
     result = yaw_binned(np.array([1.0, 1.0, 4.0, 7.0]), np.array([0.0, 1.0, 45.0, 80.0]))
     assert result.balanced == pytest.approx(4)
     assert result.overall == pytest.approx(13 / 4)
 
 
-def test_interval_has_the_width_of_the_standard_error():
+def test_interval_has_width_of_standard_error():
     random = np.random.default_rng(2)
     yaw = np.repeat([10.0, 45.0, 75.0], 400)
     errors = random.normal(4, 1, size=1200)
@@ -42,7 +42,7 @@ def test_interval_has_the_width_of_the_standard_error():
     assert low < errors.mean() < high
 
 
-def test_failures_count_as_beyond_every_threshold():
+def test_failures_exceed_every_threshold():
     errors = np.array([2.0, 8.0, 9.0, np.nan])
     assert summary.failure_rate(errors, 8.0) == 50
     assert summary.failure_rate(errors, 100.0) == 25
@@ -51,13 +51,13 @@ def test_failures_count_as_beyond_every_threshold():
     )
 
 
-def test_area_by_hand():
-    # Up to 10 the curve is 1/4 from 2 on and 2/4 from 8 on: (8 + 2) / 4 of the ten.
+def test_area_under_curve_by_hand():
+    # The curve is 1/4 from 2 on and 2/4 from 8 on, so its area up to 10 is (8 + 2) / 4.
     assert summary.area_under_curve(np.array([2.0, 8.0, 12.0, np.nan]), 10.0) == pytest.approx(0.25)
 
 
 @hypothesis.given(hnp.arrays(float, st.integers(1, 30), elements=st.floats(0, 20)))
-def test_area_is_the_integral_of_the_curve(errors):
+def test_area_equals_integral_of_curve(errors):
     grid = (np.arange(20000) + 0.5) / 2000
     integral = summary.cumulative_curve(errors, grid).mean()
     assert summary.area_under_curve(errors, 10.0) == pytest.approx(integral, abs=1e-3)

@@ -1,4 +1,4 @@
-"""Compiles the geometry without optimisations: on small arrays compiling is what takes the time."""
+"""Compilation without optimisations, because compilation dominates the time on small arrays."""
 
 import jax
 import pytest

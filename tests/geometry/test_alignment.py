@@ -1,4 +1,4 @@
-"""Similarity and rigid alignment: recovery, reflections, weights, and SciPy's solution."""
+"""Tests of similarity and rigid alignment: recovery, reflections, weights, and against SciPy."""
 
 import hypothesis.strategies as st
 import jax
@@ -10,7 +10,7 @@ from twodasl_jax.geometry import alignment
 
 SEEDS = st.integers(0, 2**31)
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
-# SQUARE doubled, turned a quarter about z, and shifted by (5, 0, 1).
+# SQUARE, scaled by 2, rotated by 90 degrees about z and shifted by (5, 0, 1).
 MOVED_SQUARE = np.array([[5, 0, 1], [5, 2, 1], [3, 2, 1], [3, 0, 1]], np.float32)
 QUARTER_TURN = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
 ALL = np.ones(4, np.float32)
@@ -23,7 +23,7 @@ def random_points(random, count=9):
     return random.normal(size=(count, 3)) * [3, 2, 1]
 
 
-def test_a_doubled_and_turned_square_by_hand():
+def test_similarity_between_squares_by_hand():
     similarity = similarity_between(SQUARE, MOVED_SQUARE, ALL)
     np.testing.assert_allclose(similarity.scale, 2, rtol=1e-6)
     np.testing.assert_allclose(similarity.rotation, QUARTER_TURN, atol=1e-6)
@@ -32,17 +32,17 @@ def test_a_doubled_and_turned_square_by_hand():
     np.testing.assert_allclose(moved, MOVED_SQUARE, atol=1e-6)
 
 
-def test_the_rigid_motion_of_the_same_square_by_hand():
+def test_rigid_motion_between_squares_by_hand():
     motion = rigid_between(SQUARE, MOVED_SQUARE, ALL)
     np.testing.assert_array_equal(motion.scale, 1)
     np.testing.assert_allclose(motion.rotation, QUARTER_TURN, atol=1e-6)
-    # The centres (0.5, 0.5, 0) and (4, 1, 1) meet.
+    # The motion maps the centre (0.5, 0.5, 0) to (4, 1, 1).
     np.testing.assert_allclose(motion.translation, [4.5, 0.5, 1], atol=1e-6)
 
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
-def test_a_known_similarity_is_recovered(seed):
+def test_known_similarity_is_recovered(seed):
     random = np.random.default_rng(seed)
     known = alignment.Similarity(
         np.asarray(random.uniform(0.1, 10)),
@@ -57,7 +57,7 @@ def test_a_known_similarity_is_recovered(seed):
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
-def test_noisy_points_are_aligned_as_scipy_does(seed):
+def test_alignment_of_noisy_points_equals_scipy(seed):
     random = np.random.default_rng(seed)
     source, target = random_points(random), random_points(random)
     weights = random.uniform(0, 1, 9)
@@ -77,7 +77,7 @@ def test_noisy_points_are_aligned_as_scipy_does(seed):
 
 
 @jax.enable_x64(True)
-def test_a_mirror_image_is_aligned_by_a_rotation_all_the_same():
+def test_mirror_image_is_aligned_by_proper_rotation():
     random = np.random.default_rng(0)
     source = random_points(random)
     motion = similarity_between(source, source * [-1, 1, 1], np.ones(9))
@@ -85,7 +85,7 @@ def test_a_mirror_image_is_aligned_by_a_rotation_all_the_same():
 
 
 @jax.enable_x64(True)
-def test_a_point_of_weight_zero_has_no_say():
+def test_point_of_weight_zero_is_ignored():
     random = np.random.default_rng(0)
     source = random_points(random)
     target, weights = 2 * source + 1, np.ones(9)
@@ -95,7 +95,7 @@ def test_a_point_of_weight_zero_has_no_say():
     np.testing.assert_allclose(motion.translation, 1, atol=1e-9)
 
 
-def test_the_gradient_is_finite_where_the_points_already_agree():
+def test_gradient_is_finite_if_points_agree():
     octahedron = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)
 
     def spread(target):

@@ -1,4 +1,4 @@
-"""Fits to synthetic landmarks: what is known comes back, in spite of gaps, outliers and depth."""
+"""Tests of fits to synthetic landmarks, with missing landmarks, outliers and depth ambiguity."""
 
 import dataclasses
 
@@ -10,12 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from twodasl_jax.geometry import fitting
 from twodasl_jax.geometry.coefficients import Coefficients
-from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
-from twodasl_jax.geometry.projection import (
-    WeakPerspective,
-    affine_from_camera,
-    picture_from_model,
-)
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import ShapeSpace
+from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import euler_from_rotation, rotation_from_euler
 
 YAW_PITCH_ROLL = [(0, 0, 0), (25, -10, 5), (-25, 15, -40), (55, 0, 20), (-55, -20, 0), (80, 5, 0)]
@@ -30,7 +27,7 @@ fit_many = jax.jit(jax.vmap(fitting.fit_landmarks, in_axes=(None, 0, None, None,
 
 @dataclasses.dataclass(frozen=True)
 class Faces:
-    """What the landmarks of some faces were made from."""
+    """Landmarks of synthetic faces, with the true coefficients and cameras."""
 
     shape: np.ndarray
     expression: np.ndarray
@@ -48,8 +45,8 @@ def faces(small_landmark_space):
         np.asarray(rotation_from_euler(np.radians(YAW_PITCH_ROLL).astype("f"))),
         np.concatenate([random.uniform(50, 70, (FACES, 2)), np.zeros((FACES, 1))], -1).astype("f"),
     )
-    points = synthesize(small_landmark_space, shape, expression)
-    landmarks = np.asarray(picture_from_model(camera, points))[..., :2]
+    coefficients = Coefficients(np.asarray(affine_from_camera(camera)), shape, expression)
+    landmarks = np.asarray(decode(small_landmark_space, coefficients))[..., :2]
     return Faces(shape, expression, camera, landmarks)
 
 
@@ -61,7 +58,7 @@ def fits(small_landmark_space, faces):
 def fit_landmarks(
     space, landmarks, weights=EVERY_POINT, sigma=SIGMA, outlier_scale=LEAST_SQUARES, iterations=30
 ):
-    """Always the same signature, so that it is compiled once."""
+    """Fits one face; the constant signature allows one compilation."""
     return compiled(space, landmarks, weights, sigma, outlier_scale, iterations=iterations)
 
 
@@ -81,7 +78,7 @@ def cost_in_numpy(space, landmarks, weights, sigma, outlier_scale, fit):
     return np.nansum(squared) + np.sum(fit.shape**2) + np.sum(fit.expression**2)
 
 
-def test_a_rigid_face_by_hand():
+def test_rigid_face_by_hand():
     corners = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10], [-10, -5, -20]], "f")
     rigid = ShapeSpace(
         corners,
@@ -97,7 +94,7 @@ def test_a_rigid_face_by_hand():
     np.testing.assert_allclose(fit.camera.translation, [50, 60, 0], atol=1e-2)
 
 
-def test_pose_and_coefficients_come_back(faces, fits):
+def test_fit_recovers_pose_and_coefficients(faces, fits):
     angles = np.degrees(euler_from_rotation(fits.camera.rotation))
     np.testing.assert_allclose(angles, YAW_PITCH_ROLL, atol=0.5)
     np.testing.assert_allclose(fits.camera.scale, faces.camera.scale, rtol=5e-3)
@@ -106,7 +103,7 @@ def test_pose_and_coefficients_come_back(faces, fits):
     np.testing.assert_allclose(fits.expression, faces.expression, atol=0.1)
 
 
-def test_the_batch_equals_the_loop(small_landmark_space, faces, fits):
+def test_batch_equals_loop(small_landmark_space, faces, fits):
     for index in (0, 4):
         fit = fit_landmarks(small_landmark_space, faces.landmarks[index])
         jax.tree.map(
@@ -117,19 +114,18 @@ def test_the_batch_equals_the_loop(small_landmark_space, faces, fits):
 
 
 @pytest.mark.parametrize("index", range(FACES))
-def test_the_nose_is_in_front_of_the_ears(small_landmark_space, fits, index):
-    """Both depth signs nearly explain the picture; the reflected head would look the other way."""
+def test_nose_is_in_front_of_ears(small_landmark_space, fits, index):
+    """The reflection in depth fits the landmarks nearly as well, but has the opposite yaw."""
     fit = one(fits, index)
-    points = synthesize(small_landmark_space, fit.shape, fit.expression)
-    depth = np.asarray(picture_from_model(fit.camera, points))[:, 2]
+    depth = np.asarray(decode(small_landmark_space, fit.coefficients))[:, 2]
     assert depth[30] > min(depth[0], depth[16])
     assert np.sign(fit.camera.rotation[0, 2]) == -np.sign(YAW_PITCH_ROLL[index][0]) or index == 0
 
 
-def test_a_flat_face_is_not_left_on_the_wrong_side_of_its_reflection(small_landmark_space):
-    """Outliers spoil the affine start, and turn it the wrong way in a quarter of these cases."""
-    nothing = dict.fromkeys(("shape_basis", "expression_basis"), np.zeros((68, 3, 0), "f"))
-    nothing |= dict.fromkeys(("shape_std", "expression_std"), np.zeros(0, "f"))
+def test_flat_face_does_not_end_in_reflected_pose(small_landmark_space):
+    """Outliers disturb the affine start, which has the wrong yaw in a quarter of these cases."""
+    no_components = dict.fromkeys(("shape_basis", "expression_basis"), np.zeros((68, 3, 0), "f"))
+    no_components |= dict.fromkeys(("shape_std", "expression_std"), np.zeros(0, "f"))
     mean = small_landmark_space.mean * np.array([1, 1, 0.3], "f")
     turn = Rotation.from_euler("y", -30, degrees=True).as_matrix()
     landmarks = 0.5 * (mean @ turn.T)[:, :2] * np.array([1, -1])
@@ -137,13 +133,13 @@ def test_a_flat_face_is_not_left_on_the_wrong_side_of_its_reflection(small_landm
     noise = 0.5 * random.normal(size=(20, 68, 2))
     noise[:, ::8] += 40 * random.normal(size=(20, 9, 2))
     sigma, limit = np.array(0.5, "f"), np.array(3, "f")
-    flat = ShapeSpace(mean=mean, **nothing)
+    flat = ShapeSpace(mean=mean, **no_components)
     fits = fit_many(flat, (landmarks + noise).astype("f"), EVERY_POINT, sigma, limit)
     cost_of_truth = limit**2 * np.log1p(np.sum((noise / sigma / limit) ** 2, axis=-1)).sum(axis=-1)
     assert (np.asarray(fits.cost) < cost_of_truth).all()
 
 
-def test_missing_points_have_no_say(small_landmark_space, faces):
+def test_missing_landmarks_are_ignored(small_landmark_space, faces):
     missing = [3, 20, 40, 66]
     with_gaps, elsewhere = faces.landmarks[1].copy(), faces.landmarks[1].copy()
     weights = EVERY_POINT.copy()
@@ -158,7 +154,7 @@ def test_missing_points_have_no_say(small_landmark_space, faces):
     )
 
 
-def test_a_wild_point_misleads_least_squares_but_not_the_robust_fit(small_landmark_space, faces):
+def test_outlier_disturbs_least_squares_but_not_robust_fit(small_landmark_space, faces):
     landmarks = faces.landmarks[1].copy()
     landmarks[8] += (40, -30)
 
@@ -171,9 +167,7 @@ def test_a_wild_point_misleads_least_squares_but_not_the_robust_fit(small_landma
 
 
 @pytest.mark.parametrize("outlier_scale", [np.inf, 2.0])
-def test_the_cost_is_the_documented_sum_and_below_the_start(
-    small_landmark_space, faces, outlier_scale
-):
+def test_cost_equals_documented_sum_and_decreases(small_landmark_space, faces, outlier_scale):
     random = np.random.default_rng(1)
     landmarks = faces.landmarks[2] + random.normal(size=(68, 2)).astype("f")
     weights = random.uniform(0.2, 1, 68).astype("f")
@@ -185,7 +179,7 @@ def test_the_cost_is_the_documented_sum_and_below_the_start(
     assert fit.cost <= costs[1] <= costs[0]
 
 
-def test_scipy_finds_nothing_better(small_landmark_space, faces):
+def test_scipy_does_not_find_lower_cost(small_landmark_space, faces):
     space = small_landmark_space
     landmarks = faces.landmarks[3] + np.random.default_rng(2).normal(size=(68, 2)).astype("f")
     fit = fit_landmarks(space, landmarks, sigma=np.array(5, "f"))
@@ -206,7 +200,7 @@ def test_scipy_finds_nothing_better(small_landmark_space, faces):
         assert fit.cost <= 2 * best.cost * (1 + 1e-4)
 
 
-def test_the_gradient_is_finite_beside_missing_points(small_landmark_space, faces):
+def test_gradient_is_finite_with_missing_landmarks(small_landmark_space, faces):
     landmarks = faces.landmarks[0].copy()
     landmarks[5] = np.nan
 
@@ -220,13 +214,13 @@ def test_the_gradient_is_finite_beside_missing_points(small_landmark_space, face
     assert np.abs(gradient).max() > 0
 
 
-def test_a_whole_model_in_place_of_its_landmarks_raises(face_model, faces):
-    with pytest.raises(ValueError, match="68 landmarks for a space of 221 points"):
+def test_whole_model_instead_of_landmark_space_raises(face_model, faces):
+    with pytest.raises(ValueError, match="68 landmarks for a shape space of 221 points"):
         fitting.fit_landmarks(face_model, faces.landmarks[0], EVERY_POINT, SIGMA)
 
 
 def prediction_of(faces, random, error):
-    """What a network might say of the faces: their coefficients, and a pose that is off."""
+    """Returns predictions with zero coefficients and an error of the pose."""
     angles = np.radians(YAW_PITCH_ROLL) + error * random.normal(size=(FACES, 3))
     camera = dataclasses.replace(
         faces.camera, rotation=np.asarray(rotation_from_euler(angles.astype("f")))
@@ -235,7 +229,7 @@ def prediction_of(faces, random, error):
     return Coefficients(affine, faces.shape * 0, faces.expression * 0)
 
 
-# Always the same signature, so that it is compiled once.
+# The constant signature allows one compilation.
 refine_many = jax.jit(jax.vmap(fitting.refine_prediction, in_axes=(None, 0, 0, None, None)))
 
 
@@ -245,26 +239,25 @@ def refine(space, predicted, landmarks, detected, predicted_noise, outlier_scale
 
 
 def distance(space, fit, landmarks):
-    points = picture_from_model(fit.camera, synthesize(space, fit.shape, fit.expression))[..., :2]
+    points = decode(space, fit.coefficients)[..., :2]
     return np.linalg.norm(np.asarray(points) - landmarks, axis=-1).mean(axis=1)
 
 
-def test_a_prediction_moves_to_good_landmarks(small_landmark_space, faces):
+def test_prediction_moves_to_accurate_landmarks(small_landmark_space, faces):
     predicted = prediction_of(faces, np.random.default_rng(1), 0.1)
     refined = refine(small_landmark_space, predicted, faces.landmarks, 0.05, 50.0)
     assert (distance(small_landmark_space, refined, faces.landmarks) < 0.3).all()
 
 
-def test_without_landmarks_a_prediction_stays_where_it_is(small_landmark_space, faces):
+def test_prediction_without_landmarks_is_kept(small_landmark_space, faces):
     predicted = prediction_of(faces, np.random.default_rng(2), 0.1)
-    nothing = np.full_like(faces.landmarks, np.nan)
-    refined = refine(small_landmark_space, predicted, nothing, 1.0, 1.0, 3.0)
-    affine = np.asarray(affine_from_camera(refined.camera))
-    np.testing.assert_allclose(affine, predicted.affine, atol=1e-3)
+    missing = np.full_like(faces.landmarks, np.nan)
+    refined = refine(small_landmark_space, predicted, missing, 1.0, 1.0, 3.0)
+    np.testing.assert_allclose(refined.coefficients.affine, predicted.affine, atol=1e-3)
     np.testing.assert_allclose(refined.shape, 0, atol=1e-4)
 
 
-def test_what_is_trusted_more_draws_more(small_landmark_space, faces):
+def test_lower_noise_of_landmarks_draws_fit_closer(small_landmark_space, faces):
     predicted = prediction_of(faces, np.random.default_rng(3), 0.1)
     fits = [
         refine(small_landmark_space, predicted, faces.landmarks, detected, 2.0)
@@ -274,8 +267,8 @@ def test_what_is_trusted_more_draws_more(small_landmark_space, faces):
     assert (np.diff(distances, axis=0) > 0).all()
 
 
-def test_the_depth_of_a_prediction_counts(small_landmark_space, faces):
-    """Two poses that look alike in the picture, mirrored in depth: the one that the network saw is kept."""
+def test_depth_of_prediction_selects_pose(small_landmark_space, faces):
+    """Two poses that differ by a reflection in depth fit the landmarks; the predicted one is kept."""
     flip = np.diag([1.0, 1.0, -1.0]).astype("f")
     turned = np.asarray(faces.camera.rotation)
     for rotation in (turned, flip @ turned @ flip):
@@ -283,7 +276,7 @@ def test_the_depth_of_a_prediction_counts(small_landmark_space, faces):
         affine = np.asarray(affine_from_camera(camera))
         predicted = Coefficients(affine, faces.shape * 0, faces.expression * 0)
         refined = refine(small_landmark_space, predicted, faces.landmarks, 2.0, 1.0)
-        # Around the vertical: half-turned faces, whose mirrored poses are far apart.
+        # Only faces with a large yaw, because their reflected poses are far apart.
         yaws = [
             euler_from_rotation(values)[..., 0] for values in (refined.camera.rotation, rotation)
         ]

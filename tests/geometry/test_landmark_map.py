@@ -1,4 +1,4 @@
-"""The hard landmark map draws exactly the points in its frame; the Gaussian one is smooth."""
+"""Tests of the hard and the Gaussian landmark map."""
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -14,7 +14,7 @@ from twodasl_jax.geometry.mirroring import mirror_landmarks
 
 SIZE = 120
 EDGES = np.array([-0.5, -1, -1e-6, -0.0, 0, 119.999, 120, -120, 240, np.nan], np.float32)
-NORMAL = {"width": 32, "allow_subnormal": False}  # XLA flushes the others to zero
+NORMAL = {"width": 32, "allow_subnormal": False}  # XLA flushes subnormal numbers to zero
 ANYWHERE = st.floats(-150, 270, **NORMAL) | st.floats(**NORMAL) | st.sampled_from(EDGES.tolist())
 POINTS = hnp.arrays(np.float32, (6, 2), elements=ANYWHERE, fill=st.nothing())
 
@@ -22,7 +22,7 @@ hard_landmark_map = jax.jit(landmark_map.hard_landmark_map)
 gaussian_landmark_map = jax.jit(landmark_map.gaussian_landmark_map, static_argnames="size")
 
 
-def drawn_one_by_one(points):
+def drawn_point_by_point(points):
     expected = np.full((SIZE, SIZE), -1)
     for x, y in points:
         if 0 <= x < SIZE and 0 <= y < SIZE:
@@ -31,8 +31,8 @@ def drawn_one_by_one(points):
 
 
 @given(points=POINTS)
-def test_exactly_the_points_in_the_frame_are_drawn(points):
-    np.testing.assert_array_equal(hard_landmark_map(points), drawn_one_by_one(points))
+def test_hard_map_draws_points_inside_crop_only(points):
+    np.testing.assert_array_equal(hard_landmark_map(points), drawn_point_by_point(points))
 
 
 @pytest.mark.parametrize(
@@ -40,39 +40,39 @@ def test_exactly_the_points_in_the_frame_are_drawn(points):
     [(0, 0), (0.999, 0), (1, 1), (59.5, 59), (119.999, 119)]
     + [(x, None) for x in (-0.5, -1, -120, 120, 1e30, -1e30, np.inf, np.nan)],
 )
-def test_one_point_by_hand(x, column):
+def test_hard_map_of_single_point_by_hand(x, column):
     for point, axis in (((x, 5.5), 1), ((5.5, x), 0)):
         drawn = np.argwhere(np.asarray(hard_landmark_map(np.array([point], np.float32))) == 1)
         expected = [] if column is None else [[5, column][:: 1 if axis else -1]]
         assert drawn.tolist() == expected
 
 
-def test_the_hard_map_equals_the_golden_file(golden):
+def test_hard_map_equals_golden_file(golden):
     expected = golden("landmark_map")
     drawn = hard_landmark_map(expected["points"])
     np.testing.assert_array_equal(drawn, expected["hard"])
 
 
-def test_the_hard_map_carries_no_gradient():
+def test_hard_map_has_no_gradient():
     points = np.array([[3.5, 4.5], [np.nan, 1]], np.float32)
     gradient = jax.grad(lambda points: landmark_map.hard_landmark_map(points, size=8).sum())(points)
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_a_map_of_the_mirrored_face_is_the_mirrored_map():
+def test_map_of_mirrored_face_is_mirrored_map():
     points = np.random.default_rng(0).uniform(0, SIZE, (68, 2)).astype(np.float32)
     mirrored = hard_landmark_map(np.asarray(mirror_landmarks(points)))
     np.testing.assert_array_equal(mirrored, hard_landmark_map(points)[:, ::-1])
 
 
-def test_no_points_and_no_faces():
+def test_maps_without_points_or_faces():
     np.testing.assert_array_equal(hard_landmark_map(np.zeros((2, 0, 2), np.float32)), -1)
     np.testing.assert_array_equal(gaussian_landmark_map(np.zeros((2, 0, 2), np.float32)), -1)
     assert hard_landmark_map(np.zeros((0, 68, 2), np.float32)).shape == (0, SIZE, SIZE)
 
 
 @pytest.mark.parametrize("points", list(LANDMARK_SETS))
-def test_a_style_draws_its_set_in_its_kind(points):
+def test_draw_landmark_map_follows_style(points):
     landmarks = np.random.default_rng(1).uniform(0, SIZE, (68, 2)).astype(np.float32)
     chosen = pick_points(landmarks, LANDMARK_SETS[points])
     hard = landmark_map.draw_landmark_map(landmarks, landmark_map.MapStyle(points, "hard"))
@@ -82,20 +82,20 @@ def test_a_style_draws_its_set_in_its_kind(points):
     np.testing.assert_array_equal(smooth, landmark_map.gaussian_landmark_map(chosen, sigma=2.5))
 
 
-def test_an_unknown_style_is_refused_with_the_known_ones():
+def test_unknown_style_raises_and_lists_known_ones():
     with pytest.raises(ConfigError, match=r"'eyes': use one of .*official"):
         landmark_map.MapStyle("eyes")
     with pytest.raises(ConfigError, match=r"'soft': use one of .*gaussian"):
         landmark_map.MapStyle("all", "soft")
 
 
-def test_the_gaussian_map_equals_the_golden_file(golden):
+def test_gaussian_map_equals_golden_file(golden):
     expected = golden("landmark_map")
     drawn = gaussian_landmark_map(expected["points"] / 4, size=SIZE // 4)
     np.testing.assert_allclose(drawn, expected["gaussian_quarter_size"], atol=1e-5)
 
 
-def test_one_bump_by_hand():
+def test_gaussian_bump_by_hand():
     drawn = gaussian_landmark_map(np.array([[2.5, 4.5]], np.float32), size=8)
     assert drawn[4, 2] == 1  # at the centre of the pixel
     np.testing.assert_allclose(drawn[4, 5], 2 * np.exp(-(3**2) / (2 * 1.5**2)) - 1, rtol=1e-5)
@@ -104,7 +104,7 @@ def test_one_bump_by_hand():
 
 @given(x=st.floats(0, 31.875, width=32), y=st.floats(0, 31.875, width=32))
 @example(x=0.0, y=0.0)
-def test_the_peak_of_the_gaussian_map_is_in_the_pixel_of_the_point(x, y):
+def test_gaussian_peak_is_in_pixel_of_point(x, y):
     drawn = np.asarray(gaussian_landmark_map(np.array([[x, y]], np.float32), size=32))
     assert drawn[int(y), int(x)] == drawn.max()
     assert drawn.min() >= -1
@@ -114,7 +114,7 @@ def test_the_peak_of_the_gaussian_map_is_in_the_pixel_of_the_point(x, y):
 @given(
     points=hnp.arrays(np.float32, (5, 2), elements=st.floats(-50, 50, width=32) | st.just(np.nan))
 )
-def test_the_gradient_of_the_gaussian_map_is_finite_and_nil_for_missing_points(points):
+def test_gaussian_gradient_is_finite_and_zero_for_missing_points(points):
     gradient = np.asarray(gaussian_gradient(points))
     assert np.isfinite(gradient).all()
     np.testing.assert_array_equal(gradient[np.isnan(points).any(axis=-1)], 0)
@@ -126,7 +126,7 @@ def gaussian_gradient(points):
     return (landmark_map.gaussian_landmark_map(points, size=16) ** 2).sum()
 
 
-def test_the_gradient_pulls_a_point_toward_a_pixel_that_should_be_brighter():
+def test_gaussian_gradient_points_toward_brightened_pixel():
     def brightness(points):
         return landmark_map.gaussian_landmark_map(points, size=16)[5, 9]
 

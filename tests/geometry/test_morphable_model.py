@@ -1,4 +1,4 @@
-"""Synthesis by hand and against NumPy; landmark rows and truncated models agree with the whole."""
+"""Tests of synthesis, landmark spaces and truncated models."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import pytest
 from twodasl_jax.geometry import morphable_model
 
 
-def test_two_points_and_two_components_by_hand():
+def test_synthesis_by_hand():
     space = morphable_model.ShapeSpace(
         mean=np.array([[1, 2, 3], [4, 5, 6]], "f"),
         shape_basis=np.array([[[1], [0], [0]], [[0], [0], [2]]], "f"),
@@ -36,7 +36,7 @@ def test_synthesis_equals_numpy(face_model):
     np.testing.assert_allclose(points, expected, atol=1e-12)
 
 
-def test_one_product_gives_the_same_points(face_model):
+def test_synthesize_with_equals_synthesize(face_model):
     random = np.random.default_rng(0)
     shape, expression = (random.normal(size=(2, count)).astype("f") for count in (40, 10))
     matrix = morphable_model.component_matrix(face_model)
@@ -53,12 +53,12 @@ def test_barycentric_points_by_hand():
     np.testing.assert_array_equal(points, [[1, 4, 1], [0, 8, 2]])
 
 
-def test_no_coefficients_give_the_mean_face(face_model):
+def test_zero_coefficients_give_mean_face(face_model):
     points = morphable_model.synthesize(face_model, np.zeros(40, "f"), np.zeros(10, "f"))
     np.testing.assert_array_equal(points, face_model.mean)
 
 
-def test_landmark_rows_are_barycentric_points_of_the_whole_face(face_model):
+def test_landmark_space_gives_barycentric_points_of_whole_face(face_model):
     random = np.random.default_rng(0)
     shape, expression = random.normal(size=40).astype("f"), random.normal(size=10).astype("f")
     vertices = np.asarray(morphable_model.synthesize(face_model, shape, expression))
@@ -74,7 +74,7 @@ def test_landmark_rows_are_barycentric_points_of_the_whole_face(face_model):
     np.testing.assert_allclose(landmarks, expected, atol=1e-4)
 
 
-def test_a_truncated_model_is_the_model_with_the_other_coefficients_zero(face_model):
+def test_truncated_model_equals_model_with_zero_coefficients(face_model):
     random = np.random.default_rng(0)
     shape, expression = random.normal(size=40).astype("f"), random.normal(size=10).astype("f")
     small = morphable_model.truncate(face_model, shape_count=7, expression_count=0)
@@ -87,23 +87,23 @@ def test_a_truncated_model_is_the_model_with_the_other_coefficients_zero(face_mo
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ((41, 10), "41 shape components wanted, but the model holds 40"),
-        ((40, 11), "11 expression components wanted, but the model holds 10"),
-        ((-1, 10), "-1 shape components wanted"),
+        ((41, 10), "cannot keep 41 shape components .* has 40: choose 0 to 40"),
+        ((40, 11), "cannot keep 11 expression components .* has 10: choose 0 to 10"),
+        ((-1, 10), "cannot keep -1 shape components"),
     ],
 )
-def test_more_components_than_there_are_raise(face_model, counts, message):
+def test_truncation_to_invalid_counts_raises(face_model, counts, message):
     with pytest.raises(ValueError, match=message):
         morphable_model.truncate(face_model, *counts)
 
 
-def test_a_wrong_number_of_coefficients_raises_and_names_the_remedy(face_model):
-    with pytest.raises(ValueError, match=r"39 shape coefficients .* 40 shape components: cut the"):
+def test_wrong_number_of_coefficients_raises_with_remedy(face_model):
+    with pytest.raises(ValueError, match=r"39 shape coefficients .* 40 shape components: pass 40"):
         morphable_model.synthesize(face_model, np.zeros(39, "f"), np.zeros(10, "f"))
     with pytest.raises(ValueError, match=r"11 expression coefficients .* 10 expression"):
         morphable_model.synthesize(face_model, np.zeros(40, "f"), np.zeros(11, "f"))
 
 
-def test_a_model_is_frozen(face_model):
+def test_model_is_frozen(face_model):
     with pytest.raises(dataclasses.FrozenInstanceError):
         face_model.mean = None

@@ -1,4 +1,4 @@
-"""Weak perspective worked by hand, against the golden file, and the way back from a 3x4 matrix."""
+"""Tests of weak-perspective projection, of its inverse, and of cameras from 3x4 matrices."""
 
 import hypothesis.strategies as st
 import jax
@@ -13,7 +13,7 @@ from twodasl_jax.geometry.rotation import rotation_from_euler
 SEEDS = st.integers(0, 2**31)
 
 
-def test_a_point_in_front_of_a_camera_by_hand():
+def test_weak_perspective_projection_by_hand():
     camera = projection.WeakPerspective(
         np.array(2, "f"), np.eye(3, dtype="f"), np.array([10, 20, 5], "f")
     )
@@ -24,14 +24,14 @@ def test_a_point_in_front_of_a_camera_by_hand():
     np.testing.assert_array_equal(projection.affine_from_camera(camera), affine)
 
 
-def test_any_matrix_projects_by_hand():
+def test_affine_projection_by_hand():
     affine = np.array([[1, 2, 3, 4], [0, 0, 1, 0], [0, 1, 0, -1]], np.float32)
     points = np.array([[1, 10, 100]], np.float32)
     projected = projection.picture_from_model_affine(affine, points)
     np.testing.assert_array_equal(projected, [[325, 100, 9]])
 
 
-def test_projected_faces_equal_the_golden_file(golden, face_model):
+def test_projected_faces_equal_golden_file(golden, face_model):
     expected = golden("projection")
     given = {name: values.astype(np.float32) for name, values in expected.items()}
     camera = projection.WeakPerspective(
@@ -44,7 +44,7 @@ def test_projected_faces_equal_the_golden_file(golden, face_model):
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
-def test_projected_points_come_back(seed):
+def test_projected_points_round_trip(seed):
     random = np.random.default_rng(seed)
     camera = projection.WeakPerspective(
         np.asarray(random.uniform(0.1, 10)),
@@ -58,7 +58,7 @@ def test_projected_points_come_back(seed):
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
-def test_a_camera_comes_back_from_its_matrix(seed):
+def test_camera_matrix_round_trip(seed):
     random = np.random.default_rng(seed)
     camera = projection.WeakPerspective(
         np.asarray(random.uniform(1e-4, 10)),
@@ -71,7 +71,7 @@ def test_a_camera_comes_back_from_its_matrix(seed):
     np.testing.assert_allclose(projection.affine_from_camera(again), affine, atol=1e-12)
 
 
-def test_the_camera_of_a_stretched_matrix_has_the_mean_scale():
+def test_camera_of_stretched_matrix_has_mean_scale():
     affine = np.array([[2, 0, 0, 7], [0, -4, 0, 8], [9, 9, 9, 9]], np.float32)
     camera = projection.camera_from_affine(affine)
     np.testing.assert_allclose(camera.scale, 3)
@@ -81,7 +81,7 @@ def test_the_camera_of_a_stretched_matrix_has_the_mean_scale():
 
 @given(seed=SEEDS)
 @jax.enable_x64(True)
-def test_the_camera_of_any_matrix_equals_gram_schmidt_in_numpy(seed):
+def test_camera_of_random_matrix_equals_gram_schmidt_in_numpy(seed):
     affine = np.random.default_rng(seed).normal(size=(3, 4))
     first, second = affine[0, :3], -affine[1, :3]
     basis, triangular = np.linalg.qr(np.stack([first, second], axis=1))

@@ -1,6 +1,6 @@
-"""The conventions against what others published: 300W-LP poses and the official 2DASL coefficients.
+"""Tests of the conventions on published data: 300W-LP poses and official 2DASL coefficients.
 
-Runs where the research data sets lie beside the project (fixture `shared_data`).
+The tests need the research data sets (fixture `shared_data`) and are skipped without them.
 """
 
 import jax
@@ -9,8 +9,10 @@ import pytest
 import scipy.io
 
 from twodasl_jax.geometry import coefficients, frames
-from twodasl_jax.geometry.morphable_model import ShapeSpace, synthesize
-from twodasl_jax.geometry.projection import picture_from_model, picture_from_model_affine
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import ShapeSpace
+from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.geometry.rotation import euler_from_rotation
 
 IMAGE_HEIGHT = 450
@@ -24,7 +26,7 @@ def official(shared_data):
 
 @pytest.fixture(scope="module")
 def landmarks_of_bfm(official):
-    """The 68 rows of the model behind the official coefficients, in its units (std of one)."""
+    """The landmark space of the official coefficients, in its own units (std of one)."""
     return ShapeSpace(
         mean=official["mean"].reshape(68, 3),
         shape_basis=official["shape_basis"].reshape(68, 3, 40).astype("f"),
@@ -50,53 +52,52 @@ def poses(mats):
 
 
 def projected(space, mats):
-    """Returns the 68 points of the mats' parameters, cut to 40 and 10 components."""
+    """Projects the 68 landmarks of the parameters, with 40 shape and 10 expression components."""
     shape = np.stack([mat["Shape_Para"][:40, 0] for mat in mats]).astype("f")
     expression = np.stack([mat["Exp_Para"][:10, 0] for mat in mats]).astype("f")
     camera = coefficients.camera_from_pose7(poses(mats), IMAGE_HEIGHT)
-    return np.asarray(picture_from_model(camera, synthesize(space, shape, expression)))
+    face = Coefficients(np.asarray(affine_from_camera(camera)), shape, expression)
+    return np.asarray(decode(space, face))
 
 
-def test_the_poses_of_aflw2000_put_the_model_on_its_points(landmarks_of_bfm, mats):
+def test_poses_of_aflw2000_project_model_onto_annotated_points(landmarks_of_bfm, mats):
     points = projected(landmarks_of_bfm, mats)
     annotated = np.stack([mat["pt3d_68"].T for mat in mats])
     difference = points - annotated
     assert np.median(np.linalg.norm(difference[..., :2], axis=-1)) < 1.3
     assert np.median(np.abs(difference[..., 2])) < 1
-    # Half a pixel of another convention would show in the mean over all points.
+    # A convention that differs by half a pixel would change the mean over all points.
     np.testing.assert_allclose(difference.mean(axis=(0, 1)), 0, atol=0.25)
 
 
-def test_the_pose_of_300w_lp_puts_the_model_on_its_points(landmarks_of_bfm, shared_data):
+def test_pose_of_300w_lp_projects_model_onto_labels(landmarks_of_bfm, shared_data):
     (path,) = (shared_data / "300wlp_sample").glob("*.mat")
     mat = scipy.io.loadmat(path)
     points = projected(landmarks_of_bfm, [mat])[0]
-    # Its labels are 2D and follow the visible outline of the cheek: only the inner points compare.
+    # The labels are 2D and follow the visible outline of the cheek, so only inner points compare.
     distance = np.linalg.norm(points[17:, :2] - mat["pt2d"].T[17:], axis=-1)
     assert distance.mean() < 5
 
 
-def test_the_euler_yaw_is_the_annotated_one(annotations, mats):
+def test_euler_yaw_equals_annotated_yaw(annotations, mats):
     camera = coefficients.camera_from_pose7(poses(mats), IMAGE_HEIGHT)
     yaw = euler_from_rotation(camera.rotation)[:, 0]
     annotated = np.radians(annotations["yaw"][: len(mats)])
-    # A head turned by more than a right angle comes back as another triple with the same sine.
+    # Beyond 90 degrees of yaw the function returns an equivalent triple, with the same sine.
     np.testing.assert_allclose(np.sin(yaw), np.sin(annotated), atol=1e-5)
     usual = np.abs(annotated) < np.pi / 2
     assert usual.sum() >= len(mats) - 1
     np.testing.assert_allclose(yaw[usual], annotated[usual], atol=1e-4)
 
 
-def test_the_official_coefficients_score_as_published(official, landmarks_of_bfm, annotations):
+def test_official_coefficients_have_published_error(official, landmarks_of_bfm, annotations):
     whitening = coefficients.Whitening(official["param_mean"], official["param_std"])
 
     @jax.jit
     def landmarks(whitened, boxes):
         vector = coefficients.unwhiten(whitened, whitening)
-        decoded = coefficients.coefficients_from_official(vector)
-        points = synthesize(landmarks_of_bfm, decoded.shape, decoded.expression)
-        crop_points = picture_from_model_affine(decoded.affine, points)
-        return frames.image_from_crop(crop_points, boxes)
+        face = coefficients.coefficients_from_official(vector)
+        return frames.image_from_crop(decode(landmarks_of_bfm, face), boxes)
 
     predicted = landmarks(annotations["official_2dasl_params"], annotations["roi_box"])
     truth = annotations["pts68"][:, :2].transpose(0, 2, 1)

@@ -1,7 +1,7 @@
-"""Writes the golden files beside it: `python -m tests.golden.make_golden`.
+"""Script that writes the golden files to its folder: `python -m tests.golden.make_golden`.
 
-NumPy in double precision, one number at a time where that is clearer: nothing here shares code with
-the package, so that the files are an independent oracle.
+The computation uses NumPy in double precision, with plain loops. It shares no code with the package,
+so the files are an independent oracle.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ CROP = 120
 
 
 def projection(random):
-    """Three faces of the synthetic model, projected to a crop; every tenth vertex is kept."""
+    """Projects every tenth vertex of three faces of the synthetic model to a crop."""
     model = {name: values.astype(float) for name, values in synthetic_model.arrays().items()}
     shape, expression = random.normal(size=(3, 40)), random.normal(size=(3, 10))
     yaw_pitch_roll = np.radians([[0, 0, 0], [35, -10, 15], [-80, 20, -30]])
@@ -25,8 +25,8 @@ def projection(random):
     for k in range(3):
         displacement = model["shape_basis"] @ (model["shape_std"] * shape[k])
         displacement += model["expression_basis"] @ (model["expression_std"] * expression[k])
-        turned = (model["mean"] + displacement)[::10] @ euler_matrix(*yaw_pitch_roll[k]).T
-        x, y, z = scale[k] * turned.T
+        rotated = (model["mean"] + displacement)[::10] @ euler_matrix(*yaw_pitch_roll[k]).T
+        x, y, z = scale[k] * rotated.T
         vertices.append(np.stack([x, -y, z], axis=-1) + translation[k])
     return {
         "shape": shape,
@@ -39,7 +39,7 @@ def projection(random):
 
 
 def euler_matrix(yaw, pitch, roll):
-    """Rx(pitch) Ry(yaw) Rz(roll) of 300W-LP, each the transpose of the right-handed matrix."""
+    """Returns Rx(pitch) Ry(yaw) Rz(roll) of 300W-LP; factors are transposed right-handed rotations."""
     (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
@@ -48,7 +48,7 @@ def euler_matrix(yaw, pitch, roll):
 
 
 def landmark_map(random):
-    """A map of 68 points, some missing, some outside; its Gaussian form at a quarter size."""
+    """Draws 68 points, some missing or outside: a hard map, and a Gaussian map at a quarter size."""
     points = random.uniform(-15, 135, (68, 2)).astype(np.float32)
     points[[3, 30]] = np.nan
     points[:6, 0] = [-0.5, -1, 119.999, 120, 0, 59.5]
@@ -66,7 +66,7 @@ def landmark_map(random):
 
 
 def whitening(random):
-    """Vectors of 62 coefficients, their mean and deviation, and what whitening makes of them."""
+    """Whitens vectors of 62 coefficients by their own mean and standard deviation."""
     spread = 10 ** random.uniform(-4, 5, 62)
     vectors = random.normal(size=(5, 62)) * spread + random.normal(size=62) * spread
     mean, std = vectors.mean(axis=0), vectors.std(axis=0)

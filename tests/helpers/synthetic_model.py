@@ -1,8 +1,8 @@
-"""A small face-like 3D morphable model from formulas, so that tests need no licensed data.
+"""A small synthetic face model from formulas, so that tests need no licensed data.
 
-Half an ellipsoid with a nose and a chin, 13 x 17 vertices, symmetric left to right; seeded smooth
-components, even ones symmetric and odd ones antisymmetric; 68 landmarks where a face has them. Only
-NumPy.
+The mean face is half an ellipsoid with a nose and a chin, with 13 x 17 vertices and left-right
+symmetry. The components are smooth and seeded: even ones are symmetric, odd ones antisymmetric. The
+68 landmarks have plausible positions. The module needs NumPy only.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def arrays():
 
 
 def _mesh():
-    """Returns vertices, row by row from the subject's right to left, triangles and uv."""
+    """Returns vertices (row by row, from the subject's right to left), triangles and uv."""
     latitude = np.radians(np.linspace(80, -80, ROWS))[:, None]
     longitude = np.radians(np.linspace(-85, 85, COLUMNS))[None, :]
     x = WIDTH * np.cos(latitude) * np.sin(longitude)
@@ -49,15 +49,15 @@ def _mesh():
 
     index = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
-    on_the_right = np.arange(COLUMNS - 1)[None, :] < (COLUMNS - 1) / 2
+    on_right = np.arange(COLUMNS - 1)[None, :] < (COLUMNS - 1) / 2
     falling = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)])
     rising = np.stack([np.stack([a, b, d], -1), np.stack([b, c, d], -1)])
-    triangles = np.where(on_the_right[..., None], falling, rising).reshape(-1, 3)
+    triangles = np.where(on_right[..., None], falling, rising).reshape(-1, 3)
     return np.stack([x, y, z], -1).reshape(-1, 3), triangles, np.stack([u, v], -1).reshape(-1, 2)
 
 
 def _frontal_landmarks():
-    """Returns (68, 2) x, y of the iBUG points on a schematic face of arcs and lines, in mm."""
+    """Returns (68, 2) x, y of the iBUG landmarks on a schematic face of arcs and lines, in mm."""
 
     def arc(count, centre, radii, start, end):
         angle = np.radians(np.linspace(start, end, count))
@@ -77,7 +77,7 @@ def _frontal_landmarks():
 
 
 def _locate(points, vertices, triangles):
-    """Returns the corners and the barycentric weights of the triangle in front of each (x, y)."""
+    """Returns vertex indices and barycentric weights of the triangle that contains each (x, y)."""
     corners = vertices[triangles]
     systems = np.concatenate([corners[..., :2], np.ones((*triangles.shape, 1))], axis=-1)
     targets = np.concatenate([points, np.ones((len(points), 1))], axis=-1)
@@ -87,7 +87,7 @@ def _locate(points, vertices, triangles):
 
 
 def _smooth_basis(vertices, mirror, count, random):
-    """Returns (V, 3, count) waves of unit norm, in turn symmetric and antisymmetric."""
+    """Returns (V, 3, count) waves of unit norm, alternately symmetric and antisymmetric."""
     frequency = random.normal(size=(3, 3, count)) / 60
     phase = random.uniform(0, 2 * np.pi, (3, count))
     waves = np.sin(np.einsum("vi,idk->vdk", vertices, frequency) + phase)

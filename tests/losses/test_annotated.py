@@ -1,4 +1,4 @@
-"""L_3d and its relatives against NumPy in float64, by hand, and by finite differences."""
+"""Tests of the losses on coefficients: L_3d (WPDC), PDC and the prior."""
 
 import jax
 import numpy as np
@@ -33,7 +33,7 @@ def test_weighted_parameter_distance_by_hand():
     assert cost == pytest.approx(3.25)
 
 
-def test_weighted_parameter_distance_equals_the_quadratic_form(vectors):
+def test_weighted_parameter_distance_equals_quadratic_form(vectors):
     predicted, target = vectors
     weights = np.random.default_rng(1).uniform(size=(4, 7))
     expected = [
@@ -45,7 +45,7 @@ def test_weighted_parameter_distance_equals_the_quadratic_form(vectors):
 
 
 def test_displacement_weights_by_hand():
-    # One landmark at (a0, 2 a1, 0), another at the origin: a0 is off by 3, a1 by 2, so that they move it by 3 and 4.
+    # The landmark is (a0, 2 a1, 0). The errors of 3 in a0 and of 2 in a1 move it by 3 and by 4.
     def landmarks(vectors):
         zero = vectors[..., 0] * 0
         point = np.stack if isinstance(vectors, np.ndarray) else jax.numpy.stack
@@ -58,7 +58,7 @@ def test_displacement_weights_by_hand():
 
 
 def official_points(vector, space):
-    """3DDFA's decoding in NumPy: P [S; 1] with y up, then y down in a crop of 120."""
+    """Decodes as 3DDFA in NumPy: P [S; 1] with y up, then y down in a crop of 120 pixels."""
     matrix, coefficients = vector[:12].reshape(3, 4), vector[12:]
     count = len(space.shape_std)
     shape = (
@@ -70,7 +70,7 @@ def official_points(vector, space):
     return np.stack([points[:, 0], 121 - points[:, 1], points[:, 2]], axis=1)
 
 
-def test_displacement_weights_replace_one_coefficient_after_the_other(small_landmark_space):
+def test_displacement_weights_replace_coefficients_one_by_one(small_landmark_space):
     space = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), small_landmark_space)
     assert isinstance(space, ShapeSpace)
     random = np.random.default_rng(2)
@@ -93,7 +93,7 @@ def test_displacement_weights_replace_one_coefficient_after_the_other(small_land
     np.testing.assert_allclose(np.sum(weights, axis=1), 1)
 
 
-def test_weights_carry_no_gradient_and_a_perfect_prediction_has_none():
+def test_displacement_weights_have_no_gradient_and_are_zero_at_target():
     def landmarks(vectors):
         return vectors.reshape(*vectors.shape[:-1], 2, 3) ** 3
 
@@ -139,7 +139,7 @@ def test_gradients_equal_finite_differences(vectors):
         check_grads(losses.coefficient_prior, (a,), 1)
 
 
-def test_jit_and_vmap_equal_the_loop(vectors):
+def test_jit_and_vmap_equal_loop(vectors):
     loop = [losses.parameter_distance(*(array[i] for array in vectors)) for i in range(4)]
     np.testing.assert_allclose(jax.vmap(losses.parameter_distance)(*vectors), loop, rtol=1e-6)
     np.testing.assert_allclose(jax.jit(losses.parameter_distance)(*vectors), loop, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Point distances (L_2d_con, L_3d_con, L_cyc, VDC) against NumPy in float64, by hand, and by finite differences."""
+"""Tests of the point distance (L_2d_con, L_3d_con, L_cyc, VDC) and of the mean over a batch."""
 
 import jax
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from jax.test_util import check_grads
 from jaxtyping import TypeCheckError
 
-from twodasl_jax.losses import POINT_NORMS, point_distance
+from twodasl_jax.losses import POINT_NORMS, batch_mean, point_distance
 from twodasl_jax.losses.points import euclidean, manhattan, squared
 
 NUMPY_NORMS = {
@@ -14,6 +14,7 @@ NUMPY_NORMS = {
     "euclidean": lambda d: np.linalg.norm(d, axis=-1),
     "manhattan": lambda d: np.abs(d).sum(axis=-1),
 }
+VALUES = np.array([1.0, 2.0, 6.0, 11.0])
 every_norm = pytest.mark.parametrize("name", list(POINT_NORMS))
 
 
@@ -26,17 +27,17 @@ def points():
 @pytest.mark.parametrize(
     ("norm", "first", "second"), [(manhattan, 3 + 4, 12), (euclidean, 5, 12), (squared, 25, 144)]
 )
-def test_by_hand(norm, first, second):
+def test_point_distance_by_hand(norm, first, second):
     predicted = np.array([[3.0, -4.0], [0.0, 0.0], [9.0, 9.0]])
     target = np.array([[0.0, 0.0], [0.0, 12.0], [np.nan, 0.0]])
-    # Weights 1 and 3 of pixels of 120; the third point is missing.
+    # The weights are 1 and 3, and the crop side is 120 pixels; the third point is missing.
     unit = 120**2 if norm is squared else 120
     distance = point_distance(predicted, target, np.array([1.0, 3.0, 5.0]), norm)
     assert distance == pytest.approx((first + 3 * second) / 4 / unit)
 
 
 @every_norm
-def test_equals_numpy(points, name):
+def test_point_distance_equals_numpy(points, name):
     predicted, target, weights = points
     distances = NUMPY_NORMS[name]((predicted - target) / 120)
     expected = (weights * distances).sum(axis=1) / weights.sum(axis=1)
@@ -44,7 +45,7 @@ def test_equals_numpy(points, name):
 
 
 @every_norm
-def test_an_example_without_points_costs_nothing_and_pulls_at_nothing(points, name):
+def test_example_without_points_has_zero_loss_and_gradient(points, name):
     predicted, target, weights = points
     for lost, kept in ((np.full_like(target, np.nan), weights), (target, np.zeros_like(weights))):
         cost, gradient = jax.value_and_grad(
@@ -55,7 +56,7 @@ def test_an_example_without_points_costs_nothing_and_pulls_at_nothing(points, na
 
 
 @every_norm
-def test_hidden_and_missing_points_do_not_matter(points, name):
+def test_hidden_and_missing_points_are_ignored(points, name):
     predicted, target, weights = points
     weights[:, 2] = 0.0
     target[:, 4] = np.nan
@@ -68,7 +69,7 @@ def test_hidden_and_missing_points_do_not_matter(points, name):
 
 
 @pytest.mark.parametrize("norm", [squared, euclidean])
-def test_at_the_target_there_is_nowhere_to_go(points, norm):
+def test_gradient_at_target_is_zero(points, norm):
     _, target, weights = points
     gradient = jax.grad(lambda p: point_distance(p, target, weights, norm).sum())
     np.testing.assert_array_equal(gradient(target), 0)
@@ -83,7 +84,7 @@ def test_gradients_equal_finite_differences(points, name):
         )
 
 
-def test_jit_and_vmap_equal_the_loop(points):
+def test_jit_and_vmap_equal_loop(points):
     def distance(*arguments):
         return point_distance(*arguments, euclidean)
 
@@ -98,3 +99,17 @@ def test_mismatched_shapes_raise(points):
         point_distance(predicted[:, :1], target, weights, euclidean)
     with pytest.raises(TypeCheckError):
         point_distance(predicted, target, weights[:, :1], euclidean)
+
+
+def test_batch_mean_by_hand():
+    assert batch_mean(VALUES) == pytest.approx(5)
+
+
+def test_mean_of_equal_shares_is_batch_mean():
+    shares = [batch_mean(part) for part in np.split(VALUES, 2)]
+    assert np.mean(shares) == pytest.approx(float(batch_mean(VALUES)))
+
+
+def test_gradient_of_batch_mean_equals_finite_differences():
+    with jax.enable_x64(True):
+        check_grads(batch_mean, (VALUES,), 1)

@@ -1,4 +1,4 @@
-"""L_sc in its three forms: by hand, against NumPy, by finite differences, and as a game."""
+"""Tests of the three adversarial losses (L_sc and the losses of the self-critic)."""
 
 import jax
 import numpy as np
@@ -27,21 +27,21 @@ every_loss = pytest.mark.parametrize("name", list(ADVERSARIAL_LOSSES))
 
 def parts(name):
     loss = ADVERSARIAL_LOSSES[name]
-    return loss.real, loss.fake, loss.fooled
+    return loss.real, loss.fake, loss.regressor
 
 
-def test_every_form_has_an_oracle():
+def test_every_loss_has_oracle():
     assert set(NUMPY) == set(ADVERSARIAL_LOSSES)
 
 
 @every_loss
-def test_equals_numpy(name):
+def test_losses_equal_numpy(name):
     for function, expected in zip(parts(name), NUMPY[name], strict=True):
         np.testing.assert_allclose(function(LOGITS), expected(LOGITS), rtol=1e-5, atol=1e-12)
 
 
-def test_undecided_by_hand():
-    # A critic that says one half pays log 2 for either kind.
+def test_losses_of_undecided_critic_by_hand():
+    # With a score of one half, each loss is log 2.
     assert [part(0.0) for part in parts("non_saturating")] == pytest.approx([np.log(2)] * 3)
     assert [part(0.5) for part in parts("least_squares")] == pytest.approx([0.125] * 3)
     assert [part(0.0) for part in parts("hinge")] == pytest.approx([1, 1, 0])
@@ -55,23 +55,23 @@ def test_gradients_equal_finite_differences(name):
 
 
 @every_loss
-def test_the_players_pull_in_opposite_directions(name):
+def test_critic_and_regressor_have_opposite_gradients(name):
     loss, logits = ADVERSARIAL_LOSSES[name], np.float32([-0.4, 0.1, 0.6])
-    real, fake, fooled = (
-        jax.vmap(jax.grad(part))(logits) for part in (loss.real, loss.fake, loss.fooled)
+    real, fake, regressor = (
+        jax.vmap(jax.grad(part))(logits) for part in (loss.real, loss.fake, loss.regressor)
     )
     assert (real < 0).all()
-    assert (fooled < 0).all()
+    assert (regressor < 0).all()
     assert (fake[1:] > 0).all()
 
 
 @every_loss
-def test_at_the_boundary_both_kinds_cost_the_same(name):
+def test_critic_losses_are_equal_at_boundary(name):
     loss = ADVERSARIAL_LOSSES[name]
     assert loss.real(loss.boundary) == pytest.approx(float(loss.fake(loss.boundary)))
 
 
-def test_the_critic_is_never_too_sure_to_learn_from():
-    # Saturating, the regressor's gradient would vanish where the critic is sure: here it is one.
+def test_regressor_gradient_does_not_vanish_for_confident_critic():
+    # The gradient of the saturating loss would vanish here.
     loss = ADVERSARIAL_LOSSES["non_saturating"]
-    assert jax.grad(loss.fooled)(-30.0) == pytest.approx(-1)
+    assert jax.grad(loss.regressor)(-30.0) == pytest.approx(-1)

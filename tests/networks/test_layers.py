@@ -1,4 +1,4 @@
-"""Pooling, pointwise and depthwise convolution against Flax's own, and the self-critic's shapes."""
+"""Tests of pooling, of pointwise and depthwise convolution against Flax, and of the self-critic."""
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,7 @@ from twodasl_jax.networks.pooling import max_pool
 
 @pytest.mark.parametrize("size", [6, 7, 8, 15])
 @pytest.mark.parametrize(("window", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 0)])
-def test_max_pool_equals_flax_and_so_does_its_gradient(size, window, stride, padding):
+def test_max_pool_and_its_gradient_equal_flax(size, window, stride, padding):
     x = jax.random.normal(jax.random.key(size), (2, size, size, 3))
 
     def ours(x):
@@ -29,14 +29,14 @@ def test_max_pool_equals_flax_and_so_does_its_gradient(size, window, stride, pad
     np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
-def test_equal_maxima_share_the_gradient():
+def test_equal_maxima_share_gradient():
     gradient = jax.grad(lambda x: max_pool(x, 2, 2).sum())(jnp.ones((1, 2, 2, 1)))
     assert gradient.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_pointwise_equals_a_1x1_convolution(stride, dtype):
+def test_pointwise_equals_1x1_convolution(stride, dtype):
     x = jax.random.normal(jax.random.key(0), (2, 5, 5, 4))
     ours = PointwiseConv(6, stride, dtype)
     flax_conv = nn.Conv(6, (1, 1), (stride, stride), use_bias=False, dtype=dtype)
@@ -49,7 +49,7 @@ def test_pointwise_equals_a_1x1_convolution(stride, dtype):
 
 @pytest.mark.parametrize("size", [5, 8])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_depthwise_equals_a_grouped_convolution_and_so_do_its_gradients(stride, size):
+def test_depthwise_and_its_gradients_equal_grouped_convolution(stride, size):
     x = jax.random.normal(jax.random.key(0), (2, size, size + 1, 4))
     ours = DepthwiseConv(stride)
     flax_conv = nn.Conv(
@@ -66,7 +66,7 @@ def test_depthwise_equals_a_grouped_convolution_and_so_do_its_gradients(stride, 
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), one, other)
 
 
-def test_depthwise_in_bfloat16_is_close():
+def test_depthwise_in_bfloat16_is_close_to_float32():
     x = jax.random.normal(jax.random.key(0), (1, 6, 6, 2))
     variables = DepthwiseConv().init(jax.random.key(1), x)
     rounded = DepthwiseConv(dtype=jnp.bfloat16).apply(variables, x)
@@ -83,7 +83,7 @@ def critic():
     return network, jax.jit(network.init)(key, image, vector), image, vector
 
 
-def test_the_critic_has_the_papers_layers(critic):
+def test_critic_has_layers_of_paper(critic):
     _, variables, _, _ = critic
     shapes = {name: leaf["kernel"].shape for name, leaf in variables["params"].items()}
     assert [shapes[f"convolutions_{i}"][:2] for i in range(6)] == [(3, 3)] * 6
@@ -92,7 +92,7 @@ def test_the_critic_has_the_papers_layers(critic):
     assert shapes["logit"] == (1024, 1)
 
 
-def test_the_critic_scores_pairs_one_by_one(critic):
+def test_critic_scores_each_pair_separately(critic):
     network, variables, image, vector = critic
     logits = network.apply(variables, image, vector)
     assert logits.shape == (3,)

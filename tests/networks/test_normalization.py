@@ -1,4 +1,4 @@
-"""BatchNorm against Flax's, group by group, and its hand-made gradient against automatic differentiation."""
+"""Tests of BatchNorm and its gradient against Flax, over groups and devices."""
 
 import flax.linen as nn
 import jax
@@ -36,7 +36,7 @@ def close(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5), one, other)
 
 
-def test_equals_flax_in_training_and_at_rest(data):
+def test_equals_flax_in_training_and_inference(data):
     x, variables, _ = data
     close(
         ours().apply(variables, x, mutable=["batch_stats"]),
@@ -45,7 +45,7 @@ def test_equals_flax_in_training_and_at_rest(data):
     close(ours(train=False).apply(variables, x), flax_norm(train=False).apply(variables, x))
 
 
-def test_has_the_variables_of_flax(data):
+def test_has_variables_of_flax(data):
     x = data[0]
     key = jax.random.key(0)
     close(ours(train=False).init(key, x), flax_norm(train=False).init(key, x))
@@ -74,11 +74,11 @@ def test_gradients_equal_finite_differences(data, count):
 
     with jax.enable_x64(True):
         arguments = [np.asarray(a, np.float64) for a in (x, params["scale"], params["bias"])]
-        # Statistics are float32 by design, which bounds how well differences can agree.
+        # Statistics are float32 by design, which limits the accuracy of the differences.
         check_grads(loss, arguments, 1, modes=["rev"], atol=0.05, rtol=0.02, eps=1e-2)
 
 
-def test_groups_are_batches_of_their_own(data):
+def test_groups_equal_separate_batches(data):
     x, variables, _ = data
     y, updated = ours(groups=BatchGroups(3)).apply(variables, x, mutable=["batch_stats"])
     parts = [flax_norm().apply(variables, part, mutable=["batch_stats"]) for part in np.split(x, 3)]
@@ -87,7 +87,7 @@ def test_groups_are_batches_of_their_own(data):
     close(updated, means)
 
 
-def test_no_gradient_goes_through_the_running_statistics(data):
+def test_running_statistics_have_no_gradient(data):
     x, variables, _ = data
 
     def statistics(x):
@@ -97,7 +97,7 @@ def test_no_gradient_goes_through_the_running_statistics(data):
     np.testing.assert_array_equal(jax.grad(statistics)(x), 0)
 
 
-def test_synchronised_devices_are_one_batch(data):
+def test_synchronised_devices_equal_one_batch(data):
     x, variables, weight = data
 
     def loss_and_statistics(x, weight, groups):

@@ -1,7 +1,8 @@
-"""How far predictions are from annotations: errors of each face, and what a test set says of them.
+"""Errors of predictions: per face from arrays, and statistics over a test set.
 
-landmark_error  normalised mean error (NME) of points       one number a face, arrays in, arrays out
-pose_error      angles between head poses                   the same
-mesh_error      distances between surfaces, after ICP       the same, by k-d trees
-summary         means, yaw bins, failures, intervals        of the numbers of all faces
+module            contents                                        implementation
+landmark_error    normalised mean error (NME) of points           JAX, batched
+pose_error        angles between head poses                       JAX, batched
+mesh_error        distances between surfaces, after ICP           NumPy and k-d trees, one face
+summary           means, yaw bins, failure rates, intervals       NumPy, over all faces
 """

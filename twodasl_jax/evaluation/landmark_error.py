@@ -1,10 +1,14 @@
-"""Normalised mean error (NME) of points: mean distance over the size of the true face.
+"""Normalised mean error (NME) of points: the mean distance relative to the size of the true face.
 
-    NME = 100 % * mean_k |p_k - t_k| / size        over the points k that count
+    NME = 100 % * mean_k |p_k - t_k| / size        over the counted points k
 
-AFLW2000-3D is scored with `box_size`, 300W with `inter_ocular_distance`. In 3D the prediction is moved first,
-because a picture says nothing of absolute depth: along z only (`match_mean_depth`), or as a whole
-(`match_by_similarity`), which leaves the shape alone to be judged.
+    test set       size
+    AFLW2000-3D    `box_size`
+    300W           `inter_ocular_distance`
+
+An image does not determine absolute depth, so 3D predictions are aligned first: along z only
+(`match_mean_depth`), or by a similarity transform (`match_by_similarity`), which leaves only the
+error of the face shape.
 """
 
 import jax
@@ -14,7 +18,7 @@ from jaxtyping import Bool, Float
 from twodasl_jax.array_types import Array, typed
 from twodasl_jax.geometry.alignment import apply_similarity, similarity_between
 
-# Outer corners of both eyes.
+# The outer corners of both eyes.
 _OUTER_EYE_CORNERS = (36, 45)
 
 
@@ -24,15 +28,16 @@ def normalized_mean_error(
     truth: Float[Array, "*batch P D"],
     visible: Bool[Array, "*batch P"],
 ) -> tuple[Float[jax.Array, "*batch"], Bool[jax.Array, "*batch"]]:
-    """Returns the error of AFLW2000-3D: over sqrt(width * height) of the true points' box, in percent.
+    """Computes the NME of AFLW2000-3D, relative to sqrt(width * height) of the true box, in percent.
 
     Args:
-      predicted: (..., P, 2 or 3) points. In 3D, the mean of z is aligned.
-      truth: (..., P, 2 or 3) annotated points, nan where missing; the box is that of x and y.
-      visible: (..., P) which points count, in the mean and in the box.
+      predicted: (..., P, 2 or 3) predicted points; in 3D, the mean of z is aligned first.
+      truth: (..., P, 2 or 3) true points; nan marks a missing point. The box encloses x and y.
+      visible: (..., P) the mask of the points that count, in the mean and in the box.
 
     Returns:
-      The error of each face, and whether the truth lets it be known: without points, or with an empty box, it is nan.
+      The error of each face, and the mask of faces with a known error. The error is unknown (nan)
+      if the face has no counted points or an empty box.
     """
     counted = counted_points(truth, visible)
     size = box_size(truth, counted)
@@ -44,7 +49,7 @@ def normalized_mean_error(
 def counted_points(
     truth: Float[Array, "*batch P D"], visible: Bool[Array, "*batch P"]
 ) -> Bool[jax.Array, "*batch P"]:
-    """Returns which points are both visible and annotated (not nan)."""
+    """Returns the mask of the points that are visible and present (not nan) in the truth."""
     return jnp.asarray(visible) & ~jnp.isnan(truth).any(-1)
 
 
@@ -52,7 +57,7 @@ def counted_points(
 def point_distances(
     predicted: Float[Array, "*batch P D"], truth: Float[Array, "*batch P D"]
 ) -> Float[jax.Array, "*batch P"]:
-    """Returns the distance of each point from its true place, nan where one of the two is nan."""
+    """Computes the distance of each predicted point from its true point; nan if one of them is nan."""
     return jnp.linalg.norm(jnp.asarray(predicted) - truth, axis=-1)
 
 
@@ -62,15 +67,15 @@ def mean_error(
     counted: Bool[Array, "*batch P"],
     size: Float[Array, "*batch"],
 ) -> Float[jax.Array, "*batch"]:
-    """Returns the mean distance over the counted points as a share of a size, in percent.
+    """Computes the mean distance over the counted points relative to a size, in percent.
 
     Args:
-      distances: (..., P) in any unit; a nan where `counted` makes the result nan.
-      counted: (..., P) which points count.
-      size: (...) of the true face, in the same unit.
+      distances: (..., P) distances in any unit; nan at a counted point makes the result nan.
+      counted: (..., P) the mask of the counted points.
+      size: (...) the size of the true face, in the same unit.
 
     Returns:
-      (...) percent; nan where no point counts, or the size is not positive.
+      (...) errors in percent; nan if no point is counted or the size is not positive.
     """
     number = jnp.sum(counted, axis=-1)
     known = (number > 0) & (size > 0)
@@ -85,7 +90,10 @@ def match_mean_depth(
     truth: Float[Array, "*batch P D"],
     counted: Bool[Array, "*batch P"],
 ) -> Float[jax.Array, "*batch P D"]:
-    """Moves predicted points along z until the counted ones have the true mean; points in 2D stay where they are."""
+    """Shifts predicted points along z to match the true mean over the counted points.
+
+    2D points are returned unchanged.
+    """
     predicted = jnp.asarray(predicted)
     number = jnp.maximum(jnp.sum(counted, axis=-1), 1)[..., None, None]
     excess = jnp.where(counted[..., None], predicted - truth, 0.0)[..., 2:]
@@ -99,11 +107,13 @@ def match_by_similarity(
     truth: Float[Array, "*batch P 3"],
     counted: Bool[Array, "*batch P"],
 ) -> Float[jax.Array, "*batch P 3"]:
-    """Moves, turns and scales predicted points until the counted ones fit the true ones best (least squares)."""
-    shown = counted[..., None]
-    placed = jnp.where(shown, truth, 0.0), jnp.where(shown, predicted, 0.0)
-    weights = jnp.asarray(counted, placed[0].dtype)
-    similarity = similarity_between(placed[1], placed[0], weights)
+    """Applies the similarity that aligns the counted predicted points with the true ones best.
+
+    The similarity minimises the squared error.
+    """
+    target = jnp.where(counted[..., None], truth, 0.0)
+    source = jnp.where(counted[..., None], predicted, 0.0)
+    similarity = similarity_between(source, target, jnp.asarray(counted, target.dtype))
     return jnp.asarray(apply_similarity(similarity, predicted))
 
 
@@ -111,7 +121,7 @@ def match_by_similarity(
 def box_size(
     truth: Float[Array, "*batch P D"], counted: Bool[Array, "*batch P"]
 ) -> Float[jax.Array, "*batch"]:
-    """Returns sqrt(width * height) of the upright box around the counted points; zero without points."""
+    """Computes sqrt(width * height) of the bounding box of the counted points; zero without points."""
     extent = _box_extent(truth, counted)
     return jnp.sqrt(extent[..., 0] * extent[..., 1])
 
@@ -120,15 +130,15 @@ def box_size(
 def box_diagonal(
     truth: Float[Array, "*batch P D"], counted: Bool[Array, "*batch P"]
 ) -> Float[jax.Array, "*batch"]:
-    """Returns the diagonal of the upright box around the counted points; zero without points."""
+    """Computes the diagonal of the bounding box of the counted points; zero without points."""
     return jnp.hypot(*jnp.moveaxis(_box_extent(truth, counted), -1, 0))
 
 
 @typed
 def inter_ocular_distance(landmarks: Float[Array, "*batch 68 D"]) -> Float[jax.Array, "*batch"]:
-    """Returns the distance of the outer eye corners of the 68 iBUG points; nan where one is missing.
+    """Computes the distance between the outer eye corners of the 68 landmarks; nan if one is missing.
 
-    In 2D it shrinks with the yaw, so that it suits frontal faces only.
+    In 2D the distance shrinks with the yaw, so it suits frontal faces only.
     """
     right, left = (landmarks[..., corner, :] for corner in _OUTER_EYE_CORNERS)
     return jnp.linalg.norm(jnp.asarray(right) - left, axis=-1)
@@ -137,7 +147,7 @@ def inter_ocular_distance(landmarks: Float[Array, "*batch 68 D"]) -> Float[jax.A
 def _box_extent(
     truth: Float[Array, "*batch P D"], counted: Bool[Array, "*batch P"]
 ) -> Float[jax.Array, "*batch 2"]:
-    shown = counted[..., None]
-    low = jnp.min(jnp.where(shown, truth, jnp.inf)[..., :2], axis=-2)
-    high = jnp.max(jnp.where(shown, truth, -jnp.inf)[..., :2], axis=-2)
-    return jnp.where(jnp.any(shown, axis=-2), high - low, jnp.zeros_like(low))
+    mask = counted[..., None]
+    low = jnp.min(jnp.where(mask, truth, jnp.inf)[..., :2], axis=-2)
+    high = jnp.max(jnp.where(mask, truth, -jnp.inf)[..., :2], axis=-2)
+    return jnp.where(jnp.any(mask, axis=-2), high - low, jnp.zeros_like(low))

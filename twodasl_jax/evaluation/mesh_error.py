@@ -1,8 +1,9 @@
-"""How far a reconstructed surface is from a true one, whatever their topologies: ICP and nearest points.
+"""Distances of a reconstructed surface from a true one with another topology, after ICP.
 
-The true surface (a scan, a true mesh) is the one to be covered: each of its vertices looks for the nearest vertex of
-the reconstruction, which may therefore reach beyond a scan that was cropped, but not leave parts of it out.
-All arrays are NumPy's, computed in float64; lengths keep the true surface's unit.
+Each vertex of the true surface (a scan or a mesh) is matched with the nearest vertex of the
+reconstruction. The reconstruction may therefore extend beyond a cropped scan, but it must cover the
+scan. Arrays are NumPy arrays, and the computation is in float64. Lengths have the unit of the true
+surface.
 """
 
 from typing import NamedTuple
@@ -20,16 +21,16 @@ from twodasl_jax.geometry.mesh import vertex_normals
 _MATCHED_VERTICES = 3000
 _MAX_STEPS = 40
 _TOLERANCE = 1e-4
-# A correspondence that is so many times as long as the median one does not pull: it is hair, or a hole.
-_LONGEST = 4.0
+# Correspondences beyond this multiple of the median distance are outliers, such as hair or a hole.
+_OUTLIER_DISTANCE = 4.0
 
 
 class Surface(NamedTuple):
     """A triangle mesh.
 
     Attributes:
-      vertices: (V, 3).
-      triangles: (F, 3) vertex indices, counter-clockwise from outside.
+      vertices: (V, 3) the vertices.
+      triangles: (F, 3) the vertex indices of the triangles, counter-clockwise seen from outside.
     """
 
     vertices: Float[np.ndarray, "V 3"]
@@ -37,13 +38,14 @@ class Surface(NamedTuple):
 
 
 class SurfaceFit(NamedTuple):
-    """A reconstruction laid onto a true surface, and how far each true vertex is from it.
+    """The alignment of a reconstruction with a true surface, and the distance of each true vertex.
 
     Attributes:
-      transform: from the frame of the reconstruction to the surface's.
-      point_to_point: (V,) distance to the nearest reconstructed vertex.
-      point_to_plane: (V,) the same step measured along the true surface's normal, so that sliding is no error; the
-        whole step for a vertex without a normal (scans have triangles without area).
+      transform: the similarity from the frame of the reconstruction to that of the true surface.
+      point_to_point: (V,) the distance to the nearest vertex of the reconstruction.
+      point_to_plane: (V,) the part of that distance along the normal of the true surface, which
+        ignores tangential offsets. It is the whole distance for a vertex without a normal (scans
+        have triangles without area).
     """
 
     transform: Similarity
@@ -53,17 +55,22 @@ class SurfaceFit(NamedTuple):
 
 @typed
 def crop_around(surface: Surface, centre: Float[np.ndarray, "3"], radius: float) -> Surface:
-    """Returns the part of a surface whose vertices are within a distance of a point.
+    """Returns the triangles of a surface within a distance of a point.
+
+    Args:
+      surface: the surface.
+      centre: (3,) the point, in the frame of the surface.
+      radius: the largest distance of a vertex from the point, in the unit of the surface.
 
     Raises:
-      DatasetError: no triangle is left.
+      DatasetError: if no triangle remains.
     """
     near = np.linalg.norm(surface.vertices - centre, axis=1) <= radius
     triangles = surface.triangles[near[surface.triangles].all(axis=1)]
     if not len(triangles):
         raise DatasetError(
             f"no triangle of the mesh lies within {radius:g} of {np.round(centre, 1).tolist()}: "
-            "the unit or the point does not fit"
+            "check the unit of the mesh and the point"
         )
     used, compact = np.unique(triangles, return_inverse=True)
     return Surface(surface.vertices[used], compact.reshape(triangles.shape))
@@ -73,50 +80,60 @@ def crop_around(surface: Surface, centre: Float[np.ndarray, "3"], radius: float)
 def fit_to_surface(
     vertices: Float[np.ndarray, "R 3"], surface: Surface, start: Similarity, with_scale: bool
 ) -> SurfaceFit:
-    """Lays a reconstruction onto a true surface by iterative closest points, and measures what is left.
+    """Aligns a reconstruction with a true surface by ICP and computes the remaining distances.
 
-    Every step solves for the small motion that brings nearest vertices onto the tangent planes of the true surface.
+    Each step of ICP (iterative closest points) computes the small motion that moves the nearest
+    vertices onto the tangent planes of the true surface.
 
     Args:
-      vertices: of the reconstruction, in its own frame.
-      surface: the true one.
-      start: a rough alignment from that frame to the surface's, for example by landmarks.
-      with_scale: whether the scale may change; without it, that of `start` stays.
+      vertices: (R, 3) the vertices of the reconstruction, in its own frame.
+      surface: the true surface.
+      start: a rough alignment from the frame of the reconstruction to that of the true surface, for
+        example from landmarks.
+      with_scale: whether to optimise the scale; if not, the scale of `start` is kept.
 
     References:
       Chen, Medioni, Object modelling by registration of multiple range images (1992).
     """
-    # Neither option changes what is found; with them a tree takes three times as long to build.
+    # The default options give the same neighbours, but the tree takes three times as long to build.
     tree = scipy.spatial.cKDTree(vertices, balanced_tree=False, compact_nodes=False)
-    every = _Targets(
+    targets = _Targets(
         surface.vertices.astype(np.float64),
         vertex_normals(surface.vertices, surface.triangles).astype(np.float64),
     )
     step = max(1, len(surface.vertices) // _MATCHED_VERTICES)
-    some = _Targets(every.points[::step], every.normals[::step])
-    transform = _align(tree, some, start, with_scale)
-    match = _match(tree, every, transform)
-    has_normal = every.normals.any(axis=1)
+    subset = _Targets(targets.points[::step], targets.normals[::step])
+    transform = _align(tree, subset, start, with_scale)
+    match = _match(tree, targets, transform)
+    has_normal = targets.normals.any(axis=1)
     heights = np.where(has_normal, np.abs(match.heights), match.distances)
     return SurfaceFit(transform, match.distances, heights)
 
 
 @typed
 def bounding_box_size(vertices: Float[np.ndarray, "V 3"]) -> float:
-    """Returns sqrt(width * height) of a surface that faces along z."""
+    """Computes sqrt(width * height) of the bounding box of a surface that faces along z."""
     width, height, _ = np.ptp(vertices, axis=0)
     return float(np.sqrt(width * height))
 
 
 class _Targets(NamedTuple):
+    """Vertices of the true surface and their normals."""
+
     points: Float[np.ndarray, "N 3"]
     normals: Float[np.ndarray, "N 3"]
 
 
 class _Match(NamedTuple):
-    """The nearest reconstructed vertices of some targets, in the targets' frame, and how far they are."""
+    """The nearest vertices of the reconstruction to N targets, in the frame of the targets.
 
-    moved: Float[np.ndarray, "N 3"]
+    Attributes:
+      points: (N, 3) the nearest vertices.
+      distances: (N,) their distances from the targets.
+      heights: (N,) their signed distances from the tangent planes of the targets.
+    """
+
+    points: Float[np.ndarray, "N 3"]
     distances: Float[np.ndarray, " N"]
     heights: Float[np.ndarray, " N"]
 
@@ -127,26 +144,26 @@ def _align(
     transform, last = start, np.inf
     for _ in range(_MAX_STEPS):
         match = _match(tree, targets, transform)
-        pulling = match.distances <= _LONGEST * np.median(match.distances)
-        error = float(np.mean(np.abs(match.heights[pulling])))
+        inliers = match.distances <= _OUTLIER_DISTANCE * np.median(match.distances)
+        error = float(np.mean(np.abs(match.heights[inliers])))
         if abs(last - error) <= _TOLERANCE * error:
             break
         last = error
-        moved, normals, heights = (
-            values[pulling] for values in (match.moved, targets.normals, match.heights)
+        points, normals, heights = (
+            values[inliers] for values in (match.points, targets.normals, match.heights)
         )
-        transform = _after(transform, _motion(moved, normals, heights, with_scale))
+        transform = _compose(transform, _motion(points, normals, heights, with_scale))
     return transform
 
 
 def _match(tree: scipy.spatial.cKDTree, targets: _Targets, transform: Similarity) -> _Match:
-    """Finds nearest vertices in the reconstruction's own frame, whose tree then serves every step."""
+    """Matches targets in the frame of the reconstruction, so one tree serves every step."""
     scale = float(transform.scale)
     rotation = np.asarray(transform.rotation, np.float64)
     distances, nearest = tree.query((targets.points - transform.translation) @ rotation / scale)
-    moved = _apply(transform, tree.data[nearest])
-    heights = np.einsum("nd,nd->n", moved - targets.points, targets.normals)
-    return _Match(moved, scale * distances, heights)
+    points = _apply(transform, tree.data[nearest])
+    heights = np.einsum("nd,nd->n", points - targets.points, targets.normals)
+    return _Match(points, scale * distances, heights)
 
 
 def _apply(transform: Similarity, points: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
@@ -155,14 +172,14 @@ def _apply(transform: Similarity, points: Float[np.ndarray, "N 3"]) -> Float[np.
 
 
 def _motion(
-    moved: Float[np.ndarray, "N 3"],
+    points: Float[np.ndarray, "N 3"],
     normals: Float[np.ndarray, "N 3"],
     heights: Float[np.ndarray, " N"],
     with_scale: bool,
 ) -> Similarity:
-    """Returns the small similarity about the points' centre that makes their heights least in the mean square."""
-    centre = moved.mean(axis=0)
-    arms = moved - centre
+    """Computes the small similarity about the mean of the points with the least squared heights."""
+    centre = points.mean(axis=0)
+    arms = points - centre
     columns = [np.cross(arms, normals), normals]
     if with_scale:
         columns.append(np.einsum("nd,nd->n", arms, normals)[:, None])
@@ -173,10 +190,10 @@ def _motion(
     return Similarity(np.asarray(scale), rotation, shift)
 
 
-def _after(first: Similarity, then: Similarity) -> Similarity:
-    """Returns the similarity that does `first` and then `then`."""
+def _compose(first: Similarity, second: Similarity) -> Similarity:
+    """Returns the similarity that applies `first`, then `second`."""
     return Similarity(
-        scale=np.asarray(first.scale * then.scale),
-        rotation=then.rotation @ np.asarray(first.rotation, np.float64),
-        translation=_apply(then, np.asarray(first.translation, np.float64)[None])[0],
+        scale=np.asarray(first.scale * second.scale),
+        rotation=second.rotation @ np.asarray(first.rotation, np.float64),
+        translation=_apply(second, np.asarray(first.translation, np.float64)[None])[0],
     )

@@ -1,7 +1,8 @@
-"""What the errors of single faces say together: means, yaw bins, failures, cumulative curve, intervals.
+"""Statistics of the errors of many faces: means, yaw bins, failure rates, curves and intervals.
 
-A face without a usable prediction has the error nan. It cannot enter a mean, so that every mean goes with the number
-of such failures; failure rate and cumulative curve count it as an error beyond every threshold.
+A face without a usable prediction has the error nan, and is a failure. Means exclude failures, so
+reports give their number with each mean. Failure rates and cumulative curves count them as errors
+beyond every threshold.
 """
 
 from collections.abc import Sequence
@@ -12,18 +13,19 @@ from jaxtyping import Bool, Float, Int
 
 from twodasl_jax.array_types import typed
 
-# Degrees of |yaw| that still belong to the lower bin.
+# The upper bounds (inclusive) of |yaw| of the first two bins, in degrees.
 _YAW_BOUNDS = (30.0, 60.0)
 BIN_NAMES = ("0-30", "30-60", "60-90")
 
 
 class YawBinnedError(NamedTuple):
-    """Means of an error, in its own unit.
+    """Means of an error over yaw bins, in the unit of the error.
 
     Attributes:
-      bins: over the faces with |yaw| in [0, 30], (30, 60] and beyond 60 degrees; nan where there is none.
-      balanced: of the three bins; nan where a bin is empty.
-      overall: over all faces.
+      bins: the means over the faces with |yaw| in [0, 30], (30, 60] and beyond 60 degrees; nan for
+        an empty bin.
+      balanced: the mean of the three bin means; nan if a bin is empty.
+      overall: the mean over all faces.
     """
 
     bins: tuple[float, float, float]
@@ -33,13 +35,18 @@ class YawBinnedError(NamedTuple):
 
 @typed
 def yaw_bins(yaw: Float[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
-    """Returns which of the three bins of AFLW2000-3D each yaw (degrees) falls into: 0, 1 or 2."""
+    """Returns the bin of AFLW2000-3D (0, 1 or 2) of each yaw in degrees."""
     return np.digitize(np.abs(yaw), _YAW_BOUNDS, right=True)
 
 
 @typed
 def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) -> YawBinnedError:
-    """Returns the means of the errors of N > 0 faces over the yaw bins of AFLW2000-3D; yaw in degrees."""
+    """Computes the means of errors over the yaw bins of AFLW2000-3D.
+
+    Args:
+      errors: (N,) the errors of N > 0 faces, without nan.
+      yaw: (N,) the yaw of each face in degrees.
+    """
     first, second, third = (
         float(part.mean()) if len(part) else float("nan") for part in _parts(errors, yaw)
     )
@@ -52,9 +59,10 @@ def yaw_binned(errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]) ->
 def balanced_interval(
     errors: Float[np.ndarray, " N"], yaw: Float[np.ndarray, " N"]
 ) -> tuple[float, float]:
-    """Returns the 95 % interval of the balanced mean by bootstrap over the images of each yaw bin.
+    """Computes the 95 % interval of the balanced mean by bootstrap over the faces of each yaw bin.
 
-    It is (nan, nan) where a bin is empty, because the mean is not known then either.
+    The arguments are those of `yaw_binned`. The interval is (nan, nan) if a bin is empty, because
+    the balanced mean is nan too.
     """
     parts = _parts(errors, yaw)
     return bootstrap_interval(parts) if all(map(len, parts)) else (float("nan"), float("nan"))
@@ -63,12 +71,12 @@ def balanced_interval(
 def bootstrap_interval(
     groups: Sequence[Float[np.ndarray, " n"]], draws: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
-    """Returns the 95 % interval of the mean of group means, drawing anew within each group.
+    """Computes the 95 % interval of the mean of group means by bootstrap within each group.
 
     Args:
-      groups: errors of the images of each group; of one group for a plain mean.
-      draws: number of bootstrap samples.
-      seed: of the draws.
+      groups: the errors of the faces of each group; a single group gives the interval of its mean.
+      draws: the number of bootstrap samples.
+      seed: the seed of the random generator.
     """
     generator = np.random.default_rng(seed)
     means = [
@@ -81,7 +89,7 @@ def bootstrap_interval(
 
 @typed
 def failure_rate(errors: Float[np.ndarray, " N"], threshold: float) -> float:
-    """Returns how many errors are beyond a threshold, or nan, in percent of all."""
+    """Computes the percentage of errors that exceed a threshold or are nan."""
     return float(100 * np.mean(~_within(errors, threshold)))
 
 
@@ -89,16 +97,17 @@ def failure_rate(errors: Float[np.ndarray, " N"], threshold: float) -> float:
 def cumulative_curve(
     errors: Float[np.ndarray, " N"], thresholds: Float[np.ndarray, " T"]
 ) -> Float[np.ndarray, " T"]:
-    """Returns the share of errors up to each threshold, from 0 to 1 (the cumulative error distribution)."""
+    """Computes the fraction of errors up to each threshold (the cumulative error distribution)."""
     finite = np.sort(errors[np.isfinite(errors)])
     return np.searchsorted(finite, thresholds, side="right") / len(errors)
 
 
 @typed
 def area_under_curve(errors: Float[np.ndarray, " N"], threshold: float) -> float:
-    """Returns the area under the cumulative curve up to a threshold, over the threshold: from 0 to 1.
+    """Computes the area under the cumulative curve up to a threshold, divided by the threshold.
 
-    An error e adds the part of the axis from e to the threshold, so that no grid is needed.
+    The result is from 0 to 1. It is exact: each error e contributes the interval from e to the
+    threshold.
     """
     within = errors[_within(errors, threshold)]
     return float(np.sum(1 - within / threshold) / len(errors))

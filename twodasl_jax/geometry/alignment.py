@@ -13,12 +13,12 @@ from twodasl_jax.geometry.rotation import nearest_rotation
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Similarity:
-    """target = scale * R @ source + translation.
+    """The transform target = scale * rotation @ source + translation.
 
     Attributes:
-      scale: (...) factor; one for a rigid motion.
-      rotation: (..., 3, 3).
-      translation: (..., 3).
+      scale: (...) the scale factor; one for a rigid motion.
+      rotation: (..., 3, 3) the rotation matrix.
+      translation: (..., 3) the translation, in the target frame.
     """
 
     scale: Float[Array, "*batch"]
@@ -31,12 +31,12 @@ class Similarity:
 def apply_similarity(
     transform: Similarity, points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
-    """Moves (..., N, 3) points by a similarity."""
-    return _move(points, transform.scale, transform.rotation, transform.translation)
+    """Transforms (..., N, 3) points by a similarity."""
+    return _transform(points, transform.scale, transform.rotation, transform.translation)
 
 
 @typed
-def _move(
+def _transform(
     points: Float[Array, "*batch N 3"],
     scale: Float[Array, "*batch"],
     rotation: Float[Array, "*batch 3 3"],
@@ -53,12 +53,12 @@ def similarity_between(
     target: Float[Array, "*batch N 3"],
     weights: Float[Array, "*batch N"],
 ) -> Similarity:
-    """Returns the similarity that moves `source` onto `target` with least weighted squared error.
+    """Returns the similarity from `source` to `target` with the least weighted squared error.
 
     Args:
-      source: (..., N, 3) points.
-      target: (..., N, 3) the same points in the other frame.
-      weights: (..., N) non-negative; zero leaves a point out. Not all may be zero.
+      source: (..., N, 3) points in the source frame.
+      target: (..., N, 3) the corresponding points in the target frame.
+      weights: (..., N) non-negative weights; zero excludes a point. At least one must be positive.
 
     References:
       Umeyama, Least-squares estimation of transformation parameters between two point patterns
@@ -78,7 +78,10 @@ def rigid_between(
     target: Float[Array, "*batch N 3"],
     weights: Float[Array, "*batch N"],
 ) -> Similarity:
-    """Returns the rotation and translation that move `source` onto `target` best (scale one)."""
+    """Returns the rigid motion from `source` to `target` with the least weighted squared error.
+
+    The arguments are those of `similarity_between`. The scale of the result is one.
+    """
     rotation, moments = _procrustes_rotation(source, target, weights)
     source_mean, target_mean, _, source_variance = moments
     translation = target_mean - _rotate(rotation, source_mean)

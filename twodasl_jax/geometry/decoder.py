@@ -1,4 +1,4 @@
-"""From coefficients to points in the picture: synthesis, then projection (2DASL, section 3.1)."""
+"""Decoder from coefficients to projected points: synthesis, then projection (2DASL, section 3.1)."""
 
 import dataclasses
 
@@ -16,14 +16,14 @@ from twodasl_jax.geometry.projection import (
 
 @typed
 def decode(space: ShapeSpace, coefficients: Coefficients) -> Float[Array, "*batch N 3"]:
-    """Returns the points of faces in the frame of their projection, usually the crop frame.
+    """Computes the points of faces in the frame of their projection, usually the crop frame.
 
     Args:
-      space: the face model, or the rows of it that are needed (`landmark_space`).
+      space: the face model, or the shape space of some of its points (`landmark_space`).
       coefficients: a batch of coefficients; `affine` may be any 3x4 matrix.
 
     Returns:
-      (..., N, 3) points; x right, y down, z toward the camera, in pixels.
+      (..., N, 3) points in pixels; x right, y down, z toward the camera.
     """
     points = synthesize(space, coefficients.shape, coefficients.expression)
     return picture_from_model_affine(coefficients.affine, points)
@@ -31,9 +31,10 @@ def decode(space: ShapeSpace, coefficients: Coefficients) -> Float[Array, "*batc
 
 @typed
 def weak_perspective(coefficients: Coefficients) -> Coefficients:
-    """Returns the coefficients with their 3x4 matrix replaced by a weak-perspective one.
+    """Replaces the 3x4 matrix of coefficients by a weak-perspective one.
 
-    See `camera_from_affine` for the replacement. A network predicts the twelve entries freely.
+    Networks regress the twelve entries independently, so their matrix is not a scaled rotation.
+    `camera_from_affine` defines the replacement.
     """
     camera = camera_from_affine(coefficients.affine)
     return dataclasses.replace(coefficients, affine=affine_from_camera(camera))

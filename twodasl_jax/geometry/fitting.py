@@ -1,14 +1,17 @@
-"""Fits a face model to 2D landmarks: most probable pose and coefficients, by damped Gauss-Newton.
+"""Fits of a face model to 2D landmarks, by damped Gauss-Newton.
 
-    minimise  sum_k w_k |y_k - x_k|^2 / sigma^2  +  |shape|^2 + |expression|^2
+`fit_landmarks` minimises
 
-over the weak-perspective camera and the coefficients. It gives the pseudo 3D annotations of
-in-the-wild images, and the floor that a face model sets to the landmark error. Where a network has
-seen the picture as well, `refine_prediction` adds what it says, as 3D points of their own noise,
+    sum_k w_k |y_k - x_k|^2 / sigma^2  +  |shape|^2 + |expression|^2
 
-    + sum_k |X_k - X'_k|^2 / tau^2
+over the weak-perspective camera and the coefficients, where x_k are the landmarks and y_k the
+projected points of the face model. The minimum is the most probable face. It gives the pseudo
+annotations of in-the-wild images, and a lower bound of the landmark error with this face model.
 
-and starts from there.
+`refine_prediction` also uses the prediction of a network, as 3D points X'_k with noise tau. It
+starts from the prediction and minimises the sum above plus
+
+    sum_k |X_k - X'_k|^2 / tau^2
 """
 
 import dataclasses
@@ -21,17 +24,18 @@ from jaxtyping import Float
 
 from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.coefficients import Coefficients
-from twodasl_jax.geometry.morphable_model import ShapeSpace, join_spaces, synthesize
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import ShapeSpace, join_spaces
 from twodasl_jax.geometry.projection import (
     WeakPerspective,
+    affine_from_camera,
     camera_from_affine,
-    picture_from_model,
 )
 from twodasl_jax.geometry.rotation import rotation_from_vector
 
-# Reflecting the depth of camera axes: the pose that looks most alike in the picture.
+# Reflects the depth axis of the camera, which gives the pose with the most similar projection.
 _DEPTH_FLIP = np.diag([1.0, 1.0, -1.0]).astype(np.float32)
-# A weak-perspective camera says nothing of the distance.
+# A weak-perspective camera does not determine the depth offset, so it is set to zero.
 _ON_PLANE = np.array([1.0, 1.0, 0.0], np.float32)
 _INITIAL_DAMPING = 1e-2
 
@@ -39,12 +43,12 @@ _INITIAL_DAMPING = 1e-2
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LandmarkFit:
-    """A face model fitted to landmarks.
+    """The result of a fit.
 
     Attributes:
-      camera: to the frame of the landmarks.
-      shape: (..., S) coefficients.
-      expression: (..., E) coefficients.
+      camera: the camera from the model frame to the frame of the landmarks.
+      shape: (..., S) the shape coefficients.
+      expression: (..., E) the expression coefficients.
       cost: (...) the minimised sum.
     """
 
@@ -55,12 +59,18 @@ class LandmarkFit:
 
     @property
     def coefficients(self) -> Coefficients:
-        """The fit as coefficients; their affine matrix projects to the frame of the landmarks."""
+        """The coefficients; the affine matrix projects to the frame of the landmarks."""
         return Coefficients(affine_from_camera(self.camera), self.shape, self.expression)
 
 
 class _State(NamedTuple):
-    """One point of the search, and how it is damped."""
+    """An iterate of the search.
+
+    Attributes:
+      camera: the camera.
+      coefficients: (S + E,) the shape coefficients, then the expression coefficients.
+      damping: the Levenberg-Marquardt damping of the next step.
+    """
 
     camera: WeakPerspective
     coefficients: Float[Array, " C"]
@@ -68,7 +78,14 @@ class _State(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """Points that were observed, in D of three coordinates; those that were not have the precision zero."""
+    """Observed points, with their first D coordinates; missing coordinates have zero precision.
+
+    Attributes:
+      space: the shape space of the N points.
+      points: (N, D) the observed coordinates.
+      precision: (N, D) the inverse variance of each coordinate.
+      outlier_scale: (N,) the outlier scale of each point; see `fit_landmarks`.
+    """
 
     space: ShapeSpace
     points: Float[Array, "N D"]
@@ -86,22 +103,24 @@ def fit_landmarks(
     outlier_scale: float | Float[Array, ""] = float("inf"),
     iterations: int = 30,
 ) -> LandmarkFit:
-    """Fits one face; `jax.vmap` it over many.
+    """Fits the face model to the landmarks of one face; use `jax.vmap` for a batch.
 
-    The search starts twice, from the affine fit of the mean face and from its reflection in depth,
-    because both explain a picture nearly equally well; the cheaper end wins.
+    The search starts from the affine fit of the mean face and from its reflection in depth, because
+    both explain the landmarks nearly equally well. The result with the lower cost is returned.
 
     Args:
-      space: rows of the landmarks (`landmark_space`).
-      landmarks: (N, 2) any picture frame; nan marks missing points. At least 4 must be there.
-      weights: (N,) non-negative precision of each point relative to the others.
-      sigma: standard deviation of a coordinate of a point of weight one, in the landmarks' unit.
-      outlier_scale: residuals beyond this many sigma count less and less (Cauchy's loss); inf is
-        least squares.
-      iterations: Gauss-Newton steps.
+      space: the shape space of the landmarks (`landmark_space`).
+      landmarks: (N, 2) landmarks in any picture frame; nan marks a missing landmark. At least 4
+        must be present.
+      weights: (N,) the non-negative relative precision of each landmark.
+      sigma: the standard deviation of a coordinate of a landmark of weight one, in the unit of the
+        landmarks.
+      outlier_scale: the scale of Cauchy's loss, in sigmas; larger residuals lose influence.
+        Infinity gives least squares.
+      iterations: the number of Gauss-Newton steps.
 
     Raises:
-      ValueError: the space has not as many points as there are landmarks.
+      ValueError: if the number of points of the space differs from the number of landmarks.
     """
     _check_points(space, landmarks)
     problem = _observed(space, jnp.asarray(landmarks), weights, sigma, outlier_scale)
@@ -118,13 +137,13 @@ def fit_landmarks(
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """How far points are off, standard deviations of a coordinate in pixels of the picture.
+    """The noise of both kinds of points: standard deviations of a coordinate, in pixels.
 
     Attributes:
-      detected: of detected landmarks.
-      predicted: of those that a network predicts, and of their depth. Its errors are alike for all points of a face, so
-        that this stands for more than one point's error.
-      outlier_scale: see `fit_landmarks`, of the detected ones.
+      detected: the noise of detected landmarks.
+      predicted: the noise of predicted landmarks, including their depth. Errors of a network are
+        correlated over a face, so this value must exceed the error of a single point.
+      outlier_scale: the outlier scale of detected landmarks; see `fit_landmarks`.
     """
 
     detected: float | Float[Array, ""]
@@ -142,28 +161,30 @@ def refine_prediction(
     noise: Noise,
     iterations: int = 4,
 ) -> LandmarkFit:
-    """Moves a network's prediction of one face towards landmarks that were detected; `jax.vmap` it over many.
+    """Moves the prediction for one face towards detected landmarks; use `jax.vmap` for a batch.
 
-    Without any landmark the prediction hardly changes: only its improbable coefficients shrink.
+    Without landmarks the prediction hardly changes: only improbable coefficients shrink.
 
     Args:
-      space: rows of the landmarks (`landmark_space`).
-      predicted: of the face, without leading axes.
-      landmarks: (N, 2) in the frame that the coefficients project to; nan marks missing points.
-      weights: (N,) non-negative precision of each landmark relative to the others.
-      noise: of both sources.
-      iterations: Gauss-Newton steps.
+      space: the shape space of the landmarks (`landmark_space`).
+      predicted: the predicted coefficients of one face, without leading axes.
+      landmarks: (N, 2) detected landmarks in the frame that the coefficients project to; nan marks a
+        missing landmark.
+      weights: (N,) the non-negative relative precision of each landmark.
+      noise: the noise of the detected and of the predicted landmarks.
+      iterations: the number of Gauss-Newton steps.
 
     Raises:
-      ValueError: the space has not as many points as there are landmarks.
+      ValueError: if the number of points of the space differs from the number of landmarks.
     """
     _check_points(space, landmarks)
     camera = camera_from_affine(predicted.affine)
     camera = dataclasses.replace(camera, translation=camera.translation * _ON_PLANE)
-    said = picture_from_model(camera, synthesize(space, predicted.shape, predicted.expression))
-    seen = jnp.concatenate([landmarks, jnp.full_like(landmarks[:, :1], jnp.nan)], axis=1)
-    detections = _observed(space, seen, weights, noise.detected, noise.outlier_scale)
-    prediction = _observed(space, said, jnp.ones_like(said[:, 0]), noise.predicted, float("inf"))
+    points = decode(space, dataclasses.replace(predicted, affine=affine_from_camera(camera)))
+    without_depth = jnp.concatenate([landmarks, jnp.full_like(landmarks[:, :1], jnp.nan)], axis=1)
+    detections = _observed(space, without_depth, weights, noise.detected, noise.outlier_scale)
+    ones = jnp.ones_like(points[:, 0])
+    prediction = _observed(space, points, ones, noise.predicted, float("inf"))
     both = _Problem(
         join_spaces(space, space),
         *(jnp.concatenate(parts) for parts in zip(detections[1:], prediction[1:], strict=True)),
@@ -186,18 +207,18 @@ def _observed(space, points, weights, sigma, outlier_scale) -> _Problem:
 def _check_points(space: ShapeSpace, landmarks: Float[Array, "N 2"]) -> None:
     if space.mean.shape[0] != landmarks.shape[0]:
         raise ValueError(
-            f"{landmarks.shape[0]} landmarks for a space of {space.mean.shape[0]} points: "
-            "pass `landmark_space(model)` or the `point_space` of exactly these landmarks"
+            f"{landmarks.shape[0]} landmarks for a shape space of {space.mean.shape[0]} points: "
+            "pass `landmark_space(model)` or the `point_space` of these landmarks"
         )
 
 
 def _mean_face_camera(problem: _Problem) -> WeakPerspective:
-    """Returns the affine least-squares camera of the mean face to 2D points, made weak perspective."""
+    """Fits an affine camera of the mean face to 2D points; returns its weak-perspective camera."""
     precision = problem.precision[:, 0]
     present = precision > 0
     weights = jnp.sqrt(precision / jnp.max(precision))[:, None]
     points = jnp.concatenate([problem.space.mean, jnp.ones_like(problem.space.mean[:, :1])], axis=1)
-    # A ridge of a little of the face's size keeps flat sets of points (a profile, an eye) solvable.
+    # A small ridge, relative to the face size, makes flat sets of points (a profile, an eye) solvable.
     ridge = 1e-3 * jnp.diag(jnp.mean(points**2, axis=0)).at[3, 3].set(0.0)
     design = weights * points
     normal = design.T @ design / jnp.maximum(present.sum(), 1) + ridge
@@ -223,7 +244,7 @@ def _search(
 
 
 def _step(problem: _Problem, state: _State) -> _State:
-    """One Levenberg-Marquardt step: kept where it lowers the cost, otherwise damped more."""
+    """Takes one Levenberg-Marquardt step, or only raises the damping if the cost does not decrease."""
     size = 6 + state.coefficients.shape[0]
     origin = jnp.zeros(size, state.coefficients.dtype)
     residuals = _residuals(problem, state)
@@ -241,7 +262,7 @@ def _step(problem: _Problem, state: _State) -> _State:
 
 
 def _move(state: _State, delta: Float[Array, " C"]) -> _State:
-    """Takes a step of rotation vector, log scale, translation over scale, and coefficients."""
+    """Adds a step: rotation vector, log scale, translation relative to the scale, coefficients."""
     camera, scale_step = state.camera, jnp.exp(delta[3])
     shift = jnp.concatenate([delta[4:6] * camera.scale, jnp.zeros_like(delta[:1])])
     moved = WeakPerspective(
@@ -254,12 +275,12 @@ def _move(state: _State, delta: Float[Array, " C"]) -> _State:
 
 def _residuals(problem: _Problem, state: _State) -> Float[Array, "N D"]:
     shape, expression = jnp.split(state.coefficients, [problem.space.shape_std.shape[0]])
-    points = synthesize(problem.space, shape, expression)
-    return picture_from_model(state.camera, points)[:, : problem.points.shape[1]] - problem.points
+    face = Coefficients(affine_from_camera(state.camera), shape, expression)
+    return decode(problem.space, face)[:, : problem.points.shape[1]] - problem.points
 
 
 def _precision(problem: _Problem, residuals: Float[Array, "N D"]) -> Float[Array, "N D"]:
-    """Returns the weight of each coordinate in this step: its own times its point's of Cauchy, 1 / (1 + (r / c)^2)."""
+    """Returns the precision of each coordinate times the Cauchy weight of its point, 1 / (1 + (r / c)^2)."""
     squared = jnp.sum(problem.precision * residuals**2, axis=-1)
     return problem.precision / (1.0 + squared / problem.outlier_scale**2)[:, None]
 

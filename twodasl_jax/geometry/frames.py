@@ -1,4 +1,7 @@
-"""Crop frame <-> image frame, and the boxes between them. Conventions: the package's docstring."""
+"""Conversions between the crop frame and the image frame, and crop boxes.
+
+The package docstring defines both frames.
+"""
 
 import jax.numpy as jnp
 from jaxtyping import Float
@@ -12,12 +15,16 @@ CROP_SIZE = 120
 def image_from_crop(
     points: Float[Array, "*batch N D"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch N D"]:
-    """Moves points from the crop frame to the image frame.
+    """Converts points from the crop frame to the image frame.
 
     Args:
-      points: (..., N, 2 or 3) crop frame; z scales with the geometric mean of the two axes.
-      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
-      crop_size: side of the crop in pixels.
+      points: (..., N, 2 or 3) points in the crop frame. The scale of z is the geometric mean of the
+        scales of x and y.
+      box: (..., 4) x0, y0, x1, y1 of the crop, in the image frame.
+      crop_size: the side of the crop in pixels.
+
+    Raises:
+      ValueError: if points have neither 2 nor 3 coordinates.
     """
     scale, corner = _scale_and_corner(box, crop_size, points.shape[-1])
     return points * scale + corner
@@ -27,7 +34,7 @@ def image_from_crop(
 def crop_from_image(
     points: Float[Array, "*batch N D"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch N D"]:
-    """Moves points from the image frame to the crop frame; the inverse of `image_from_crop`."""
+    """Converts points from the image frame to the crop frame, the inverse of `image_from_crop`."""
     scale, corner = _scale_and_corner(box, crop_size, points.shape[-1])
     return (points - corner) / scale
 
@@ -36,12 +43,12 @@ def crop_from_image(
 def image_affine_from_crop(
     affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch 3 4"]:
-    """Turns projections to the crop frame into projections to the image frame (`projection`).
+    """Converts projections to the crop frame into projections to the image frame.
 
     Args:
-      affine: (..., 3, 4) model frame to crop frame.
-      box: (..., 4) x0, y0, x1, y1 of the crop, image frame.
-      crop_size: side of the crop in pixels.
+      affine: (..., 3, 4) affine matrices from the model frame to the crop frame.
+      box: (..., 4) x0, y0, x1, y1 of the crop, in the image frame.
+      crop_size: the side of the crop in pixels.
     """
     scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
     linear = affine[..., :3] * scale[..., None]
@@ -53,7 +60,10 @@ def image_affine_from_crop(
 def crop_affine_from_image(
     affine: Float[Array, "*batch 3 4"], box: Float[Array, "*batch 4"], crop_size: int = CROP_SIZE
 ) -> Float[Array, "*batch 3 4"]:
-    """Turns projections to the image frame into ones to the crop frame; the inverse of `image_affine_from_crop`."""
+    """Converts projections to the image frame into projections to the crop frame.
+
+    The inverse of `image_affine_from_crop`.
+    """
     scale, corner = (values[..., 0, :] for values in _scale_and_corner(box, crop_size, 3))
     linear = affine[..., :3] / scale[..., None]
     translation = (affine[..., 3] - corner) / scale
@@ -72,13 +82,17 @@ def _scale_and_corner(box, crop_size, dimensions):
 
 @typed
 def box_from_landmarks(landmarks: Float[Array, "*batch N 2"]) -> Float[Array, "*batch 4"]:
-    """Returns 3DDFA's crop box around landmarks: a square of sqrt(2) times their larger extent.
+    """Returns the crop box of 3DDFA, a square of sqrt(2) times the larger extent of the landmarks.
 
     Args:
-      landmarks: (..., N, 2) image frame; nan marks missing points, which are ignored.
+      landmarks: (..., N, 2) landmarks in the image frame. A nan coordinate marks a missing
+        landmark, which is ignored.
+
+    Returns:
+      (..., 4) x0, y0, x1, y1 in the image frame; nan if all landmarks are missing.
 
     References:
-      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (its code's crop).
+      Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (crop of its code).
     """
     missing = jnp.isnan(landmarks).any(axis=-1, keepdims=True)
     present = jnp.where(missing, jnp.nan, landmarks)

@@ -1,7 +1,7 @@
-"""The facial landmark map (FLM), 2DASL's fourth input channel: hard as published, or smooth.
+"""The facial landmark map (FLM), the fourth input channel of 2DASL: hard (published) or Gaussian.
 
-Points are in the crop frame; nan marks a missing point. A point outside the frame is dropped from
-the hard map, and shows no more than the tail of its bump in the Gaussian one.
+Points are in the crop frame; nan marks a missing point. The hard map omits points outside the crop.
+The Gaussian map contains the part of their bumps that reaches into the crop.
 """
 
 import dataclasses
@@ -21,15 +21,15 @@ _KINDS = ("hard", "gaussian")
 
 @dataclasses.dataclass(frozen=True)
 class MapStyle:
-    """What the landmark map of a network shows, and how.
+    """The style of the landmark map of a network.
 
-    A hard map carries no gradient to its points, a Gaussian one does. In the cycle of 2DASL this decides whether what
-    the second pass gets wrong also teaches the prediction that its map shows.
+    A Gaussian map passes gradients to its points; a hard map does not. In the cycle of 2DASL, the
+    errors of the second pass therefore train the first pass through a Gaussian map only.
 
     Attributes:
-      points: key of `LANDMARK_SETS`.
+      points: the set of landmarks that the map draws, a key of `LANDMARK_SETS`.
       kind: "hard" or "gaussian".
-      sigma: radius of the points of a Gaussian map, pixels.
+      sigma: the standard deviation of the bumps of a Gaussian map, in pixels.
     """
 
     points: str = "official"
@@ -38,9 +38,11 @@ class MapStyle:
 
     def __post_init__(self):
         if self.points not in LANDMARK_SETS:
-            raise ConfigError(f"no landmark set {self.points!r}: use one of {[*LANDMARK_SETS]}")
+            raise ConfigError(
+                f"unknown landmark set {self.points!r}: use one of {[*LANDMARK_SETS]}"
+            )
         if self.kind not in _KINDS:
-            raise ConfigError(f"no landmark map of kind {self.kind!r}: use one of {[*_KINDS]}")
+            raise ConfigError(f"unknown kind of landmark map {self.kind!r}: use one of {[*_KINDS]}")
 
 
 @typed
@@ -50,8 +52,11 @@ def draw_landmark_map(
     """Draws the landmark map of a network.
 
     Args:
-      landmarks: (..., 68, 2) crop frame, nan where missing.
-      style: which of them are drawn, and how.
+      landmarks: (..., 68, 2) input landmarks in the crop frame; nan marks a missing landmark.
+      style: the style of the map.
+
+    Returns:
+      (..., 120, 120) maps in [-1, 1].
     """
     points = pick_points(landmarks, LANDMARK_SETS[style.points])
     if style.kind == "hard":
@@ -63,11 +68,16 @@ def draw_landmark_map(
 def hard_landmark_map(
     points: Float[Array, "*batch K 2"], size: int = CROP_SIZE
 ) -> Float[Array, "*batch {size} {size}"]:
-    """Draws +1 at the pixel of each point, -1 elsewhere; carries no gradient (2DASL, section 3.2).
+    """Draws +1 at the pixel of each point and -1 elsewhere (2DASL, section 3.2).
+
+    The map passes no gradient to its points.
 
     Args:
-      points: (..., K, 2) crop frame; K is any number.
-      size: side of the square map in pixels.
+      points: (..., K, 2) points in the crop frame, for any K.
+      size: the side of the square map in pixels.
+
+    Returns:
+      (..., size, size) maps of -1 and +1.
     """
     draw = jnp.vectorize(functools.partial(_draw, size=size), signature="(k,c)->(i,j)")
     return draw(points)
@@ -76,7 +86,7 @@ def hard_landmark_map(
 def _draw(points: Float[Array, "K 2"], size: int) -> Float[Array, "{size} {size}"]:
     cells = jnp.floor(jax.lax.stop_gradient(points))
     inside = jnp.all((cells >= 0) & (cells < size), axis=-1)
-    # Negative indices would wrap around: all that is outside goes to `size`, which is dropped.
+    # JAX wraps negative indices around but drops the index `size`, so all outside points get it.
     columns, rows = jnp.where(inside[:, None], cells, size).astype(jnp.int32).T
     blank = jnp.full((size, size), -1.0, points.dtype)
     return blank.at[rows, columns].set(1.0, mode="drop")
@@ -86,15 +96,15 @@ def _draw(points: Float[Array, "K 2"], size: int) -> Float[Array, "{size} {size}
 def gaussian_landmark_map(
     points: Float[Array, "*batch K 2"], size: int = CROP_SIZE, sigma: float = 1.5
 ) -> Float[Array, "*batch {size} {size}"]:
-    """Draws 2 max_k exp(-|p - p_k|^2 / (2 sigma^2)) - 1, the differentiable map (our choice).
+    """Draws 2 max_k exp(-|p - p_k|^2 / (2 sigma^2)) - 1, a differentiable map (our choice).
 
     Args:
-      points: (..., K, 2) crop frame.
-      size: side of the square map in pixels.
-      sigma: radius of a point in pixels.
+      points: (..., K, 2) points in the crop frame, for any K.
+      size: the side of the square map in pixels.
+      sigma: the standard deviation of a bump, in pixels.
 
     Returns:
-      (..., size, size) in [-1, 1]; a map without points is -1 everywhere.
+      (..., size, size) maps in [-1, 1]; a map without points is -1 everywhere.
     """
     points = jnp.asarray(points)
     missing = ~jnp.isfinite(points).all(-1)

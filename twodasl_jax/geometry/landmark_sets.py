@@ -1,4 +1,4 @@
-"""Which of the 68 iBUG landmarks a map shows and a loss compares, and how much each counts."""
+"""Sets of the 68 iBUG landmarks, for landmark maps and losses, with the weight of each point."""
 
 import dataclasses
 
@@ -10,11 +10,11 @@ from twodasl_jax.array_types import Array, typed
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LandmarkSet:
-    """K points, each one of the 68 or the middle of two of them.
+    """A set of K points, each the midpoint of two of the 68 landmarks.
 
     Attributes:
-      pairs: (K, 2) indices into the 68; twice the same index for a landmark itself.
-      weights: (K,) how much each point counts in a loss; only their ratios matter.
+      pairs: (K, 2) indices of the two landmarks; equal for a point that is one landmark.
+      weights: (K,) the weight of each point in a loss; only ratios matter.
     """
 
     pairs: Int[np.ndarray, "K 2"]
@@ -22,7 +22,7 @@ class LandmarkSet:
 
     @property
     def parents(self) -> Bool[np.ndarray, "68"]:
-        """Which of the 68 the points are made of."""
+        """The mask of the landmarks that occur in `pairs`."""
         return np.isin(np.arange(68), self.pairs)
 
 
@@ -31,8 +31,8 @@ def _landmarks(first: int, last: int) -> LandmarkSet:
     return LandmarkSet(np.stack([indices, indices], axis=1), np.ones(len(indices), np.float32))
 
 
-# The points of the official landmark map: (37, 40) and (43, 46) stand for the pupils, (62, 66) for the middle of
-# the mouth. Their weights are those of a second-hand implementation of 2DASL.
+# The points of the official landmark map. (37, 40) and (43, 46) are the pupils, and (62, 66) is the
+# middle of the mouth. The weights are those of a second-hand implementation of 2DASL.
 OFFICIAL = LandmarkSet(
     pairs=np.array(
         [(17, 17), (19, 19), (21, 21), (22, 22), (24, 24), (26, 26)]  # brows
@@ -42,11 +42,11 @@ OFFICIAL = LandmarkSet(
     ),
     weights=np.array([1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 4, 1, 2, 4, 2], np.float32),
 )
-# Brows, eyes, nose and mouth, without the jaw, where 2D detectors and 3D points disagree.
+# Brows, eyes, nose and mouth. 2D detectors and 3D points disagree on the jaw.
 INNER = _landmarks(17, 68)
 ALL = _landmarks(0, 68)
 
-# The parts of a face that the 68 points outline.
+# The parts of the face that the 68 landmarks outline.
 REGIONS = {
     "jaw": slice(0, 17),
     "brow": slice(17, 27),
@@ -62,7 +62,15 @@ LANDMARK_SETS = {"official": OFFICIAL, "inner": INNER, "all": ALL}
 def pick_points(
     landmarks: Float[Array, "*batch 68 D"], chosen: LandmarkSet
 ) -> Float[Array, "*batch K D"]:
-    """Returns the points of a set; nan where a parent is missing."""
+    """Computes the K points of a set.
+
+    Args:
+      landmarks: (..., 68, D) landmarks in any frame; nan marks a missing landmark.
+      chosen: the set.
+
+    Returns:
+      (..., K, D) points; a point is nan if one of its two landmarks is missing.
+    """
     first, second = chosen.pairs.T
     return (landmarks[..., first, :] + landmarks[..., second, :]) / 2
 
@@ -71,6 +79,14 @@ def pick_points(
 def pick_weights(
     visible: Bool[Array, "*batch 68"], chosen: LandmarkSet
 ) -> Float[Array, "*batch K"]:
-    """Returns the weight of each point of a set: zero where a parent is not visible."""
+    """Computes the K weights of a set.
+
+    Args:
+      visible: (..., 68) the mask of visible landmarks.
+      chosen: the set.
+
+    Returns:
+      (..., K) weights; a weight is zero if one of the two landmarks is not visible.
+    """
     first, second = chosen.pairs.T
     return (visible[..., first] & visible[..., second]) * chosen.weights

@@ -1,6 +1,6 @@
-"""Triangle meshes on the host: vertex normals.
+"""Triangle meshes on the host: vertex normals and index checks.
 
-The arrays are NumPy arrays, because their only callers prepare pictures and point clouds.
+The arrays are NumPy arrays, because the callers process meshes on the host.
 """
 
 import numpy as np
@@ -13,19 +13,23 @@ from twodasl_jax.array_types import typed
 def vertex_normals(
     vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"]
 ) -> Float[np.ndarray, "V 3"]:
-    """Computes outward unit normals of an image-frame mesh.
+    """Computes outward unit normals of a mesh in the image frame.
 
-    Each is the mean of the normals of the surrounding triangles, weighted by their area; triangles
-    that are not finite do not count. Triangles are counter-clockwise seen from outside in the
-    right-handed model frame; the image frame is its mirror image (y down), hence the order of the
-    cross product.
+    A vertex normal is the area-weighted mean of the normals of the adjacent triangles. Triangles
+    with a non-finite vertex are ignored. Triangles are counter-clockwise from outside in the
+    right-handed model frame. The image frame is its mirror image (y down), which reverses the
+    factors of the cross product.
 
     Args:
-      vertices: mesh in the image frame, pixels.
-      triangles: vertex indices.
+      vertices: (V, 3) vertices in the image frame, in pixels.
+      triangles: (F, 3) vertex indices.
 
     Returns:
-      Normals in the image frame; z > 0 faces the camera. 0 for a vertex without a triangle.
+      (V, 3) normals in the image frame; z > 0 faces the camera. The normal of a vertex without a
+      triangle is zero.
+
+    Raises:
+      ValueError: if a triangle has an index outside the vertices.
     """
     check_triangles(triangles, len(vertices))
     a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
@@ -39,9 +43,13 @@ def vertex_normals(
 
 
 def check_triangles(triangles: Int[np.ndarray, "F 3"], count: int) -> None:
-    """Raises `ValueError` where a triangle names a vertex that does not exist."""
+    """Checks that every triangle refers to one of `count` vertices.
+
+    Raises:
+      ValueError: if an index is negative or not below `count`.
+    """
     if triangles.size and not 0 <= triangles.min() <= triangles.max() < count:
         raise ValueError(
-            f"triangles name the vertices {triangles.min()} to {triangles.max()}, "
+            f"triangles refer to the vertices {triangles.min()} to {triangles.max()}, "
             f"but there are {count}: give indices from 0 to {count - 1}"
         )

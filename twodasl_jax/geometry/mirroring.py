@@ -1,4 +1,4 @@
-"""What a horizontal flip of the picture does to landmarks, cameras and coefficients."""
+"""Horizontal flips of landmarks, affine matrices and coefficients."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from twodasl_jax.geometry.coefficients import Coefficients
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.morphable_model import MorphableModel
 
-# Landmark i of a mirrored face is landmark LANDMARK_MIRROR[i] of the face.
+# Landmark i of the mirrored face is landmark LANDMARK_MIRROR[i] of the original face.
 LANDMARK_MIRROR = np.array(
     [*range(16, -1, -1)]  # jaw
     + [*range(26, 16, -1)]  # brows
@@ -20,7 +20,7 @@ LANDMARK_MIRROR = np.array(
     + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]  # eyes
     + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]  # outer lips
     + [64, 63, 62, 61, 60, 67, 66, 65],  # inner lips
-    # JAX mixes up what it traced with 64-bit indices in single and in double precision.
+    # int32, because JAX confuses traces with 64-bit indices in single and in double precision.
     np.int32,
 )
 _FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)
@@ -29,11 +29,11 @@ _FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class CoefficientMirror:
-    """The linear maps from a face's coefficients to those of its mirror image.
+    """The linear maps from the coefficients of a face to those of its mirror image.
 
     Attributes:
-      shape: (S, S).
-      expression: (E, E).
+      shape: (S, S) the map of the shape coefficients.
+      expression: (E, E) the map of the expression coefficients.
     """
 
     shape: Float[Array, "S S"]
@@ -43,12 +43,14 @@ class CoefficientMirror:
 @typed
 @exact
 def coefficient_mirror(model: MorphableModel) -> CoefficientMirror:
-    """Returns the mirror of a model's coefficients, exact if its bases mirror into themselves."""
+    """Computes the mirror maps of a face model by least squares.
+
+    The result is exact if the mirror image of each basis spans the same space as the basis.
+    """
 
     def mirror_map(basis, std):
         mirrored = (basis[model.mirror] * _FLIP_X[:, None]).reshape(-1, len(std))
-        solution = jnp.linalg.lstsq((basis * std).reshape(-1, len(std)), mirrored * std)[0]
-        return solution
+        return jnp.linalg.lstsq((basis * std).reshape(-1, len(std)), mirrored * std)[0]
 
     return CoefficientMirror(
         shape=mirror_map(jnp.asarray(model.shape_basis), model.shape_std),
@@ -60,7 +62,12 @@ def coefficient_mirror(model: MorphableModel) -> CoefficientMirror:
 def mirror_landmarks(
     landmarks: Float[Array, "*batch 68 D"], width: int = CROP_SIZE
 ) -> Float[Array, "*batch 68 D"]:
-    """Returns the landmarks of the flipped picture, in iBUG order again."""
+    """Flips landmarks horizontally and restores the iBUG order.
+
+    Args:
+      landmarks: (..., 68, D) landmarks in a picture frame.
+      width: the width of the picture in pixels.
+    """
     reordered = jnp.take(landmarks, LANDMARK_MIRROR, axis=-2)
     return jnp.concatenate([width - reordered[..., :1], reordered[..., 1:]], axis=-1)
 
@@ -70,7 +77,13 @@ def mirror_landmarks(
 def mirror_coefficients(
     coefficients: Coefficients, mirror: CoefficientMirror, width: int = CROP_SIZE
 ) -> Coefficients:
-    """Returns the coefficients of the flipped picture; twice gives the face again."""
+    """Returns the coefficients of the horizontally flipped faces; its own inverse.
+
+    Args:
+      coefficients: the coefficients of the faces.
+      mirror: the mirror maps of their face model.
+      width: the width of the picture in pixels.
+    """
     # R' = F R F and t' = F t + (width, 0, 0), where F flips x.
     affine = coefficients.affine * np.outer(_FLIP_X, [-1, 1, 1, 1]).astype(np.float32)
     return Coefficients(

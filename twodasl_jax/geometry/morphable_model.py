@@ -1,4 +1,4 @@
-"""The 3D morphable model: S = mean + A_s a_s + A_e a_e (2DASL, section 3.1)."""
+"""The face model, a 3D morphable model (3DMM): S = mean + A_s a_s + A_e a_e (2DASL, section 3.1)."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ from twodasl_jax.array_types import Array, exact, typed
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ShapeSpace:
-    """Points that move linearly with shape and expression coefficients.
+    """Points that depend linearly on shape and expression coefficients.
 
-    Coefficients are in standard deviations, so that a standard normal vector is a random face.
+    Coefficients are in standard deviations, so a standard normal vector gives a random face.
 
     Attributes:
-      mean: (V, 3) points of the mean face, model frame, mm.
-      shape_basis: (V, 3, S) displacement directions of identity.
-      shape_std: (S,) standard deviation of each shape component.
-      expression_basis: (V, 3, E) displacement directions of expression.
-      expression_std: (E,) standard deviation of each expression component.
+      mean: (V, 3) the points of the mean face, in the model frame, in mm.
+      shape_basis: (V, 3, S) the displacement of each point by each shape component.
+      shape_std: (S,) the standard deviation of each shape component.
+      expression_basis: (V, 3, E) the displacement of each point by each expression component.
+      expression_std: (E,) the standard deviation of each expression component.
     """
 
     mean: Float[Array, "V 3"]
@@ -33,11 +33,11 @@ class ShapeSpace:
 
 @dataclasses.dataclass(frozen=True)
 class LandmarkRows:
-    """P points on a mesh, given barycentrically.
+    """P points on a mesh in barycentric coordinates.
 
     Attributes:
-      vertices: (P, 3) the corners of the triangle that each point lies in.
-      weights: (P, 3) its barycentric weights there; rows sum to one.
+      vertices: (P, 3) the vertex indices of the triangle that contains each point.
+      weights: (P, 3) the barycentric weights of each point; rows sum to one.
     """
 
     vertices: Int[Array, "P 3"]
@@ -47,15 +47,15 @@ class LandmarkRows:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class MorphableModel(ShapeSpace):
-    """A 3D face model: a shape space on the vertices of a mesh, with what the mesh means.
+    """A face model: a shape space of mesh vertices, with triangles, landmarks, texture and symmetry.
 
-    Attributes (beside those of `ShapeSpace`):
-      triangles: (F, 3) vertex indices, counter-clockwise seen from outside.
-      landmark_vertices: (68, 3) the corners of the triangle that each iBUG landmark lies in.
-      landmark_weights: (68, 3) its barycentric weights there; rows sum to one.
-      uv: (U, 2) texture coordinates in [0, 1], v up.
-      uv_triangles: (F, 3) indices into `uv`, corner by corner as in `triangles`.
-      mirror: (V,) index of the vertex on the other side of the face; an involution.
+    Attributes (in addition to those of `ShapeSpace`):
+      triangles: (F, 3) the vertex indices of the triangles, counter-clockwise seen from outside.
+      landmark_vertices: (68, 3) the vertex indices of the triangle that contains each landmark.
+      landmark_weights: (68, 3) the barycentric weights of each landmark; rows sum to one.
+      uv: (U, 2) the texture coordinates in [0, 1], v up.
+      uv_triangles: (F, 3) the indices into `uv` of the corners of `triangles`, in the same order.
+      mirror: (V,) the index of the mirror vertex on the other side of the face; an involution.
     """
 
     triangles: Int[Array, "F 3"]
@@ -73,18 +73,18 @@ def synthesize(
     shape: Float[Array, "*batch S"],
     expression: Float[Array, "*batch E"],
 ) -> Float[Array, "*batch V 3"]:
-    """Returns the points of faces with the given coefficients.
+    """Computes the points of faces from their coefficients.
 
     Args:
-      space: a whole `MorphableModel`, or the few rows of one that are wanted (`landmark_space`).
+      space: a `MorphableModel`, or the shape space of some of its points (`landmark_space`).
       shape: (..., S) shape coefficients, in standard deviations.
       expression: (..., E) expression coefficients, in standard deviations.
 
     Returns:
-      (..., V, 3) points, model frame.
+      (..., V, 3) points in the model frame.
 
     Raises:
-      ValueError: the number of coefficients is not the number of components.
+      ValueError: if the number of coefficients differs from the number of components.
     """
     _check_count("shape", shape.shape[-1], space.shape_std.shape[0])
     _check_count("expression", expression.shape[-1], space.expression_std.shape[0])
@@ -109,11 +109,23 @@ def _combine(
     return jnp.tensordot(amplitudes, basis, axes=(-1, -1))
 
 
+def _check_count(name: str, given: int, expected: int) -> None:
+    if given != expected:
+        raise ValueError(
+            f"{given} {name} coefficients for a face model with {expected} {name} components: "
+            f"pass {expected} coefficients or shorten the model with `truncate`"
+        )
+
+
 @typed
 def component_matrix(space: ShapeSpace) -> Float[Array, "K N"]:
-    """Returns the displacements (K, V * 3) of all points by one standard deviation of each component, identity's first.
+    """Returns the displacements of all points by one standard deviation of each component.
 
-    With it `synthesize_with` is one product, where `synthesize` is two with longer strides.
+    With this matrix, `synthesize_with` needs one matrix product; `synthesize` needs two with longer
+    strides.
+
+    Returns:
+      (S + E, V * 3) displacements; shape components come first.
     """
     components = jnp.concatenate(
         [
@@ -133,7 +145,17 @@ def synthesize_with(
     expression: Float[Array, "*batch E"],
     matrix: Float[Array, "S+E V*3"],
 ) -> Float[Array, "*batch V 3"]:
-    """Returns what `synthesize` does, from the mean and the `component_matrix` of the space."""
+    """Computes the same points as `synthesize` with one matrix product.
+
+    Args:
+      mean: (V, 3) the mean of the shape space.
+      shape: (..., S) shape coefficients, in standard deviations.
+      expression: (..., E) expression coefficients, in standard deviations.
+      matrix: (S + E, V * 3) the `component_matrix` of the shape space.
+
+    Returns:
+      (..., V, 3) points in the model frame.
+    """
     displacements = jnp.concatenate([shape, expression], axis=-1) @ matrix
     return mean + displacements.reshape(*displacements.shape[:-1], *mean.shape)
 
@@ -145,27 +167,22 @@ def barycentric(
     corners: Int[Array, "P 3"],
     weights: Float[Array, "P 3"],
 ) -> Float[Array, "*batch P 3"]:
-    """Returns points that are given barycentrically on a mesh, in the frame of its vertices.
+    """Computes points on a mesh from their barycentric coordinates.
 
     Args:
-      vertices: (..., V, 3) the mesh, in any frame that is affine to the model's.
-      corners: (P, 3) vertex indices of the triangle of each point.
-      weights: (P, 3) barycentric weights.
+      vertices: (..., V, 3) the mesh vertices, in any affine transform of the model frame.
+      corners: (P, 3) the vertex indices of the triangle that contains each point.
+      weights: (P, 3) the barycentric weights of each point.
+
+    Returns:
+      (..., P, 3) points in the frame of the vertices.
     """
     return jnp.einsum("pk,...pkd->...pd", weights, vertices[..., corners, :])
 
 
-def _check_count(name: str, given: int, expected: int) -> None:
-    if given != expected:
-        raise ValueError(
-            f"{given} {name} coefficients for a face model with {expected} {name} components: "
-            "cut the model with `truncate` or pass as many coefficients as it has"
-        )
-
-
 @typed
 def landmark_space(model: MorphableModel) -> ShapeSpace:
-    """Returns the rows of the 68 landmarks, so that training never touches the other vertices."""
+    """Returns the shape space of the 68 landmarks, so that training skips all other vertices."""
     return point_space(model, model.landmark_vertices, model.landmark_weights)
 
 
@@ -173,12 +190,12 @@ def landmark_space(model: MorphableModel) -> ShapeSpace:
 def with_landmarks(
     model: MorphableModel, vertices: Int[Array, "68 3"], weights: Float[Array, "68 3"]
 ) -> MorphableModel:
-    """Returns the model with its landmarks elsewhere on its mesh: another annotator's, or another model's.
+    """Returns the model with other landmarks, for example those of another mark-up or model.
 
     Args:
-      model: face model.
-      vertices: (68, 3) corner indices of the triangle of each landmark.
-      weights: (68, 3) barycentric weights.
+      model: the face model.
+      vertices: (68, 3) the vertex indices of the triangle that contains each landmark.
+      weights: (68, 3) the barycentric weights of each landmark.
     """
     return dataclasses.replace(model, landmark_vertices=vertices, landmark_weights=weights)
 
@@ -188,15 +205,15 @@ def with_landmarks(
 def point_space(
     space: ShapeSpace, vertices: Int[Array, "P 3"], weights: Float[Array, "P 3"]
 ) -> ShapeSpace:
-    """Returns the shape space of points that are given barycentrically on a mesh.
+    """Returns the shape space of points on a mesh from their barycentric coordinates.
 
     Args:
-      space: the space of the mesh's V vertices.
-      vertices: (P, 3) corner indices of the triangle of each point.
-      weights: (P, 3) barycentric weights.
+      space: the shape space of the V mesh vertices.
+      vertices: (P, 3) the vertex indices of the triangle that contains each point.
+      weights: (P, 3) the barycentric weights of each point.
 
     Returns:
-      A space of P points with the same components.
+      A shape space of P points with the same components.
     """
 
     def rows(values):
@@ -213,7 +230,7 @@ def point_space(
 
 @typed
 def join_spaces(first: ShapeSpace, second: ShapeSpace) -> ShapeSpace:
-    """Returns the points of two spaces of the same components as one, the first's before the second's."""
+    """Concatenates the points of two shape spaces with the same components."""
 
     def joined(one, other):
         return jnp.concatenate([jnp.asarray(one), jnp.asarray(other)])
@@ -231,15 +248,23 @@ def join_spaces(first: ShapeSpace, second: ShapeSpace) -> ShapeSpace:
 def truncate(model: MorphableModel, shape_count: int, expression_count: int) -> MorphableModel:
     """Returns the model with its first (most important) components only.
 
+    Args:
+      model: the face model.
+      shape_count: the number of shape components to keep.
+      expression_count: the number of expression components to keep.
+
     Raises:
-      ValueError: the model has fewer components than asked for.
+      ValueError: if a count is negative or exceeds the number of components.
     """
-    for name, wanted, held in (
+    for name, count, available in (
         ("shape", shape_count, model.shape_std.shape[0]),
         ("expression", expression_count, model.expression_std.shape[0]),
     ):
-        if not 0 <= wanted <= held:
-            raise ValueError(f"{wanted} {name} components wanted, but the model holds {held}")
+        if not 0 <= count <= available:
+            raise ValueError(
+                f"cannot keep {count} {name} components of a face model that has {available}: "
+                f"choose 0 to {available}"
+            )
     return dataclasses.replace(
         model,
         shape_basis=model.shape_basis[..., :shape_count],

@@ -10,19 +10,21 @@ from jaxtyping import Float
 from twodasl_jax.array_types import Array, exact, typed
 from twodasl_jax.geometry.rotation import rotation_from_6d
 
-# The model frame has y up, the picture frames have y down.
+# The model frame has y up; picture frames have y down.
 _PICTURE_AXES = np.array([1.0, -1.0, 1.0], np.float32)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class WeakPerspective:
-    """A scaled orthographic camera, from the model frame to a picture frame.
+    """A scaled orthographic camera from the model frame to a picture frame.
 
     Attributes:
-      scale: (...) pixels per model unit.
-      rotation: (..., 3, 3) R, model frame to camera axes (x right, y up, z toward the camera).
-      translation: (..., 3) where the model's origin lies in the picture frame; z is a free offset.
+      scale: (...) the scale f, in pixels per model unit.
+      rotation: (..., 3, 3) the rotation R from the model frame to the camera axes (x right, y up, z
+        toward the camera).
+      translation: (..., 3) the position of the model origin in the picture frame; z is an arbitrary
+        offset.
     """
 
     scale: Float[Array, "*batch"]
@@ -34,11 +36,14 @@ class WeakPerspective:
 def picture_from_model(
     camera: WeakPerspective, points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
-    """Projects model points: x, y in the picture frame and z in the same unit, toward the camera.
+    """Projects points from the model frame to the picture frame.
 
     Args:
-      camera: one camera for each leading index of `points`.
-      points: (..., N, 3) model frame.
+      camera: one camera per leading index of `points`.
+      points: (..., N, 3) points in the model frame.
+
+    Returns:
+      (..., N, 3) points in the picture frame; z points toward the camera and has the same unit.
     """
     return picture_from_model_affine(affine_from_camera(camera), points)
 
@@ -48,7 +53,15 @@ def picture_from_model(
 def picture_from_model_affine(
     affine: Float[Array, "*batch 3 4"], points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
-    """Projects model points by any 3x4 matrix P = [linear | translation]: picture = P [X; 1]."""
+    """Projects points by an arbitrary 3x4 matrix P = [linear | translation] as P [X; 1].
+
+    Args:
+      affine: (..., 3, 4) one matrix per leading index of `points`.
+      points: (..., N, 3) points in the model frame.
+
+    Returns:
+      (..., N, 3) points in the picture frame.
+    """
     return points @ jnp.swapaxes(affine[..., :3], -1, -2) + affine[..., None, :, 3]
 
 
@@ -57,7 +70,7 @@ def picture_from_model_affine(
 def model_from_picture(
     camera: WeakPerspective, points: Float[Array, "*batch N 3"]
 ) -> Float[Array, "*batch N 3"]:
-    """Moves picture points with their z back to the model frame; inverts `picture_from_model`."""
+    """Converts 3D points of the picture frame to the model frame, the inverse of `picture_from_model`."""
     affine = affine_from_camera(camera)
     scale = jnp.asarray(camera.scale)[..., None, None]
     linear = jnp.swapaxes(affine[..., :3], -1, -2) / scale**2
@@ -67,7 +80,7 @@ def model_from_picture(
 
 @typed
 def affine_from_camera(camera: WeakPerspective) -> Float[Array, "*batch 3 4"]:
-    """Returns [f diag(1, -1, 1) R | t]."""
+    """Returns the 3x4 matrix [f diag(1, -1, 1) R | t] of a camera."""
     return _affine(jnp.asarray(camera.scale), camera.rotation, camera.translation)
 
 
@@ -83,11 +96,12 @@ def _affine(
 
 @typed
 def camera_from_affine(affine: Float[Array, "*batch 3 4"]) -> WeakPerspective:
-    """Returns the weak-perspective camera of a 3x4 matrix, which need not be a scaled rotation.
+    """Returns the weak-perspective camera of an arbitrary 3x4 matrix.
 
-    The first two rows, which make the picture, decide: their Gram-Schmidt rotation and their mean
-    length. It is the exact inverse of `affine_from_camera`, and safe to regress through as long as
-    the two rows are neither zero nor parallel.
+    The first two rows determine x and y in the picture, so they determine the camera: the rotation
+    is their Gram-Schmidt orthonormalisation, and the scale is their mean length. The function is
+    the exact inverse of `affine_from_camera`. Its gradient is finite unless one of the two rows is
+    zero or both are parallel.
     """
     affine = jnp.asarray(affine)
     rows = (affine[..., :3] * _PICTURE_AXES[:, None])[..., :2, :]

@@ -1,6 +1,6 @@
-"""Rotations: Euler angles of 300W-LP, the continuous 6D representation, rotation vectors.
+"""Rotation matrices, and their Euler angles, 6D representations and rotation vectors.
 
-All matrices act on column vectors: X' = R X. Angles are in radians.
+Matrices act on column vectors: X' = R X. Angles are in radians.
 """
 
 import jax
@@ -9,18 +9,18 @@ from jaxtyping import Float
 
 from twodasl_jax.array_types import Array, exact, typed
 
-# Below this cosine of the yaw, pitch and roll turn about the same axis and cannot be told apart.
+# Below this cosine of the yaw, pitch and roll have the same axis and are not distinguishable.
 _GIMBAL_COSINE = 1e-6
 
 
 @typed
 def rotation_from_euler(yaw_pitch_roll: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
-    """Returns R = Rx(pitch) Ry(yaw) Rz(roll) with the signs of 300W-LP.
+    """Computes R = Rx(pitch) Ry(yaw) Rz(roll) with the signs of 300W-LP.
 
         Rx = [1 0 0; 0 c s; 0 -s c]   Ry = [c 0 -s; 0 1 0; s 0 c]   Rz = [c s 0; -s c 0; 0 0 1]
 
     Args:
-      yaw_pitch_roll: (..., 3) radians, in this order.
+      yaw_pitch_roll: (..., 3) yaw, pitch and roll in radians.
 
     References:
       Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017 (`Pose_Para`).
@@ -38,16 +38,16 @@ def rotation_from_euler(yaw_pitch_roll: Float[Array, "*batch 3"]) -> Float[Array
 
 @typed
 def euler_from_rotation(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3"]:
-    """Returns (yaw, pitch, roll) in radians; inverts `rotation_from_euler` up to 90 degrees of yaw.
+    """Returns (yaw, pitch, roll) in radians, the inverse of `rotation_from_euler` for |yaw| < 90 degrees.
 
-    At a yaw of exactly +-90 degrees only pitch -+ roll is defined; roll is then returned as zero.
-    Close to it the two remain ill-conditioned one by one, but the matrix of the three angles is
-    `rotation` to 1e-6.
+    At a yaw of exactly +-90 degrees only pitch -+ roll is defined, and the function returns a roll
+    of zero. Near +-90 degrees pitch and roll are ill-conditioned, but the matrix of the three
+    returned angles equals `rotation` to 1e-6.
     """
     first, second = rotation[..., 0, 0], rotation[..., 0, 1]
     locked = first**2 + second**2 < _GIMBAL_COSINE**2
     roll = jnp.arctan2(jnp.where(locked, 0.0, second), jnp.where(locked, 1.0, first))
-    # With the roll undone R is Rx(pitch) Ry(yaw), from which both are well conditioned everywhere.
+    # Without the roll, R is Rx(pitch) Ry(yaw), where both angles are well conditioned everywhere.
     cosine, sine = jnp.cos(roll), jnp.sin(roll)
     yaw = jnp.arctan2(-rotation[..., 0, 2], cosine * first + sine * second)
     pitch = jnp.arctan2(
@@ -59,9 +59,12 @@ def euler_from_rotation(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*
 
 @typed
 def rotation_from_6d(rows: Float[Array, "*batch 2 3"]) -> Float[Array, "*batch 3 3"]:
-    """Returns the rotation whose first two rows come from two arbitrary vectors by Gram-Schmidt.
+    """Computes a rotation from two vectors: Gram-Schmidt gives its first two rows.
 
-    The map is continuous and onto, hence safe to regress. The two vectors must not be parallel.
+    The map is continuous and onto, which makes it suitable for regression.
+
+    Args:
+      rows: (..., 2, 3) two vectors that are not parallel.
 
     References:
       Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
@@ -80,9 +83,9 @@ def _normalize(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
 @typed
 @exact
 def rotation_from_vector(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
-    """Returns exp([v]_x), the right-handed rotation by |v| radians about v (Rodrigues' formula).
+    """Computes exp([v]_x), the right-handed rotation by |v| radians about v (Rodrigues' formula).
 
-    Smooth at v = 0, so that it can be used for small steps on the rotation group.
+    The function is smooth at v = 0, so it also suits small steps on the rotation group.
     """
     vector = jnp.asarray(vector)
     squared = jnp.sum(vector**2, axis=-1)[..., None, None]
@@ -104,10 +107,10 @@ def _cross_matrix(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"
 @typed
 @exact
 def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
-    """Returns the rotation nearest to a matrix in the Frobenius norm (Procrustes, by SVD).
+    """Computes the rotation nearest to a matrix in the Frobenius norm (Procrustes, by SVD).
 
-    It is unique, and differentiable, unless the two smallest singular values cancel: equal with a
-    negative determinant, or both zero.
+    The result is unique and differentiable unless the two smallest singular values are both zero,
+    or equal with a negative determinant.
 
     References:
       Levinson et al., An Analysis of SVD for Deep Rotation Estimation, NeurIPS 2020.
@@ -125,11 +128,11 @@ def _nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batc
 
 @_nearest_rotation.defjvp
 def _nearest_rotation_jvp(primals, tangents):
-    """Differentiates matrix = rotation @ stretch, the polar decomposition.
+    """Differentiates the polar decomposition matrix = rotation @ stretch.
 
-    The derivative of the SVD divides by differences of singular values, and is nan at every
-    rotation; this one divides by their sums. With dR = R [w]_x it solves
-    (trace(stretch) I - stretch) w = vee(R' dM - dM' R).
+    With dR = R [w]_x, it solves (trace(stretch) I - stretch) w = vee(R' dM - dM' R). This divides by
+    sums of singular values. The derivative of the SVD divides by their differences and is nan at
+    every rotation.
     """
     (matrix,), (change,) = primals, tangents
     rotation = _nearest_rotation(matrix)

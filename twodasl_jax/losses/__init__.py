@@ -1,30 +1,37 @@
-"""The losses of 2DASL as pure functions: one value per example, reduced in one place.
+"""Losses of 2DASL: pure functions that return one value per example, and the mean over a batch.
 
-    L = L_3d + l1 L_2d_con + l2 L_3d_con + l3 L_cyc + l4 L_sc                      (2DASL, section 3)
+    L = L_3d + l1 L_2d_con + l2 L_3d_con + l3 L_cyc + l4 L_sc                  (2DASL, section 3)
 
-    equation                               function                              shapes                    source
-    L_3d = (a' - a*)^T W (a' - a*)         `weighted_parameter_distance`         (B, C) (B, C) (B, C)      paper
-      W = diag(w), see there               `displacement_weights`                (B, C) (B, C)             paper; its
-                                                                                                           scale ours
-    L_2d_con: y_2d against x_2d            `point_distance`, weighted            (B, K, 2) (B, K, 2)       paper; its
-    L_cyc: y_2d' against x_2d              `point_distance`, weighted            (B, K, 2) (B, K, 2)       norm and
-    L_3d_con: x_3d' against x_3d           `point_distance`                      (B, 68, 3) (B, 68, 3)     unit ours
-    L_sc, for the regressor                `AdversarialLoss.fooled`              (B,)                      paper; its
-    the critic's own loss                  `AdversarialLoss.real`, `.fake`       (B,)                      form ours
-    VDC, the second stage                  `point_distance`                      (B, V, 3) (B, V, 3)       3DDFA
-    PDC                                    `parameter_distance`                  (B, C) (B, C)             3DDFA
-    PDC without its pose                   `coefficient_distance`                coefficients              our choice
-    Gaussian prior of the face model       `coefficient_prior`                   coefficients              our choice
-    mean over the batch                    `batch_mean`                          (B,)                      our choice
+    equation                          function                         shapes           source
+    2DASL
+    L_3d = (a' - a*)^T W (a' - a*)    `weighted_parameter_distance`    3 x (B, C)       paper
+    W = diag(w), w from landmarks     `displacement_weights`           2 x (B, C)       paper; scale: ours
+    L_2d_con = d(y_2d, x_2d)          `point_distance`, weighted       2 x (B, K, 2)    paper; norm, unit: ours
+    L_3d_con = d(x_3d', x_3d)         `point_distance`                 2 x (B, 68, 3)   paper; norm, unit: ours
+    L_cyc = d(y_2d', x_2d)            `point_distance`, weighted       2 x (B, K, 2)    paper; norm, unit: ours
+    L_sc                              `AdversarialLoss.regressor`      (B,)             paper; form: ours
+    loss of the self-critic           `AdversarialLoss.real`, `.fake`  (B,)             paper; form: ours
+    3DDFA
+    VDC, loss of the second stage     `point_distance`                 2 x (B, V, 3)    3DDFA
+    PDC                               `parameter_distance`             2 x (B, C)       3DDFA
+    other
+    PDC without the pose              `coefficient_distance`           2 coefficients   ours
+    Gaussian prior of the face model  `coefficient_prior`              coefficients     ours
+    mean over the batch               `batch_mean`                     (B,)             ours
 
-a* is the annotated and a' the predicted coefficient vector, both whitened; x_2d are the input landmarks, x_3d the 3D
-landmarks of the first prediction and y_2d their projection; x_3d' and y_2d' are those of the second pass, whose
-landmark map shows y_2d. Points are in the crop frame, and distances are shares of the crop's side, so that weights do
-not depend on its pixels. Nothing here knows about networks: `training.method` makes the predictions.
+    a*, a'         the annotated and the predicted coefficient vector, both whitened
+    x_2d           the labels, from which the first pass gets its input landmarks
+    x_3d, y_2d     the 3D landmarks of the first prediction, and their projection
+    x_3d', y_2d'   the same of the second pass, which receives the landmark map of y_2d
+    d              the distance between two sets of points
+
+Points are in the crop frame. Distances are fractions of the crop side, so loss weights do not
+depend on the number of pixels. The losses do not depend on networks: `training.method` makes the
+predictions.
 
 References:
-  Tu et al., Joint 3D Face Reconstruction and Dense Face Alignment from A Single Image with 2D-Assisted
-    Self-Supervised Learning, arXiv 1903.09359 (2DASL).
+  Tu et al., Joint 3D Face Reconstruction and Dense Face Alignment from A Single Image with
+    2D-Assisted Self-Supervised Learning, arXiv 1903.09359 (2DASL).
   Zhu et al., Face Alignment Across Large Poses: A 3D Solution, CVPR 2016 (3DDFA: PDC, WPDC, VDC).
 """
 
@@ -35,8 +42,7 @@ from twodasl_jax.losses.annotated import (
     parameter_distance,
     weighted_parameter_distance,
 )
-from twodasl_jax.losses.points import POINT_NORMS, PointNorm, point_distance
-from twodasl_jax.losses.reduction import batch_mean
+from twodasl_jax.losses.points import POINT_NORMS, PointNorm, batch_mean, point_distance
 from twodasl_jax.losses.self_critic import ADVERSARIAL_LOSSES, AdversarialLoss
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Losses of images with 3D annotations, over coefficients: L_3d (WPDC), PDC, and the prior beside them."""
+"""Losses on coefficients: L_3d (WPDC) and PDC of annotated images, and the prior of the face model."""
 
 from collections.abc import Callable
 
@@ -18,12 +18,12 @@ def weighted_parameter_distance(
     target: Float[Array, "*batch C"],
     weights: Float[Array, "*batch C"],
 ) -> Float[Array, "*batch"]:
-    """Returns (a' - a*)^T diag(w) (a' - a*): 2DASL's L_3d, 3DDFA's WPDC.
+    """Computes (a' - a*)^T diag(w) (a' - a*), which is L_3d of 2DASL and WPDC of 3DDFA.
 
     Args:
-      predicted: (..., C) whitened vectors.
-      target: (..., C) whitened vectors of the annotation.
-      weights: (..., C) of `displacement_weights`.
+      predicted: (..., C) the predicted vectors a', whitened.
+      target: (..., C) the annotated vectors a*, whitened.
+      weights: (..., C) the weights w from `displacement_weights`.
     """
     return jnp.sum(weights * (predicted - target) ** 2, axis=-1)
 
@@ -34,16 +34,22 @@ def displacement_weights(
     target: Float[Array, "*batch C"],
     landmarks: Landmarks,
 ) -> Float[jax.Array, "*batch C"]:
-    """Returns how far the landmarks move when only coefficient i is replaced by its prediction, sum one.
+    """Computes the weight of each coefficient from the landmark displacement that its error causes.
 
-        w_i = |x(a* with a_i := a'_i) - x(a*)| / sum_j w_j
+    The displacement d_i is the change of the landmarks if the prediction replaces coefficient i of
+    the annotation only:
 
-    The weights are constants of the loss: no gradient flows through them. A perfect prediction weighs nothing.
+        d_i = |x(a* with a*_i := a'_i) - x(a*)|        w_i = d_i / sum_j d_j
+
+    The weights are constants of the loss, so no gradient flows through them.
 
     Args:
-      predicted: (..., C) vectors, not whitened.
-      target: (..., C) vectors of the annotation, not whitened.
-      landmarks: x, from vectors to landmarks in the crop frame, with their depth.
+      predicted: (..., C) the predicted vectors a', not whitened.
+      target: (..., C) the annotated vectors a*, not whitened.
+      landmarks: the function x from vectors to 3D landmarks in the crop frame.
+
+    Returns:
+      (..., C) weights with a sum of one; all zero for a perfect prediction.
     """
     predicted, target = jax.lax.stop_gradient((jnp.asarray(predicted), jnp.asarray(target)))
     only = jnp.eye(target.shape[-1], dtype=bool)
@@ -58,19 +64,19 @@ def displacement_weights(
 def parameter_distance(
     predicted: Float[Array, "*batch C"], target: Float[Array, "*batch C"]
 ) -> Float[Array, "*batch"]:
-    """Returns the mean squared error of whitened vectors: 3DDFA's PDC."""
+    """Computes the mean squared error of (..., C) whitened vectors, the PDC of 3DDFA."""
     return jnp.mean((predicted - target) ** 2, axis=-1)
 
 
 @typed
 def coefficient_distance(predicted: Coefficients, target: Coefficients) -> Float[Array, "*batch"]:
-    """Returns the mean squared error of the shape and expression coefficients, in squared deviations."""
+    """Computes the mean squared error of shape and expression coefficients, in squared deviations."""
     return parameter_distance(_values(predicted), _values(target))
 
 
 @typed
 def coefficient_prior(coefficients: Coefficients) -> Float[Array, "*batch"]:
-    """Returns the mean square of the shape and expression coefficients: one for a random face."""
+    """Computes the mean square of shape and expression coefficients; its mean over random faces is one."""
     values = _values(coefficients)
     return parameter_distance(values, jnp.zeros_like(values))
 

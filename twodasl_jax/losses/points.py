@@ -1,4 +1,4 @@
-"""The distance between two sets of points, of which L_2d_con, L_3d_con, L_cyc and VDC are made."""
+"""Distance between two sets of points (L_2d_con, L_3d_con, L_cyc, VDC), and the mean over a batch."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,18 @@ PointNorm = Callable[[Float[Array, "*batch N D"]], Float[Array, "*batch N"]]
 
 
 def squared(difference: Float[Array, "*batch N D"]) -> Float[Array, "*batch N"]:
-    """Returns |d|^2."""
+    """Computes |d|^2."""
     return jnp.sum(difference**2, axis=-1)
 
 
 def euclidean(difference: Float[Array, "*batch N D"]) -> Float[Array, "*batch N"]:
-    """Returns |d|, with the gradient zero where d is zero."""
+    """Computes |d|; its gradient at d = 0 is zero."""
     length = squared(difference)
     return jnp.where(length > 0, jnp.sqrt(jnp.where(length > 0, length, 1.0)), 0.0)
 
 
 def manhattan(difference: Float[Array, "*batch N D"]) -> Float[Array, "*batch N"]:
-    """Returns |d_x| + |d_y| (+ |d_z|)."""
+    """Computes |d_x| + |d_y| (+ |d_z| in 3D)."""
     return jnp.sum(jnp.abs(difference), axis=-1)
 
 
@@ -41,13 +41,16 @@ def point_distance(
     weights: Float[Array, "*batch N"],
     norm: PointNorm,
 ) -> Float[Array, "*batch"]:
-    """Returns the weighted mean distance of points; lengths are shares of the crop's side.
+    """Computes the weighted mean distance of points; lengths are fractions of the crop side.
 
     Args:
-      predicted: (..., N, 2 or 3) crop frame.
-      target: (..., N, 2 or 3) crop frame; a nan point counts nothing.
-      weights: (..., N) non-negative: visibility times importance. An example without any weight costs zero.
-      norm: one of `POINT_NORMS`.
+      predicted: (..., N, 2 or 3) predicted points in the crop frame.
+      target: (..., N, 2 or 3) target points in the crop frame; points with nan are ignored.
+      weights: (..., N) non-negative weights: visibility times importance.
+      norm: the norm of a difference, one of `POINT_NORMS`.
+
+    Returns:
+      (...) distances; zero for an example without points of positive weight.
     """
     present = ~jnp.isnan(target).any(-1)
     counted = jnp.where(present, weights, 0.0)
@@ -55,3 +58,13 @@ def point_distance(
     known = jnp.where(present[..., None], target, 0.0)
     distance = norm((predicted - known) / CROP_SIZE)
     return jnp.sum(counted * distance, axis=-1) / jnp.where(total > 0, total, 1.0)
+
+
+@typed
+def batch_mean(values: Float[Array, " B"]) -> Float[Array, ""]:
+    """Computes the mean over the examples of a batch.
+
+    Every example counts, including examples without points, which have a loss of zero. The mean
+    over devices with equal shares of a batch therefore equals the mean over the batch.
+    """
+    return jnp.mean(values)

@@ -1,7 +1,7 @@
-"""L_sc, the game of regressor and self-critic, on the critic's logits: pure and element by element.
+"""Adversarial losses of the regressor (L_sc) and of the self-critic, as functions of logits.
 
-The paper's critic ends in a softmax over one unit, which would be constant; a sigmoid is meant, so that its score is
-a logit here.
+The critic of the paper ends in a softmax over one unit, which is constant. We read it as a sigmoid,
+so the score of the critic is a logit.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ Pointwise = Callable[[Float[Array, "*batch"]], Float[Array, "*batch"]]
 
 @dataclasses.dataclass(frozen=True)
 class AdversarialLoss:
-    """What the two players minimise, each a function of logits.
+    """The losses of the critic and of the regressor, each an element-wise function of logits.
 
     Attributes:
-      real: the critic's cost of a consistent pair of image and coefficients.
-      fake: the critic's cost of an inconsistent pair.
-      fooled: L_sc, the regressor's cost of a pair that it predicted.
-      boundary: the logit above which the critic takes a pair for consistent.
+      real: the loss of the critic for a consistent pair of image and coefficients.
+      fake: the loss of the critic for an inconsistent pair.
+      regressor: L_sc, the loss of the regressor for a pair with predicted coefficients.
+      boundary: the logit above which the critic classifies a pair as consistent.
     """
 
     real: Pointwise
     fake: Pointwise
-    fooled: Pointwise
+    regressor: Pointwise
     boundary: float
 
 
@@ -37,21 +37,21 @@ class AdversarialLoss:
 NON_SATURATING = AdversarialLoss(
     real=lambda logits: jax.nn.softplus(-logits),
     fake=lambda logits: jax.nn.softplus(logits),
-    fooled=lambda logits: jax.nn.softplus(-logits),
+    regressor=lambda logits: jax.nn.softplus(-logits),
     boundary=0.0,
 )
 # Mao et al., Least Squares Generative Adversarial Networks, ICCV 2017 (a = 0, b = c = 1).
 LEAST_SQUARES = AdversarialLoss(
     real=lambda logits: (logits - 1.0) ** 2 / 2,
     fake=lambda logits: logits**2 / 2,
-    fooled=lambda logits: (logits - 1.0) ** 2 / 2,
+    regressor=lambda logits: (logits - 1.0) ** 2 / 2,
     boundary=0.5,
 )
 # Miyato et al., Spectral Normalization for Generative Adversarial Networks, ICLR 2018.
 HINGE = AdversarialLoss(
     real=lambda logits: jnp.maximum(1.0 - logits, 0.0),
     fake=lambda logits: jnp.maximum(1.0 + logits, 0.0),
-    fooled=lambda logits: -logits,
+    regressor=lambda logits: -logits,
     boundary=0.0,
 )
 

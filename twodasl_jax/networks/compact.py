@@ -11,8 +11,9 @@ from jaxtyping import Array, Float
 from twodasl_jax.geometry.coefficients import VECTOR_SIZE
 from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 
-# Residual blocks of the five stride-2 stages: maps of 60, 30, 15, 8 and 4 from a 120x120 crop; channels double.
-# Plain convolutions, because depthwise ones are slow in XLA on CPUs; no residual blocks on the large maps.
+# The number of residual blocks in each of the five stages. A stage halves the resolution (60, 30, 15,
+# 8 and 4 pixels from a 120x120 crop) and doubles the channels. Large maps have no residual blocks.
+# Convolutions are plain, because depthwise ones are slow in XLA on CPUs.
 _BLOCKS = (0, 0, 1, 1, 0)
 _HIDDEN = 256
 
@@ -20,16 +21,15 @@ _HIDDEN = 256
 class CompactNet(nn.Module):
     """Five strided 3x3 convolutions with two residual blocks and a flattened head.
 
-    It has 1.8 M parameters, at half the width 0.7 M.
-
-    The head sees the whole 4x4 map, because averaging over it forgets where in the crop the face is.
+    The network has 1.8 M parameters, and 0.7 M at half the width. The head receives the whole 4x4
+    map, because its mean would lose the position of the face in the crop.
 
     Attributes:
-      output_size: length of the regressed vector.
-      dtype: of the computation; parameters stay float32.
-      groups: which examples share BatchNorm's statistics.
-      width: channels of the first stage.
-      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
+      output_size: the length of the regressed vector.
+      dtype: the type of the computation; parameters stay float32.
+      groups: the groups of examples that share BatchNorm statistics.
+      width: the number of channels of the first stage.
+      norm: `BatchNorm`, or `ChannelBias` if it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
@@ -58,7 +58,7 @@ class CompactNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity shortcut."""
+    """Two 3x3 convolutions with an identity shortcut."""
 
     channels: int
     convolution: Any

@@ -1,4 +1,4 @@
-"""3x3 convolution of each channel with its own kernel, quick on every platform."""
+"""Depthwise 3x3 convolution that is fast on every platform."""
 
 import functools
 from collections.abc import Callable
@@ -16,10 +16,15 @@ _EDGES = ((1, 1), (1, 1))
 def depthwise(
     x: Float[Array, "B H W K"], kernel: Float[Array, "3 3 1 K"], stride: int
 ) -> Float[Array, "B h w K"]:
-    """Returns the convolution of each channel, with a pixel of zeros around the map.
+    """Convolves each channel with its own kernel, with one pixel of zero padding.
 
-    XLA runs a grouped convolution 10 to 20 times slower on CPUs than the sum of nine shifted products; elsewhere it has
-    programs of its own for it.
+    On CPUs, XLA runs a grouped convolution 10 to 20 times slower than a sum of nine shifted
+    products. On other platforms it has special programs for grouped convolutions.
+
+    Args:
+      x: (B, H, W, K) maps.
+      kernel: (3, 3, 1, K) one kernel per channel.
+      stride: the stride in pixels.
     """
     cpu, other = (functools.partial(form, stride=stride) for form in (_sum_of_shifts, grouped))
     return jax.lax.platform_dependent(x, kernel, cpu=cpu, default=other)
@@ -28,7 +33,7 @@ def depthwise(
 def grouped(
     x: Float[Array, "B H W K"], kernel: Float[Array, "3 3 1 K"], stride: int
 ) -> Float[Array, "B h w K"]:
-    """Returns the same as `depthwise` in a form that other compilers than XLA's know."""
+    """Computes the same as `depthwise` as a grouped convolution, which other compilers support too."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -40,12 +45,12 @@ def grouped(
 
 
 class DepthwiseConv(nn.Module):
-    """A depthwise 3x3 convolution without bias; its parameter has the name and shape of a grouped `nn.Conv`'s.
+    """A depthwise 3x3 convolution without bias, with the parameters of a grouped `nn.Conv`.
 
     Attributes:
-      stride: every how many pixels there is a result.
-      dtype: of the computation; the kernel stays float32.
-      convolve: `depthwise` or `grouped`.
+      stride: the stride in pixels.
+      dtype: the type of the computation; the kernel stays float32.
+      convolve: the implementation, `depthwise` or `grouped`.
     """
 
     stride: int = 1

@@ -1,4 +1,4 @@
-"""BatchNorm taken into the convolution before it: with fixed statistics both together are one linear map."""
+"""Folding of BatchNorm into the preceding convolution, for inference."""
 
 import flax.linen as nn
 import flax.traverse_util
@@ -9,14 +9,16 @@ from twodasl_jax.networks.normalization import BatchNorm, ChannelBias
 
 
 def fold(network: nn.Module, variables: PyTree) -> tuple[nn.Module, PyTree]:
-    """Returns a network and variables that compute the same without BatchNorm, for inference.
+    """Returns a network without BatchNorm and its variables, with the same output at inference.
 
-    scale * (W x - mean) / sqrt(variance + epsilon) + bias = W' x + b'
+    With fixed statistics, a convolution and its BatchNorm are one affine map:
+
+        scale * (W x - mean) / sqrt(variance + epsilon) + bias = W' x + b'
 
     Args:
-      network: one of this package's regressors, which name the convolution before "norm2" "conv2", and the one before
-        "stem_norm" "stem_conv".
-      variables: its `params` and `batch_stats`.
+      network: a regressor of this package. It names a BatchNorm like the preceding convolution:
+        "norm2" follows "conv2", and "stem_norm" follows "stem_conv".
+      variables: the `params` and `batch_stats` of the network.
     """
     params = flax.traverse_util.flatten_dict(variables["params"])
     statistics = flax.traverse_util.flatten_dict(variables["batch_stats"])

@@ -1,4 +1,4 @@
-"""The regressor of 3DDFA and 3DDFA_V2: MobileNetV1 on the photo alone."""
+"""MobileNetV1, the regressor of 3DDFA and 3DDFA_V2, which ignores the landmark map."""
 
 import functools
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from twodasl_jax.geometry.coefficients import VECTOR_SIZE
-from twodasl_jax.networks.depthwise import DepthwiseConv, depthwise
+from twodasl_jax.networks.depthwise import DepthwiseConv, depthwise, grouped
 from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 from twodasl_jax.networks.pointwise import PointwiseConv
 
-# (channels in units of the stem's, stride) of the blocks: maps of 60, 30, 15, 8 and 4 from a 120x120 crop.
+# (channels relative to the stem, stride) of the blocks; maps of 60, 30, 15, 8 and 4 from a 120x120 crop.
 BLOCKS = (
     *((2, 1), (4, 2), (4, 1), (8, 2), (8, 1)),
     *((16, 2), (16, 1), (16, 1), (16, 1), (16, 1), (16, 1)),
@@ -25,15 +25,15 @@ _IMAGE_CHANNELS = 3
 class MobileNetV1(nn.Module):
     """MobileNetV1 (Howard et al., 2017) with the padding of PyTorch.
 
-    It does not look at the landmark map, for which the published networks have no parameters.
+    The network ignores the landmark map, because the published networks have no parameters for it.
 
     Attributes:
-      output_size: length of the regressed vector.
-      dtype: of the computation; parameters stay float32.
-      groups: which examples share BatchNorm's statistics.
-      width: channels of the stem; 32 at the full width.
-      convolve: how depthwise convolutions are computed, see `DepthwiseConv`.
-      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
+      output_size: the length of the regressed vector.
+      dtype: the type of the computation; parameters stay float32.
+      groups: the groups of examples that share BatchNorm statistics.
+      width: the number of channels of the stem; 32 at full width.
+      convolve: the implementation of depthwise convolutions; see `DepthwiseConv`.
+      norm: `BatchNorm`, or `ChannelBias` if it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
@@ -69,7 +69,7 @@ class MobileNetV1(nn.Module):
 
 
 class Layers(NamedTuple):
-    """What a block is built from, with everything set that all blocks share."""
+    """The layer constructors of a block, with the settings that all blocks share."""
 
     depthwise: Callable[..., nn.Module]
     pointwise: Callable[..., nn.Module]
@@ -77,7 +77,7 @@ class Layers(NamedTuple):
 
 
 class SeparableBlock(nn.Module):
-    """A depthwise 3x3 and a 1x1 convolution, each normalised and rectified."""
+    """A depthwise 3x3 and a 1x1 convolution, each with normalisation and ReLU."""
 
     channels: int
     stride: int
@@ -89,3 +89,8 @@ class SeparableBlock(nn.Module):
         pointwise = self.layers.pointwise(self.channels, name="pointwise_conv")
         x = nn.relu(self.layers.norm(name="depthwise_norm")(spatial(x)))
         return nn.relu(self.layers.norm(name="pointwise_norm")(pointwise(x)))
+
+
+def portable(network: nn.Module) -> nn.Module:
+    """Returns the same network in operations that other compilers support too, for export."""
+    return network.clone(convolve=grouped) if isinstance(network, MobileNetV1) else network

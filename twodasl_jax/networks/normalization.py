@@ -1,8 +1,8 @@
-"""BatchNorm over chosen groups of examples, with a backward pass that reads memory as little as possible.
+"""BatchNorm over groups of examples, with a backward pass that needs little memory traffic.
 
-Training a ResNet is bound by memory traffic, and BatchNorm is most of it. Derived by hand, its backward pass needs the
-input, kept in the precision of the network, and two numbers for each channel; automatic differentiation keeps float32
-copies of the whole input.
+Memory traffic limits the training of a ResNet, and BatchNorm causes most of it. The backward pass
+here is derived by hand. It stores the input in the precision of the network and two numbers per
+channel. Automatic differentiation stores float32 copies of the whole input.
 """
 
 import dataclasses
@@ -17,11 +17,12 @@ from jaxtyping import Array, Float
 
 @dataclasses.dataclass(frozen=True)
 class BatchGroups:
-    """Which examples share statistics.
+    """The groups of examples that share BatchNorm statistics.
 
     Attributes:
-      count: equal groups that the examples of one device form, in their order.
-      axis_name: devices that form one group together; None where every device is for itself.
+      count: the number of equal groups of consecutive examples on each device.
+      axis_name: the name of the mapped axis of devices that share their statistics; None if each
+        device has its own.
     """
 
     count: int = 1
@@ -29,20 +30,22 @@ class BatchGroups:
 
 
 class BatchNorm(nn.Module):
-    """Normalises each channel by mean and variance over the examples and pixels of a group.
+    """Normalises each channel by the mean and variance over the examples and pixels of a group.
 
-    Running statistics are means over all groups of a device; parameters and statistics are named as in Flax.
+    Running statistics are means over all groups of a device. Parameters and statistics have the
+    names of `flax.linen.BatchNorm`.
 
     Attributes:
-      train: whether to use, and to update, the statistics of the batch.
-      momentum: of the running statistics.
-      groups: which examples share statistics.
-      epsilon: added to the variance.
-      dtype: of the result; statistics are float32.
+      train: whether to normalise by the statistics of the batch and to update the running ones.
+      momentum: the momentum of the running statistics.
+      groups: the groups of examples that share statistics.
+      epsilon: the number that is added to the variance.
+      dtype: the type of the result; statistics are float32.
 
     References:
-      Ioffe and Szegedy, Batch Normalization, ICML 2015; Hoffer et al., Train longer, generalize better, NeurIPS 2017
-        (groups: ghost batch normalisation).
+      Ioffe and Szegedy, Batch Normalization, ICML 2015.
+      Hoffer et al., Train longer, generalize better, NeurIPS 2017 (groups: ghost batch
+        normalisation).
     """
 
     train: bool
@@ -69,7 +72,7 @@ class BatchNorm(nn.Module):
 
 
 class ChannelBias(BatchNorm):
-    """What is left of a BatchNorm whose statistics and scale the convolution before it has taken over (`fold`)."""
+    """The bias that remains of a BatchNorm after `fold` moves its other terms into the convolution."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
@@ -85,9 +88,11 @@ def normalize(
     groups: BatchGroups,
     epsilon: float,
 ) -> tuple[Float[Array, "B H W C"], Float[Array, " C"], Float[Array, " C"]]:
-    """Returns scale * (x - mean) / sqrt(variance + epsilon) + bias, and mean and variance over the groups.
+    """Normalises x as scale * (x - mean) / sqrt(variance + epsilon) + bias.
 
-    Mean and variance are for the running statistics only: no gradient flows through them.
+    Returns:
+      The normalised x, and the mean and the variance of each channel, averaged over the groups.
+      Both serve the running statistics only, so no gradient flows through them.
     """
     return _forward(x, scale, bias, groups, epsilon)[0]
 
@@ -103,7 +108,10 @@ def _forward(x, scale, bias, groups, epsilon):
 
 
 def _backward(groups, epsilon, residuals, cotangents):
-    """dx = scale / sqrt(variance + epsilon) * (dy - mean(dy) - x' mean(dy x')), with x' the normalised input."""
+    """Computes dx = scale / sqrt(variance + epsilon) * (dy - mean(dy) - x' mean(dy x')).
+
+    x' is the normalised input.
+    """
     del epsilon
     x, scale, mean, inverse = residuals
     dy = _split(cotangents[0], groups).astype(jnp.float32)
@@ -131,6 +139,6 @@ def _wide(values):
 
 
 def _group_mean(sums, grouped, groups):
-    """Divides sums over (examples, rows, columns) by their number, on all devices of a group."""
+    """Converts sums over (examples, rows, columns) to means over all devices of a group."""
     means = sums / (grouped.shape[1] * grouped.shape[2] * grouped.shape[3])
     return means if groups.axis_name is None else jax.lax.pmean(means, groups.axis_name)

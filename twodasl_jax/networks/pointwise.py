@@ -1,4 +1,4 @@
-"""1x1 convolution as what it is, a matrix product for each pixel: twice as fast as a convolution in XLA on CPUs."""
+"""1x1 convolution as a matrix product, which is twice as fast as a convolution in XLA on CPUs."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from jaxtyping import Array, Float
 
 
 class PointwiseConv(nn.Module):
-    """A 1x1 convolution without bias; its parameter has the name and shape of `nn.Conv`'s.
+    """A 1x1 convolution without bias, with the parameters of `nn.Conv`.
 
     Attributes:
-      features: channels of the result.
-      stride: every how many pixels there is a result.
-      dtype: of the computation; the kernel stays float32.
+      features: the number of output channels.
+      stride: the stride in pixels.
+      dtype: the type of the computation; the kernel stays float32.
     """
 
     features: int
@@ -25,16 +25,16 @@ class PointwiseConv(nn.Module):
     def __call__(self, x: Float[Array, "B H W K"]) -> Float[Array, "B h w C"]:
         shape = (1, 1, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.linear.default_kernel_init, shape, jnp.float32)
-        seen = x[:, :: self.stride, :: self.stride].astype(self.dtype)
-        return product(seen, kernel[0, 0].astype(self.dtype))
+        sampled = x[:, :: self.stride, :: self.stride].astype(self.dtype)
+        return product(sampled, kernel[0, 0].astype(self.dtype))
 
 
 @jax.custom_vjp
 def product(x: Float[Array, "B h w K"], kernel: Float[Array, "K C"]) -> Float[Array, "B h w C"]:
-    """Returns x @ kernel.
+    """Computes x @ kernel, with a gradient of the kernel that has x as the first factor.
 
-    In the kernel's gradient x is the first factor. The other way round, as automatic differentiation has it, XLA on
-    CPUs computes the gradient that comes in once more, column by column, at a tenth of the speed.
+    Automatic differentiation makes x the second factor. XLA on CPUs then recomputes the incoming
+    gradient column by column, at a tenth of the speed.
     """
     return x @ kernel
 

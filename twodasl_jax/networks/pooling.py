@@ -1,4 +1,4 @@
-"""Max pooling whose gradient is quick on every platform."""
+"""Max pooling with a gradient that is fast on every platform."""
 
 import functools
 
@@ -11,17 +11,18 @@ from jaxtyping import Array, Float
 def max_pool(
     x: Float[Array, "B H W K"], window: int, stride: int, padding: int = 0
 ) -> Float[Array, "B h w K"]:
-    """Returns the maxima of square windows.
+    """Computes the maxima over square windows.
 
-    The gradient of `flax.linen.max_pool` is a select-and-scatter, which XLA runs 5 to 20 times slower on CPUs than
-    the one of maxima of strided slices; on TPUs it is the one that reads less. Both agree but where several entries
-    are the maximum: slices share the gradient among them, a scatter gives it to the first.
+    The gradient of `flax.linen.max_pool` is a select-and-scatter. On CPUs, XLA runs it 5 to 20 times
+    slower than the gradient of maxima over strided slices; on TPUs it reads less memory. The two
+    gradients differ only if several entries of a window equal the maximum: slices share the gradient
+    among these entries, and a scatter assigns it to the first.
 
     Args:
       x: (B, H, W, K) maps.
-      window: side of a window in pixels.
-      stride: distance of neighbouring windows.
-      padding: pixels of minus infinity around the map.
+      window: the side of a window in pixels.
+      stride: the distance between neighbouring windows in pixels.
+      padding: the width in pixels of the padding with minus infinity.
     """
     edges = ((padding, padding), (padding, padding))
     reduced = functools.partial(

@@ -1,4 +1,4 @@
-"""The official regressor of 2DASL: ResNet-50 on four channels with a stride-1 last stage."""
+"""ResNet-50, the official regressor of 2DASL, with four input channels and a stride-1 last stage."""
 
 import functools
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from twodasl_jax.networks.normalization import BatchGroups, BatchNorm
 from twodasl_jax.networks.pointwise import PointwiseConv
 from twodasl_jax.networks.pooling import max_pool
 
-# (blocks, channels of the bottleneck, stride) of the four stages; the last keeps its resolution, so that a
-# 120x120 crop gives maps of 60, 30, 30, 15, 8, 8 and, after 7x7 pooling, 1.
+# (blocks, channels of the bottleneck, stride) of the four stages. The last stage keeps the resolution:
+# a 120x120 crop gives maps of 60, 30, 30, 15, 8, 8 and, after 7x7 pooling, 1.
 _STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 1))
 _EXPANSION = 4
 
@@ -23,10 +23,10 @@ class ResNet50(nn.Module):
     """ResNet-50 (He et al., 2016) with the stride in the 3x3 convolution, as in PyTorch.
 
     Attributes:
-      output_size: length of the regressed vector.
-      dtype: of the computation; parameters stay float32.
-      groups: which examples share BatchNorm's statistics.
-      norm: `BatchNorm`, or `ChannelBias` where it is folded into the convolutions.
+      output_size: the length of the regressed vector.
+      dtype: the type of the computation; parameters stay float32.
+      groups: the groups of examples that share BatchNorm statistics.
+      norm: `BatchNorm`, or `ChannelBias` if it is folded into the convolutions.
     """
 
     output_size: int = VECTOR_SIZE
@@ -50,13 +50,13 @@ class ResNet50(nn.Module):
             for block in range(blocks):
                 first = stride if block == 0 else 1
                 x = Bottleneck(channels, first, layers, name=f"stage{stage}_block{block}")(x)
-        # The official 7x7 average pooling of the 8x8 map has one window.
+        # The official 7x7 average pooling of the 8x8 map has a single window.
         x = jnp.mean(x[:, :7, :7], axis=(1, 2))
         return nn.Dense(self.output_size, dtype=self.dtype, name="head")(x).astype(jnp.float32)
 
 
 class Layers(NamedTuple):
-    """What a block is built from, with everything set that all blocks share."""
+    """The layer constructors of a block, with the settings that all blocks share."""
 
     convolution: Callable[..., nn.Module]
     pointwise: Callable[..., nn.Module]
@@ -64,7 +64,7 @@ class Layers(NamedTuple):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around a shortcut, which is projected where the shape changes."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut, which is projected if the shape changes."""
 
     channels: int
     stride: int

@@ -1,6 +1,7 @@
-"""Writes the pictures beside it that `tests/rendering/test_renders.py` compares with: `python -m tests.golden.make_renders`.
+"""Writes the golden pictures of `tests/rendering/test_renders.py`.
 
-They were looked at and found good; run it again only after a change that is meant to be seen, and look at them.
+Run it as `python -m tests.golden.make_renders`, only after an intended visible change. The stored
+pictures were reviewed; review them again after each run.
 """
 
 import pathlib
@@ -8,8 +9,10 @@ import pathlib
 import numpy as np
 
 from twodasl_jax import outputs
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.inference.reconstruction import Face
 from twodasl_jax.models.face_model import embedded_face_model
@@ -19,7 +22,7 @@ SIDE = 160
 
 
 def scene():
-    """Two faces of the embedded model: one at yaw 30, and a smaller one that it covers in part."""
+    """Returns a scene of two faces of the embedded model; the smaller one is partly hidden."""
     model = embedded_face_model()
     large = _face(model, centre=(66, 90), scale=0.5, yaw_pitch_roll=(30, -5, 8))
     small = _face(model, centre=(118, 56), scale=0.3, yaw_pitch_roll=(-50, 10, -5))
@@ -36,9 +39,9 @@ def _face(model, centre, scale, yaw_pitch_roll):
         rotation=rotation_from_euler(np.radians(angles)),
         translation=np.array([*centre, 0], np.float32),
     )
+    coefficients = Coefficients(affine_from_camera(camera), shape, expression)
     vertices, landmarks = (
-        np.asarray(picture_from_model(camera, synthesize(space, shape, expression)))
-        for space in (model, landmark_space(model))
+        np.asarray(decode(space, coefficients)) for space in (model, landmark_space(model))
     )
     return Face(
         vertices=vertices,
@@ -56,6 +59,6 @@ def _photo():
 
 
 if __name__ == "__main__":
-    subject = scene()
-    for name, kind in outputs.OF_PHOTO.items():
-        kind.write(FOLDER / f"render_{name}.png", subject)
+    drawn = scene()
+    for name, kind in outputs.PHOTO_KINDS.items():
+        kind.write(FOLDER / f"render_{name}.png", drawn)

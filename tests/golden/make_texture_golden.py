@@ -1,6 +1,7 @@
-"""Writes the pictures that `tests/rendering/test_texture_golden.py` compares: `python -m tests.golden.make_texture_golden`.
+"""Writes the golden files of `tests/rendering/test_texture_golden.py`.
 
-They were looked at before they were stored: a change of the code that changes them needs another look.
+Run it as `python -m tests.golden.make_texture_golden`, only after an intended visible change. The
+stored files were reviewed; review them again after each run.
 """
 
 import pathlib
@@ -18,34 +19,36 @@ from twodasl_jax.rendering.uv_maps import position_map, rasterize_atlas
 FOLDER = pathlib.Path(__file__).parent
 
 
-def portrait():
-    """The embedded model's mean face, turned, before a photo of waves; all of it from formulas."""
+def face_view():
+    """Returns the mean face of the embedded model at yaw 25 in a photo of waves."""
     row, column = np.mgrid[:200, :180]
     waves = [np.sin(row / 9), np.cos(column / 7), np.sin((row + column) / 13)]
     image = (128 + 60 * np.stack(waves, axis=-1) + row[..., None] / 4).astype(np.uint8)
     model = embedded_face_model()
     face = make_face(model, (90, 100), scale=0.7, yaw=25)
-    return Scene(image, (face,), model).portraits[0]
+    return Scene(image, (face,), model).face_views[0]
 
 
-def texture(subject, size=128):
-    scene = subject.scene
-    return photo_texture(scene.image, subject.face.vertices, scene.surface, scene.atlas, size)
+def texture(view, size=128):
+    """Returns the texture that the photo gives to the face."""
+    scene = view.scene
+    return photo_texture(scene.image, view.face.vertices, scene.surface, scene.atlas, size)
 
 
-def positions(subject, size=48):
-    raster = rasterize_atlas(subject.scene.atlas, size)
-    return position_map(raster, np.asarray(subject.scene.model.triangles), subject.face.vertices)
+def positions(view, size=48):
+    """Returns the position map of the face."""
+    raster = rasterize_atlas(view.scene.atlas, size)
+    return position_map(raster, np.asarray(view.scene.model.triangles), view.face.vertices)
 
 
-def turned(subject, size=120):
-    """The last of four pictures: the head looks to the right of the picture."""
-    model = subject.scene.model
+def turntable(view, size=120):
+    """Returns the last of four pictures; the head faces the right of the picture."""
+    model = view.scene.model
     frames = turntable_frames(
         np.asarray(model.mean),
         np.asarray(model.triangles),
-        subject.scene.atlas,
-        texture(subject),
+        view.scene.atlas,
+        texture(view),
         size=size,
         count=4,
     )
@@ -53,7 +56,7 @@ def turned(subject, size=120):
 
 
 if __name__ == "__main__":
-    subject = portrait()
-    Image.fromarray(texture(subject)).save(FOLDER / "uv_texture.png")
-    Image.fromarray(turned(subject)).save(FOLDER / "turntable.png")
-    np.savez_compressed(FOLDER / "uv_position.npz", positions=positions(subject).astype(np.float16))
+    view = face_view()
+    Image.fromarray(texture(view)).save(FOLDER / "uv_texture.png")
+    Image.fromarray(turntable(view)).save(FOLDER / "turntable.png")
+    np.savez_compressed(FOLDER / "uv_position.npz", positions=positions(view).astype(np.float16))

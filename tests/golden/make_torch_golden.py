@@ -1,6 +1,7 @@
 """Writes the golden files that need PyTorch: `python -m tests.golden.make_torch_golden`.
 
-What the published networks say with made-up weights, and small files in both forms of `torch.save`.
+The files are the outputs of the published networks with synthetic weights, and small checkpoints in both formats of
+`torch.save`.
 """
 
 import pathlib
@@ -15,17 +16,17 @@ SMALL_WIDTH = 8
 
 
 def network_outputs():
-    """The outputs for two pictures, which PyTorch's networks see as OpenCV reads them: blue, green, red."""
-    images = (published_networks.pictures()[..., ::-1].astype(np.float32) - 127.5) / 128
+    """Returns the outputs for two images, with the channels in OpenCV's order: blue, green, red."""
+    images = (published_networks.images()[..., ::-1].astype(np.float32) - 127.5) / 128
     maps = published_networks.landmark_maps()
     return {
         "mobilenet": torch_networks.outputs(
-            torch_networks.MobileNet(SMALL_WIDTH),
+            torch_networks.mobilenet(SMALL_WIDTH),
             published_networks.mobilenet_state(SMALL_WIDTH),
             images,
         ),
         "resnet": torch_networks.outputs(
-            torch_networks.ResNet50(),
+            torch_networks.resnet(),
             published_networks.resnet_state(),
             np.concatenate([images, maps[..., None]], axis=-1),
         ),
@@ -33,7 +34,7 @@ def network_outputs():
 
 
 def checkpoint():
-    """Tensors of every type and layout, two of them in one storage, beside an optimiser's and plain things."""
+    """Returns tensors of every type and layout, some in a shared storage, with optimizer state and plain objects."""
     count = torch.arange(24.0).reshape(2, 3, 4)
     types = {
         **{"double": torch.float64, "half": torch.float16, "bfloat16": torch.bfloat16},

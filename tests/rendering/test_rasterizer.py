@@ -1,4 +1,4 @@
-"""The z-buffer against triangles worked by hand and a brute-force NumPy rasteriser."""
+"""The rasteriser against triangles worked by hand and a brute-force NumPy rasteriser."""
 
 import hypothesis
 import hypothesis.extra.numpy as hnp
@@ -7,7 +7,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from twodasl_jax.geometry.mesh import vertex_normals
+from tests.helpers.meshes import sphere
 from twodasl_jax.rendering import rasterizer
 
 SQUARE = np.array([[0, 0, 5], [4, 0, 5], [4, 4, 5], [0, 4, 5]], np.float32)
@@ -33,23 +33,7 @@ def brute_force(vertices, triangles, height, width):
     return best, weights, depth
 
 
-def sphere(centre, radius, rings=12, segments=24):
-    """A closed mesh in the image frame, counter-clockwise from outside before y is turned down."""
-    polar, around = np.meshgrid(
-        np.linspace(0, np.pi, rings + 1), np.arange(segments) * 2 * np.pi / segments, indexing="ij"
-    )
-    unit = np.stack(
-        [np.sin(polar) * np.sin(around), -np.cos(polar), np.sin(polar) * np.cos(around)], axis=-1
-    )
-    grid = np.arange(unit[..., 0].size).reshape(polar.shape)
-    a, b = grid[:-1], grid[1:]
-    c, d = np.roll(b, -1, axis=1), np.roll(a, -1, axis=1)
-    quads = np.stack([a, b, c, d], axis=-1).reshape(-1, 4)
-    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    return (unit.reshape(-1, 3) * radius + centre).astype(np.float32), triangles.astype(np.int32)
-
-
-def test_a_triangle_worked_by_hand():
+def test_triangle_worked_by_hand():
     vertices = np.array([[0, 0, 0], [3, 0, 3], [0, 3, 6]], np.float32)
     raster = rasterizer.rasterize(vertices, np.array([[0, 1, 2]]), height=3, width=4)
     expected = [[0, 0, 0, -1], [0, 0, -1, -1], [0, -1, -1, -1]]
@@ -66,7 +50,7 @@ def test_orientation_does_not_matter(order):
     assert (raster.triangle == 0).sum() == 10
 
 
-def test_every_pixel_of_a_square_is_covered_and_no_other():
+def test_square_covers_exactly_its_pixels():
     raster = rasterizer.rasterize(SQUARE, SQUARE_TRIANGLES, height=6, width=6)
     np.testing.assert_array_equal(raster.triangle[:4, :4] >= 0, True)
     np.testing.assert_array_equal(raster.triangle[4:], rasterizer.NO_TRIANGLE)
@@ -74,7 +58,7 @@ def test_every_pixel_of_a_square_is_covered_and_no_other():
     np.testing.assert_array_equal(np.diag(raster.triangle)[:4], 0)
 
 
-def test_the_nearer_triangle_wins_in_any_order():
+def test_nearer_triangle_wins_in_any_order():
     near = SQUARE + np.float32([0, 0, 1])
     vertices = np.concatenate([near, SQUARE])
     triangles = np.concatenate([SQUARE_TRIANGLES, SQUARE_TRIANGLES + 4])
@@ -93,7 +77,7 @@ def test_random_triangles_agree_with_brute_force(vertices, triangles):
     raster = rasterizer.rasterize(vertices, triangles, height=13, width=11)
     triangle, weights, depth = brute_force(vertices, triangles, height=13, width=11)
     agree = raster.triangle == triangle
-    # Where the two differ, the pixel centre lies on an edge or two triangles are equally near.
+    # They may differ if the pixel centre lies on an edge or two triangles are equally near.
     both = np.isfinite(raster.depth) & np.isfinite(depth)
     on_edge = (raster.weights.min(axis=-1) < 1e-4) | (weights.min(axis=-1) < 1e-4)
     equally_near = both & np.isclose(np.where(both, raster.depth, 0), np.where(both, depth, 0))
@@ -102,7 +86,7 @@ def test_random_triangles_agree_with_brute_force(vertices, triangles):
     np.testing.assert_allclose(raster.depth[settled], depth[settled], rtol=1e-3, atol=1e-3)
 
 
-def test_a_sphere_agrees_with_brute_force():
+def test_sphere_agrees_with_brute_force():
     vertices, triangles = sphere((20.3, 15.7, 4), 17)
     raster = rasterizer.rasterize(vertices, triangles, height=32, width=40)
     triangle, weights, depth = brute_force(vertices, triangles, height=32, width=40)
@@ -126,100 +110,49 @@ def test_shared_edges_leave_no_gap():
 @pytest.mark.parametrize(
     "corner", [[np.nan, 0, 0], [0, np.inf, 0], [0, 0, -np.inf]], ids=["nan", "inf", "-inf"]
 )
-def test_triangles_that_are_not_finite_are_left_out(corner):
+def test_triangles_that_are_not_finite_are_skipped(corner):
     vertices = np.concatenate([SQUARE, np.array([corner], np.float32)])
     triangles = np.concatenate([SQUARE_TRIANGLES, [[0, 1, 4]]])
     raster = rasterizer.rasterize(vertices, triangles, height=4, width=4)
     assert set(np.unique(raster.triangle)) == {0, 1}
 
 
-def test_triangles_without_area_are_left_out():
+def test_triangles_without_area_are_skipped():
     triangles = np.array([[0, 0, 0], [0, 1, 1], [0, 2, 2]])
     raster = rasterizer.rasterize(SQUARE, triangles, height=4, width=4)
     assert (raster.triangle == rasterizer.NO_TRIANGLE).all()
 
 
-def test_the_mesh_may_leave_the_picture():
+def test_mesh_may_extend_beyond_picture():
     huge = (SQUARE - np.float32([2, 2, 0])) * np.float32([1e30, 1e30, 1])
     assert (rasterizer.rasterize(huge, SQUARE_TRIANGLES, 5, 5).triangle >= 0).all()
     beside = SQUARE + np.float32([100, -200, 0])
     assert (rasterizer.rasterize(beside, SQUARE_TRIANGLES, 5, 5).triangle < 0).all()
 
 
-def test_an_empty_mesh_and_an_empty_picture():
+def test_empty_mesh_and_empty_picture():
     none = np.zeros((0, 3), np.int32)
     assert (rasterizer.rasterize(SQUARE, none, 2, 2).triangle < 0).all()
     assert rasterizer.rasterize(SQUARE, SQUARE_TRIANGLES, 0, 7).depth.shape == (0, 7)
 
 
-def test_interpolating_the_coordinates_gives_the_pixel_centres():
+def test_interpolated_coordinates_are_pixel_centres():
     vertices, triangles = sphere((20.3, 15.7, 4), 14)
     raster = rasterizer.rasterize(vertices, triangles, height=32, width=40)
     points = rasterizer.interpolate(raster, triangles, vertices)
-    seen = raster.triangle >= 0
-    rows, columns = np.nonzero(seen)
-    np.testing.assert_allclose(points[seen][:, 0], columns + 0.5, atol=1e-4)
-    np.testing.assert_allclose(points[seen][:, 1], rows + 0.5, atol=1e-4)
-    np.testing.assert_allclose(points[seen][:, 2], raster.depth[seen], atol=1e-4)
-    np.testing.assert_array_equal(points[~seen], 0)
-
-
-def test_normals_of_a_sphere_point_away_from_its_centre():
-    centre = np.array([20, 15, 4])
-    vertices, triangles = sphere(centre, 14)
-    normals = vertex_normals(vertices, triangles)
-    outward = (vertices - centre) / 14
-    assert (np.sum(normals * outward, axis=-1) > 0.95).all()
-    np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1, atol=1e-5)
-
-
-def test_the_normal_of_a_face_that_looks_at_the_camera():
-    # Counter-clockwise in the y-up model frame, hence clockwise on the screen.
-    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 9]], np.float32)
-    normals = vertex_normals(vertices, np.array([[0, 1, 2]]))
-    np.testing.assert_array_equal(normals, [[0, 0, -1]] * 3 + [[0, 0, 0]])
-    normals = vertex_normals(vertices, np.array([[0, 2, 1]]))
-    np.testing.assert_array_equal(normals[:3], [[0, 0, 1]] * 3)
-
-
-def test_the_front_of_a_sphere_is_visible_and_its_back_is_not():
-    vertices, triangles = sphere((-500, 900, 4), 70)
-    visible = rasterizer.visible_vertices(vertices, triangles)
-    assert visible[vertices[:, 2] > 4 + 20].all()
-    assert not visible[vertices[:, 2] < 4 - 20].any()
-
-
-def test_what_lies_behind_something_is_not_visible():
-    vertices, triangles = sphere((0, 0, 0), 10)
-    behind, _ = sphere((3, 0, -40), 5)
-    both = np.concatenate([vertices, behind])
-    visible = rasterizer.visible_vertices(
-        both, np.concatenate([triangles, triangles + len(vertices)])
-    )
-    assert not visible[len(vertices) :].any()
-
-
-def test_points_are_hidden_only_by_what_lies_before_them():
-    vertices, triangles = sphere((40, 30, 0), 20)
-    points = np.array([[40, 30, 20], [40, 30, 30], [40, 30, -20], [40, 48, 9]], np.float32)
-    unhidden = rasterizer.unhidden_points(points, vertices, triangles)
-    np.testing.assert_array_equal(unhidden, [True, True, False, True])
-
-
-def test_visibility_of_vertices_that_are_not_finite():
-    vertices, triangles = sphere((0, 0, 0), 10)
-    vertices[40] = np.nan
-    assert not rasterizer.visible_vertices(vertices, triangles)[40]
-    assert not rasterizer.visible_vertices(np.full_like(vertices, np.nan), triangles).any()
+    covered = raster.covered
+    rows, columns = np.nonzero(covered)
+    np.testing.assert_allclose(points[covered][:, 0], columns + 0.5, atol=1e-4)
+    np.testing.assert_allclose(points[covered][:, 1], rows + 0.5, atol=1e-4)
+    np.testing.assert_allclose(points[covered][:, 2], raster.depth[covered], atol=1e-4)
+    np.testing.assert_array_equal(points[~covered], 0)
 
 
 @pytest.mark.parametrize("corner", [4, -1])
-def test_triangles_of_vertices_that_do_not_exist_raise(corner):
+def test_triangles_with_missing_vertices_raise(corner):
     triangles = np.array([[0, 1, 2], [0, 1, corner]])
     with pytest.raises(ValueError, match="there are 4: give indices from 0 to 3"):
         rasterizer.rasterize(SQUARE, triangles, 4, 4)
-    with pytest.raises(ValueError, match="there are 4: give indices from 0 to 3"):
-        vertex_normals(SQUARE, triangles)
 
 
 @pytest.mark.parametrize(
@@ -231,13 +164,7 @@ def test_wrong_shapes_raise(vertices, triangles):
         rasterizer.rasterize(vertices, triangles, 4, 4)
 
 
-def test_points_beside_the_mesh_are_not_hidden():
-    vertices, triangles = sphere((40, 30, 0), 20)
-    beside = np.array([[-10, 30, -90], [75, 30, -90], [40, -5, -90], [40, 61, -90]], np.float32)
-    assert rasterizer.unhidden_points(beside, vertices, triangles).all()
-
-
-def test_joined_meshes_lie_one_wholly_before_the_other():
+def test_joined_meshes_are_ordered_in_depth():
     near = SQUARE + np.float32([2, 2, -100])
     slanted = near + np.float32([[0, 0, 0], [0, 0, 7], [0, 0, 7], [0, 0, 0]])
     vertices, triangles = rasterizer.join_meshes([SQUARE, slanted], SQUARE_TRIANGLES)
@@ -253,14 +180,14 @@ def test_joined_meshes_lie_one_wholly_before_the_other():
     assert set(np.unique(triangle[:2, :4])) == {0, 1}
 
 
-def test_vertices_that_are_not_finite_do_not_move_other_meshes():
+def test_mesh_that_is_not_finite_does_not_shift_others():
     broken = np.full_like(SQUARE, np.nan)
     alone, _ = rasterizer.join_meshes([SQUARE, SQUARE], SQUARE_TRIANGLES)
     vertices, _ = rasterizer.join_meshes([SQUARE, broken, SQUARE], SQUARE_TRIANGLES)
     np.testing.assert_array_equal(vertices[[0, 1, 2, 3, 8, 9, 10, 11]], alone)
 
 
-def test_no_meshes_join_to_an_empty_one():
+def test_joining_no_meshes_gives_empty_mesh():
     vertices, triangles = rasterizer.join_meshes([], SQUARE_TRIANGLES)
     assert (vertices.shape, triangles.shape) == ((0, 3), (0, 3))
     assert (rasterizer.rasterize(vertices, triangles, 2, 2).triangle < 0).all()

@@ -1,4 +1,4 @@
-"""Every picture of a photo's size, against one that was looked at and found good."""
+"""All pictures of the size of the photo, compared with reviewed golden pictures."""
 
 import pathlib
 
@@ -10,7 +10,7 @@ from tests.golden import make_renders
 from twodasl_jax import outputs
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
-PICTURES = [name for name, kind in outputs.OF_PHOTO.items() if kind.ending.endswith(".png")]
+PICTURES = [name for name, kind in outputs.PHOTO_KINDS.items() if kind.ending.endswith(".png")]
 
 
 @pytest.fixture(scope="module")
@@ -19,22 +19,22 @@ def scene():
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_a_picture_looks_as_it_did(tmp_path, scene, kind):
-    outputs.OF_PHOTO[kind].write(tmp_path / "drawn.png", scene)
+def test_picture_matches_golden(tmp_path, scene, kind):
+    outputs.PHOTO_KINDS[kind].write(tmp_path / "drawn.png", scene)
     drawn, golden = (
         imageio.imread(path) for path in (tmp_path / "drawn.png", GOLDEN / f"render_{kind}.png")
     )
     assert drawn.dtype == golden.dtype
     assert drawn.shape == golden.shape
-    # Compilers round differently, which moves a pixel at an edge from one triangle to another.
+    # Rounding differs between compilers and may move a pixel on an edge to another triangle.
     difference = np.abs(drawn.astype(float) - golden) / np.iinfo(golden.dtype).max
     assert difference.mean() < 0.0005
     assert (difference > 0.05).mean() < 0.001
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_every_picture_shows_both_faces(tmp_path, scene, kind):
-    outputs.OF_PHOTO[kind].write(tmp_path / "drawn.png", scene)
+def test_picture_shows_both_faces(tmp_path, scene, kind):
+    outputs.PHOTO_KINDS[kind].write(tmp_path / "drawn.png", scene)
     drawn = imageio.imread(tmp_path / "drawn.png")
     background = scene.image if drawn.shape == scene.image.shape else np.zeros_like(drawn)
     if kind in ("normals", "pncc"):

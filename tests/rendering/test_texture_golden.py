@@ -1,4 +1,4 @@
-"""Pictures of a face's surface, as they were when somebody looked at them."""
+"""Texture, turntable and position map of a face, compared with reviewed golden files."""
 
 import pathlib
 
@@ -12,8 +12,8 @@ FOLDER = pathlib.Path(make_texture_golden.__file__).parent
 
 
 @pytest.fixture(scope="module")
-def subject():
-    return make_texture_golden.portrait()
+def view():
+    return make_texture_golden.face_view()
 
 
 def stored(name):
@@ -24,18 +24,18 @@ def stored(name):
     ("draw", "name"),
     [
         (make_texture_golden.texture, "uv_texture.png"),
-        (make_texture_golden.turned, "turntable.png"),
+        (make_texture_golden.turntable, "turntable.png"),
     ],
 )
-def test_a_picture_looks_as_it_did(subject, draw, name):
-    difference = np.abs(draw(subject) - stored(name))
+def test_picture_matches_golden(view, draw, name):
+    difference = np.abs(draw(view) - stored(name))
     assert difference.mean() < 0.5
-    # Single texels at the edge of what is seen may fall to the other side.
+    # Single texels at the border of the visible surface may differ.
     assert np.percentile(difference, 99.5) < 8
 
 
-def test_the_position_map_is_as_it_was(subject, golden):
-    positions, before = make_texture_golden.positions(subject), golden("uv_position")["positions"]
+def test_position_map_matches_golden(view, golden):
+    positions, before = make_texture_golden.positions(view), golden("uv_position")["positions"]
     both = np.isfinite(positions) & np.isfinite(before)
     assert (both == np.isfinite(positions)).mean() > 0.999
     np.testing.assert_allclose(positions[both], before[both], atol=0.2)

@@ -1,4 +1,4 @@
-"""Rendered faces: the picture shows what the truth says, and chance is repeatable."""
+"""Synthetic photos agree with their ground truth and are reproducible."""
 
 import dataclasses
 
@@ -6,12 +6,19 @@ import jax
 import numpy as np
 import pytest
 
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.frames import box_from_landmarks
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import picture_from_model
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.models.face_model import embedded_face_model
-from twodasl_jax.synthetic_faces import build_studio, render, sample_parameters, synthetic_face
+from twodasl_jax.synthetic_faces import (
+    build_renderable_model,
+    render,
+    sample_parameters,
+    synthetic_face,
+)
 from twodasl_jax.synthetic_faces.light import ambient_light, directed_light
 from twodasl_jax.synthetic_faces.parameters import Capture
 
@@ -21,13 +28,13 @@ SHARP = Capture(
 
 
 @pytest.fixture(scope="module")
-def studio(face_model):
-    return build_studio(face_model)
+def renderable(face_model):
+    return build_renderable_model(face_model)
 
 
 @pytest.fixture(scope="module")
-def plain(studio):
-    """A frontal mean face in even light, seen by a perfect camera."""
+def plain(renderable):
+    """Returns parameters of a frontal mean face in ambient light, with a perfect camera."""
     parameters = sample_parameters(np.random.default_rng(4), 40, 10)
     return dataclasses.replace(
         parameters,
@@ -44,29 +51,29 @@ def plain(studio):
     )
 
 
-def test_a_seed_and_an_index_are_one_face(studio):
-    first, again, other = (synthetic_face(studio, 3, index, side=64) for index in (5, 5, 6))
-    for one, same in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(one, same)
+def test_seed_and_index_determine_face(renderable):
+    first, repeated, other = (synthetic_face(renderable, 3, index, side=64) for index in (5, 5, 6))
+    for expected, value in zip(*map(jax.tree.leaves, (first, repeated)), strict=True):
+        np.testing.assert_array_equal(value, expected)
     assert (first.image != other.image).any()
     assert (first.shape != other.shape).any()
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_the_truth_is_that_of_the_geometry(studio, face_model, index):
-    face = synthetic_face(studio, 1, index, side=128)
+def test_ground_truth_agrees_with_decoder(renderable, face_model, index):
+    face = synthetic_face(renderable, 1, index, side=128)
+    coefficients = Coefficients(affine_from_camera(face.camera), face.shape, face.expression)
     for space, points in (
         (face_model, face.vertices),
         (landmark_space(face_model), face.landmarks),
     ):
-        expected = picture_from_model(face.camera, synthesize(space, face.shape, face.expression))
-        np.testing.assert_allclose(points, expected, atol=1e-3)
+        np.testing.assert_allclose(points, decode(space, coefficients), atol=1e-3)
     angles = np.degrees(euler_from_rotation(face.camera.rotation))
     np.testing.assert_allclose(angles, face.yaw_pitch_roll, atol=0.01)
 
 
-def test_the_crop_lies_where_the_parameters_say(studio, plain):
-    face = render(studio, plain, side=200)
+def test_crop_lies_where_parameters_place_it(renderable, plain):
+    face = render(renderable, plain, side=200)
     box = np.asarray(box_from_landmarks(face.landmarks[:, :2]))
     np.testing.assert_allclose(box, [10, 10, 190, 190], atol=0.01)
 
@@ -80,21 +87,21 @@ def test_yaw_covers_both_profiles():
     assert (counts > 40).all()
 
 
-def test_the_far_eye_of_a_profile_is_hidden(studio, plain):
-    assert render(studio, plain, side=64).visible[[36, 45, 30]].all()
-    turned = dataclasses.replace(plain, yaw_pitch_roll=np.array([80, 0, 0], np.float32))
-    face = render(studio, turned, side=64)
-    # Positive yaw turns the nose to the left of the picture: the subject's right eye lies behind.
+def test_far_eye_of_profile_is_hidden(renderable, plain):
+    assert render(renderable, plain, side=64).visible[[36, 45, 30]].all()
+    profile = dataclasses.replace(plain, yaw_pitch_roll=np.array([80, 0, 0], np.float32))
+    face = render(renderable, profile, side=64)
+    # Positive yaw turns the nose to the left of the picture. The subject's right eye is hidden.
     assert face.landmarks[30, 0] < face.landmarks[[36, 45], 0].min()
     assert not face.visible[36]
     assert face.visible[45]
 
 
-def test_the_side_toward_the_light_is_brighter(studio, plain):
+def test_side_toward_light_is_brighter(renderable, plain):
     half = np.sqrt(0.5)
     for sign in (-1, 1):
-        lamp = directed_light(np.array([sign * half, 0, half]), np.ones(3))
-        face = render(studio, dataclasses.replace(plain, light=lamp), side=128)
+        light = directed_light(np.array([sign * half, 0, half]), np.ones(3))
+        face = render(renderable, dataclasses.replace(plain, light=light), side=128)
         left, right = (
             face.image[60:80, columns].astype(float).mean()
             for columns in (slice(36, 50), slice(78, 92))
@@ -102,18 +109,18 @@ def test_the_side_toward_the_light_is_brighter(studio, plain):
         assert sign * (right - left) > 20
 
 
-def test_even_light_is_the_same_on_every_surface():
-    lamp = directed_light(np.array([0.0, 0.0, 1.0]), np.ones(3))
-    assert lamp[2].sum() > 0
-    even = ambient_light(np.array([1.0, 0.5, 0.25]))
-    assert not even[1:].any()
-    np.testing.assert_allclose(0.282095 * even[0], [1, 0.5, 0.25], rtol=1e-5)
+def test_ambient_light_does_not_depend_on_direction():
+    light = directed_light(np.array([0.0, 0.0, 1.0]), np.ones(3))
+    assert light[2].sum() > 0
+    ambient = ambient_light(np.array([1.0, 0.5, 0.25]))
+    assert not ambient[1:].any()
+    np.testing.assert_allclose(0.282095 * ambient[0], [1, 0.5, 0.25], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["mask", "sunglasses", "glasses", "bar", "ellipse", "polygon"])
-def test_an_occluder_hides_what_the_truth_says(studio, plain, kind):
+def test_occluder_covers_landmarks_marked_as_occluded(renderable, plain, kind):
     bare, covered = (
-        render(studio, dataclasses.replace(plain, occluder=occluder), side=160)
+        render(renderable, dataclasses.replace(plain, occluder=occluder), side=160)
         for occluder in ("none", kind)
     )
     assert not bare.occluded.any()
@@ -127,10 +134,10 @@ def test_an_occluder_hides_what_the_truth_says(studio, plain, kind):
         assert not covered.occluded[36:48].any()
 
 
-def test_a_texture_replaces_the_skin(studio, plain):
+def test_texture_replaces_skin_colour(renderable, plain):
     red, blue = (np.full((8, 8, 3), colour, np.uint8) for colour in ((200, 20, 20), (20, 20, 200)))
     pictures = [
-        render(studio, plain, side=96, texture=texture)
+        render(renderable, plain, side=96, texture=texture)
         .image[55:65, 40:56]
         .astype(float)
         .mean((0, 1))
@@ -140,27 +147,27 @@ def test_a_texture_replaces_the_skin(studio, plain):
     assert pictures[1][2] > 3 * pictures[1][0]
 
 
-def test_the_camera_blurs_and_adds_noise(studio, plain):
+def test_camera_blurs_and_adds_noise(renderable, plain):
     blurred = dataclasses.replace(plain, capture=dataclasses.replace(SHARP, blur=2.5, motion=6.0))
     noisy = dataclasses.replace(plain, capture=dataclasses.replace(SHARP, noise=12.0))
     small = dataclasses.replace(
         plain, capture=dataclasses.replace(SHARP, resolution=0.3, jpeg_quality=40)
     )
     roughness = [
-        np.abs(np.diff(render(studio, each, side=96).image.astype(float), axis=1)).mean()
-        for each in (plain, blurred, noisy, small)
+        np.abs(np.diff(render(renderable, parameters, side=96).image.astype(float), axis=1)).mean()
+        for parameters in (plain, blurred, noisy, small)
     ]
     assert roughness[1] < 0.6 * roughness[0]
     assert roughness[2] > 1.5 * roughness[0]
     assert roughness[3] < 0.8 * roughness[0]
 
 
-def test_the_near_eye_of_a_profile_is_seen_though_its_lids_are_folds():
-    """On the embedded model, whose normals at the corners of eyes point into the fold."""
-    studio = build_studio(embedded_face_model())
+def test_near_eye_of_profile_is_visible():
+    """The normals of the embedded model at the corners of the eyes point into the fold."""
+    renderable = build_renderable_model(embedded_face_model())
     for index in range(4):
-        drawn = sample_parameters(np.random.default_rng([8, index]), 40, 10)
-        turned = np.array([80, 0, 0], np.float32)
-        face = render(studio, dataclasses.replace(drawn, yaw_pitch_roll=turned), side=64)
+        parameters = sample_parameters(np.random.default_rng([8, index]), 40, 10)
+        profile = np.array([80, 0, 0], np.float32)
+        face = render(renderable, dataclasses.replace(parameters, yaw_pitch_roll=profile), side=64)
         assert face.visible[45]
         assert not face.visible[36]

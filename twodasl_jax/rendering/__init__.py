@@ -1,1 +1,1 @@
-"""Pictures of face meshes: the z-buffer, what is drawn over a photo, and maps of numbers."""
+"""Rendering of face meshes: z-buffer, overlays on a photo, per-pixel maps and textures."""

@@ -1,36 +1,39 @@
-"""Where on a square picture each part of a face's surface lies.
+"""The texture atlas of a face model: the charts of its surface, packed into a square.
 
-The texture coordinates of a face model may have been made for the picture of a whole body. Here its
-charts, the pieces that the surface was cut into, are brought to one scale, turned upright and
-packed into a square of their own. The layout depends on the model alone: all faces share it.
+The texture coordinates of a face model may have been made for a whole body. They consist of charts,
+the connected pieces in texture space. The atlas brings the charts to one scale, rotates them
+upright and packs them into a square. The layout depends only on the face model, so all faces share
+it.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 from jaxtyping import Float, Float32, Int
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer
+from twodasl_jax.rendering.connectivity import component_labels
 
-# Share of the square's side between two charts, and between them and the border: six texels of 512.
+# Gap between two charts and between a chart and the border, relative to the side of the square. It
+# is six texels of 512.
 _GAP = 0.012
 _GROWTH = 1.01
-_FINE = 512
+_OVERLAP_RESOLUTION = 512
 _ON_EDGE = 1e-3
 
 
 class Atlas(NamedTuple):
-    """A mesh that was cut along the borders of its charts; there one vertex becomes several rows.
+    """A mesh that is cut along the borders of its charts.
+
+    A vertex on such a border becomes several rows.
 
     Attributes:
-      uv: texture coordinates of each row in [0, 1], v up.
-      vertices: index of the vertex of each row.
-      triangles: row indices, triangle by triangle and corner by corner as in the mesh.
+      uv: the texture coordinates of each row in [0, 1], v up.
+      vertices: the vertex index of each row.
+      triangles: row indices, in the order of the triangles and corners of the mesh.
     """
 
     uv: Float32[np.ndarray, "U 2"]
@@ -47,26 +50,26 @@ def build_atlas(
 ) -> Atlas:
     """Packs the charts of a face model into one square.
 
-    Every chart keeps its form. It is scaled to the area that it has on the mean face, and turned so
-    that what is above another thing on the face is above it in the square too. Triangles that share
-    their place in a chart with others get charts of their own.
+    Every chart keeps its shape. It is scaled to its area on the mean face and rotated so that up on
+    the face is up in the square. Triangles that overlap others of their chart get charts of their
+    own.
 
     Args:
       points: vertices of the mean face, model frame.
       triangles: vertex indices.
       uv: the model's texture coordinates, v up.
-      uv_triangles: indices into `uv`, corner by corner as in `triangles`.
+      uv_triangles: indices into `uv`, in the order of the triangles and corners of `triangles`.
     """
     uv, uv_triangles = _without_overlaps(points, triangles, uv, uv_triangles)
     vertices, cut, rows = _cut_at_seams(triangles, uv_triangles)
-    chart_of_row = _pieces(rows, len(vertices))
+    chart_of_row = component_labels(rows, len(vertices))
     placed = np.empty((len(vertices), 2))
     charts = [np.flatnonzero(chart_of_row == chart) for chart in range(chart_of_row.max() + 1)]
     for members in charts:
         own = rows[chart_of_row[rows[:, 0]] == chart_of_row[members[0]]]
         scale = np.sqrt(_area(points[vertices][own]) / _area(uv[cut][own]))
-        turned = uv[cut[members]] @ _upright(uv[cut[members]], points[vertices[members], :2])
-        placed[members] = scale * (turned - turned.min(axis=0))
+        upright = uv[cut[members]] @ _rotation_to(uv[cut[members]], points[vertices[members], :2])
+        placed[members] = scale * (upright - upright.min(axis=0))
     corners, side = _pack([placed[members].max(axis=0) for members in charts])
     for members, corner in zip(charts, corners, strict=True):
         placed[members] += corner
@@ -79,11 +82,14 @@ def _without_overlaps(
     uv: Float[np.ndarray, "T 2"],
     uv_triangles: Int[np.ndarray, "F 3"],
 ) -> tuple[Float[np.ndarray, "W 2"], Int[np.ndarray, "F 3"]]:
-    """Lays triangles that cover others of their chart out anew: each connected group flat, as it is seen."""
-    chart = _pieces(uv_triangles, len(uv))[uv_triangles[:, 0]]
+    """Gives new texture coordinates to triangles that overlap others of their chart.
+
+    Each connected group of them is projected along its mean normal.
+    """
+    chart = component_labels(uv_triangles, len(uv))[uv_triangles[:, 0]]
     charts = [np.flatnonzero(chart == one) for one in np.unique(chart)]
-    moved = np.concatenate([members[_covering(uv[uv_triangles[members]])] for members in charts])
-    group = _pieces(triangles[moved], len(points))[triangles[moved, 0]]
+    moved = np.concatenate([members[_overlapping(uv[uv_triangles[members]])] for members in charts])
+    group = component_labels(triangles[moved], len(points))[triangles[moved, 0]]
     uv, uv_triangles = uv.copy(), uv_triangles.copy()
     for one in np.unique(group):
         members = moved[group == one]
@@ -93,57 +99,53 @@ def _without_overlaps(
     return uv, uv_triangles
 
 
-def _covering(corners: Float[np.ndarray, "F 3 2"]) -> Int[np.ndarray, " N"]:
-    """Returns the triangles in the plane that cover a triangle before them in the list."""
+def _overlapping(corners: Float[np.ndarray, "F 3 2"]) -> Int[np.ndarray, " N"]:
+    """Returns the indices of plane triangles that overlap an earlier triangle."""
     low = corners.min(axis=(0, 1))
-    scale = _FINE / max(float(np.ptp(corners, axis=(0, 1)).max()), float(np.finfo(np.float32).tiny))
+    extent = max(float(np.ptp(corners, axis=(0, 1)).max()), float(np.finfo(np.float32).tiny))
+    scale = _OVERLAP_RESOLUTION / extent
     flat = np.pad((corners - low) * scale, ((0, 0), (0, 0), (0, 1))).reshape(-1, 3)
     triangles = np.arange(len(flat)).reshape(-1, 3)
+    # All depths are 0, so the first triangle of the list covers a pixel.
     first, last = (
-        rasterizer.rasterize(flat, order, _FINE, _FINE) for order in (triangles, triangles[::-1])
+        rasterizer.rasterize(flat, order, _OVERLAP_RESOLUTION, _OVERLAP_RESOLUTION)
+        for order in (triangles, triangles[::-1])
     )
-    # On the edge between two neighbours either may be seen.
+    # Pixels on a shared edge belong to either neighbour.
     inside = np.minimum(first.weights, last.weights).min(axis=-1) > _ON_EDGE
-    latter = len(triangles) - 1 - last.triangle[inside]
-    return np.unique(latter[latter != first.triangle[inside]])
+    later = len(triangles) - 1 - last.triangle[inside]
+    return np.unique(later[later != first.triangle[inside]])
 
 
 def _flattened(
     points: Float[np.ndarray, "N 3"], corners: Float[np.ndarray, "F 3 3"]
 ) -> Float[np.ndarray, "N 2"]:
-    """The points as they are seen from where their triangles face."""
+    """Projects points along the mean normal of triangles."""
     a, b, c = np.moveaxis(corners, 1, 0)
-    view, _ = Rotation.align_vectors([[0, 0, 1]], [np.cross(b - a, c - a).sum(axis=0)])
-    return view.apply(points)[:, :2]
+    to_normal, _ = Rotation.align_vectors([[0, 0, 1]], [np.cross(b - a, c - a).sum(axis=0)])
+    return to_normal.apply(points)[:, :2]
 
 
 def _cut_at_seams(
     triangles: Int[np.ndarray, "F 3"], uv_triangles: Int[np.ndarray, "F 3"]
 ) -> tuple[Int[np.ndarray, " U"], Int[np.ndarray, " U"], Int[np.ndarray, "F 3"]]:
-    """Returns every pair of vertex and texture coordinate that a corner has, and the corners' pairs."""
+    """Returns the distinct pairs of vertex and texture coordinate, and the pair of each corner."""
     corners = np.stack([triangles.ravel(), uv_triangles.ravel()], axis=-1)
     pairs, rows = np.unique(corners, axis=0, return_inverse=True)
     return pairs[:, 0], pairs[:, 1], rows.reshape(triangles.shape)
 
 
-def _pieces(triangles: Int[np.ndarray, "F 3"], count: int) -> Int[np.ndarray, " N"]:
-    """Numbers the connected pieces of a mesh and says to which one each of its N vertices belongs."""
-    starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
-    edges = scipy.sparse.coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count))
-    return connected_components(edges, directed=False)[1]
-
-
 def _area(corners: Float[np.ndarray, "F 3 D"]) -> float:
-    """The area of triangles in the plane or in space; not zero, so that one can divide by it."""
+    """Returns the total area of triangles in the plane or in space; always positive."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     squared = (a**2).sum(axis=-1) * (b**2).sum(axis=-1) - (a * b).sum(axis=-1) ** 2
     return max(float(np.sqrt(np.maximum(squared, 0)).sum()) / 2, float(np.finfo(np.float32).tiny))
 
 
-def _upright(
+def _rotation_to(
     coordinates: Float[np.ndarray, "N 2"], target: Float[np.ndarray, "N 2"]
 ) -> Float[np.ndarray, "2 2"]:
-    """The rotation, for products from the right, that best brings the one set of points to the other."""
+    """Returns the least-squares rotation from one point set to another, for row vectors."""
     centred = coordinates - coordinates.mean(axis=0)
     (xx, xy), (yx, yy) = centred.T @ (target - target.mean(axis=0))
     angle = np.arctan2(xy - yx, xx + yy)
@@ -153,18 +155,26 @@ def _upright(
 def _pack(
     sizes: Sequence[Float[np.ndarray, "2"]],
 ) -> tuple[list[Float[np.ndarray, "2"]], float]:
-    """Returns the lower left corners of rectangles in a square, and the side of that square."""
+    """Packs rectangles into a square.
+
+    Returns:
+      The lower left corner of each rectangle, and the side of the square.
+    """
     area = float(sum(np.prod(size) for size in sizes))
     side = max(np.sqrt(area), float(np.finfo(np.float32).tiny))
-    while (corners := _shelve(sizes, side, _GAP * side)) is None:
+    while (corners := _pack_shelves(sizes, side, _GAP * side)) is None:
         side *= _GROWTH
     return corners, side
 
 
-def _shelve(
+def _pack_shelves(
     sizes: Sequence[Float[np.ndarray, "2"]], side: float, gap: float
 ) -> list[Float[np.ndarray, "2"]] | None:
-    """Puts rectangles on shelves from top to bottom, the high ones first; None if they do not fit."""
+    """Packs rectangles on shelves from top to bottom, the tallest first.
+
+    Returns:
+      The lower left corner of each rectangle, or None if they do not fit.
+    """
     corners = [np.zeros(2) for _ in sizes]
     left, top, bottom = gap, side - gap, side - gap
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index][1]):

@@ -1,7 +1,7 @@
-"""Transparent patches over a photo, and the canvas on which marks are drawn.
+"""Layers: transparent patches that are composited over a photo.
 
-A `Layer` covers only the part of the photo that it touches, so that its cost grows with the face and
-not with the photo. `composite` lays layers over it.
+A `Layer` covers only the part of the photo that it changes, so its cost depends on the size of the
+face, not on that of the photo. A `Canvas` draws small marks into a layer.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from twodasl_jax.array_types import typed
 
 Colour = tuple[int, int, int, int]  # RGB and opacity, from 0 to 255
 
-# Of a canvas, per pixel of the photo and direction.
+# Limits of a canvas's samples, per pixel of the photo and direction.
 _FEWEST_SAMPLES, _MOST_SAMPLES = 2, 4
 
 
@@ -23,8 +23,8 @@ class Layer(NamedTuple):
     """A transparent patch of a picture.
 
     Attributes:
-      row: row of the picture under the first row of the patch.
-      column: column of the picture under the first column of the patch.
+      row: the picture row of the patch's first row.
+      column: the picture column of the patch's first column.
       rgba: colour (not premultiplied) and opacity.
     """
 
@@ -37,11 +37,11 @@ class Layer(NamedTuple):
 def composite(
     image: UInt8[np.ndarray, "H W 3"], layers: Iterable[Layer]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Lays patches over a picture, the first one lowest.
+    """Composites layers over a picture.
 
     Args:
-      image: RGB; it is left as it is.
-      layers: patches that lie within the picture.
+      image: RGB; it is not modified.
+      layers: layers within the picture, from bottom to top.
 
     Returns:
       A new RGB picture.
@@ -58,10 +58,10 @@ class Window(NamedTuple):
     """A rectangle of whole pixels of a picture.
 
     Attributes:
-      row: its first one.
-      column: its first one.
-      height: number of rows.
-      width: number of columns.
+      row: the first row.
+      column: the first column.
+      height: the number of rows.
+      width: the number of columns.
     """
 
     row: int
@@ -74,13 +74,13 @@ class Window(NamedTuple):
 def window_around(
     points: Float[np.ndarray, "N D"], margin: float, height: int, width: int
 ) -> Window:
-    """Returns the smallest window that holds the points and a margin.
+    """Returns the smallest window around points and a margin, clipped to the picture.
 
     Args:
-      points: image frame; those that are not finite do not count.
-      margin: pixels.
-      height: of the picture, where the window is cut off.
-      width: of the picture.
+      points: x, y and any further coordinates, image frame. Points that are not finite are ignored.
+      margin: the margin around the points, pixels.
+      height: the height of the picture.
+      width: the width of the picture.
     """
     finite = points[np.isfinite(points).all(axis=-1), :2]
     if not len(finite):
@@ -92,14 +92,14 @@ def window_around(
 
 
 class Canvas:
-    """Draws in image-frame coordinates on a window of the photo, finely enough for small marks."""
+    """A supersampled canvas over a window of the photo, drawn on in image-frame coordinates."""
 
     def __init__(self, window: Window, detail: float):
-        """Starts with a transparent canvas.
+        """Creates a transparent canvas.
 
         Args:
-          window: what the canvas covers of the photo.
-          detail: the smallest length that matters, pixels of the photo.
+          window: the window of the photo that the canvas covers.
+          detail: the smallest length to resolve, in pixels of the photo.
         """
         self._window = window
         self._scale = int(np.clip(np.ceil(4 / detail), _FEWEST_SAMPLES, _MOST_SAMPLES))
@@ -108,25 +108,26 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._picture)
 
     def line(self, points: Float[np.ndarray, "N 2"], width: float, colour: Colour) -> None:
-        """Draws a line through points; what lies below it on the canvas is replaced."""
+        """Draws a line through points; it replaces what the canvas shows below it."""
         pixels = max(1, round(width * self._scale))
-        self._draw.line(self._place(points), fill=colour, width=pixels, joint="curve")
+        self._draw.line(self._to_canvas(points), fill=colour, width=pixels, joint="curve")
 
     def disc(self, point: Float[np.ndarray, "2"], radius: float, colour: Colour) -> None:
-        """Draws a filled circle; a transparent one makes a hole."""
-        self._draw.ellipse(self._place(np.stack([point - radius, point + radius])), fill=colour)
+        """Draws a filled circle; a transparent colour cuts a hole."""
+        corners = np.stack([point - radius, point + radius])
+        self._draw.ellipse(self._to_canvas(corners), fill=colour)
 
     def polygon(self, points: Float[np.ndarray, "N 2"], colour: Colour) -> None:
-        """Fills a polygon."""
-        self._draw.polygon(self._place(points), fill=colour)
+        """Draws a filled polygon."""
+        self._draw.polygon(self._to_canvas(points), fill=colour)
 
     def layer(self) -> Layer:
-        """Returns what was drawn, in the resolution of the photo."""
+        """Returns the drawing as a layer, at the resolution of the photo."""
         row, column, height, width = self._window
         rgba = np.asarray(self._picture.reduce(self._scale))[:height, :width]
         return Layer(row, column, rgba)
 
-    def _place(self, points: Float[np.ndarray, "N 2"]) -> list[tuple[float, float]]:
-        """Image frame -> canvas coordinates of Pillow, which counts from pixel centres."""
+    def _to_canvas(self, points: Float[np.ndarray, "N 2"]) -> list[tuple[float, float]]:
+        """Converts points from the image frame to Pillow's, with the origin at a pixel centre."""
         corner = (self._window.column, self._window.row)
         return [(x, y) for x, y in ((points - corner) * self._scale - 0.5).tolist()]

@@ -1,6 +1,6 @@
-"""Maps of numbers: the depth, the normal and the place on the mean face of what each pixel sees.
+"""Per-pixel maps of a face: depth, normals and normalised coordinates.
 
-They are made for programs and have no soft edges: a pixel says what its centre sees.
+Each pixel has the value at its centre. Edges are not antialiased, because programs read the maps.
 """
 
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer
 
 _NEAREST = np.iinfo(np.uint16).max
-_Y_UP = np.array([1, -1, 1], np.float32)  # times an image-frame vector
+_Y_UP = np.array([1, -1, 1], np.float32)  # factors that turn an image-frame vector to y up
 
 
 class DepthMap(NamedTuple):
     """Depth in grey levels: z = offset + scale * grey.
 
     Attributes:
-      grey: 0 where there is no face, else from 1 (farthest) to 65535 (nearest).
-      offset: pixels.
-      scale: pixels for one grey level.
+      grey: levels from 1 (farthest) to 65535 (nearest); 0 for pixels without a face.
+      offset: z of grey level 0, pixels.
+      scale: the step of z per grey level, pixels.
     """
 
     grey: UInt16[np.ndarray, "H W"]
@@ -33,25 +33,25 @@ class DepthMap(NamedTuple):
 def depth_map(
     raster: rasterizer.Raster, triangles: Int[np.ndarray, "F 3"], z: Float[np.ndarray, " V"]
 ) -> DepthMap:
-    """Spreads the depths that are seen over all grey levels.
+    """Quantises the visible depths to the full range of grey levels.
 
     Args:
-      raster: z-buffer of the mesh.
+      raster: the raster of the mesh.
       triangles: vertex indices.
-      z: of each vertex, pixels, toward the camera; it need not be the one of the z-buffer.
+      z: the depth of each vertex, pixels, toward the camera. It may differ from that of the raster.
     """
     depth = rasterizer.interpolate(raster, triangles, z[:, None])[..., 0]
-    seen = raster.triangle != rasterizer.NO_TRIANGLE
+    covered = raster.covered
     grey = np.zeros(depth.shape, np.uint16)
-    if not seen.any():
+    if not covered.any():
         return DepthMap(grey, 0.0, 1.0)
-    low = float(depth.min(where=seen, initial=np.inf))
-    high = float(depth.max(where=seen, initial=-np.inf))
+    low = float(depth.min(where=covered, initial=np.inf))
+    high = float(depth.max(where=covered, initial=-np.inf))
     scale = (high - low) / (_NEAREST - 1) or 1.0
     offset = low - scale
     for rows, _ in rasterizer.strips(raster):
         levels = (depth[rows].astype(np.float64) - offset) / scale
-        grey[rows] = np.where(seen[rows], np.clip(np.rint(levels), 1, _NEAREST), 0)
+        grey[rows] = np.where(covered[rows], np.clip(np.rint(levels), 1, _NEAREST), 0)
     return DepthMap(grey, offset, scale)
 
 
@@ -61,24 +61,24 @@ def normal_map(
     triangles: Int[np.ndarray, "F 3"],
     normals: Float[np.ndarray, "V 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Codes normals as colours.
+    """Encodes normals as colours.
 
     Args:
-      raster: z-buffer of the mesh.
+      raster: the raster of the mesh.
       triangles: vertex indices.
-      normals: of each vertex, outward, image frame (y down).
+      normals: the outward normal of each vertex, image frame (y down).
 
     Returns:
-      RGB = 255 (n + 1) / 2 of the unit normal n with x right, y up and z toward the camera. Black, which no unit
-      vector gives, where there is no face.
+      RGB = 255 (n + 1) / 2 of the unit normal n, with x right, y up and z toward the camera. Pixels
+      without a face are black, which encodes no unit vector.
     """
     picture = np.zeros((*raster.triangle.shape, 3), np.uint8)
     for rows, strip in rasterizer.strips(raster):
-        seen = strip.triangle != rasterizer.NO_TRIANGLE
-        summed = rasterizer.interpolate(strip, triangles, normals)[seen] * _Y_UP
+        covered = strip.covered
+        summed = rasterizer.interpolate(strip, triangles, normals)[covered] * _Y_UP
         lengths = np.linalg.norm(summed, axis=-1, keepdims=True)
         unit = summed / np.maximum(lengths, np.finfo(np.float32).tiny)
-        picture[rows][seen] = _as_bytes((unit + 1) / 2)
+        picture[rows][covered] = _as_bytes((unit + 1) / 2)
     return picture
 
 
@@ -88,15 +88,15 @@ def coordinate_map(
     triangles: Int[np.ndarray, "F 3"],
     coordinates: Float[np.ndarray, "V 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Codes places on the mean face as colours.
+    """Encodes coordinates on the mean face as colours.
 
     Args:
-      raster: z-buffer of the mesh.
+      raster: the raster of the mesh.
       triangles: vertex indices.
-      coordinates: of each vertex (`normalised_coordinates`).
+      coordinates: the coordinates of each vertex, from 0 to 1 (`normalised_coordinates`).
 
     Returns:
-      RGB = 255 times the coordinates; black where there is no face.
+      RGB = 255 times the coordinates; black for pixels without a face.
     """
     picture = np.zeros((*raster.triangle.shape, 3), np.uint8)
     for rows, strip in rasterizer.strips(raster):
@@ -108,8 +108,8 @@ def coordinate_map(
 def normalised_coordinates(mean: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
     """Computes the Normalised Coordinate Code of each vertex (Zhu et al., CVPR 2016, equation 4).
 
-    Each axis of the mean face is moved and scaled by itself so that its vertices span 0 to 1: x to the subject's left,
-    y up, z out of the face.
+    Each axis of the mean face is normalised separately to the range from 0 to 1: x to the subject's
+    left, y up, z out of the face.
 
     Args:
       mean: vertices of the mean face, model frame.

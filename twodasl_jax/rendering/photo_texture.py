@@ -1,8 +1,8 @@
-"""The texture that a photo gives to a face.
+"""The texture of a face, taken from a photo.
 
-What the photo does not show gets the colour of its mirror image on the other side of the face, in
-the light of its own side, or, where that is not seen either, of the seen surface around. Between
-seen and hidden the colours fade into each other.
+Visible texels take the colour of the photo. A hidden texel takes the colour of its mirror image on
+the other side of the face, corrected for the lighting of its own side. If that is hidden too, it
+takes a smooth continuation of the visible colours. The confidence blends the three.
 """
 
 from typing import NamedTuple
@@ -17,39 +17,43 @@ from PIL import Image
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer, uv_maps
 from twodasl_jax.rendering.atlas import Atlas
-from twodasl_jax.rendering.bilinear import sample_bilinear
-from twodasl_jax.rendering.photo_trust import (
-    PhotoView,
-    Surface,
-    trust_in_points,
-    trust_in_surface,
-    view_face,
+from twodasl_jax.rendering.connectivity import vertex_graph
+from twodasl_jax.rendering.interpolation import lerp, sample_bilinear
+from twodasl_jax.rendering.photo_confidence import (
+    FaceRaster,
+    FaceSurface,
+    point_confidence,
+    rasterize_face,
+    vertex_confidence,
 )
-from twodasl_jax.rendering.rasterizer import NO_TRIANGLE
 
 _NO_COLOUR = np.array([160, 160, 160], np.float32)
-# How strongly vertices without a colour of their own hold together: over about so many edges the
-# colours of the seen ones are averaged.
+# Weight of the smoothness term. It is roughly the number of edges over which colours are averaged.
 _STIFFNESS = 4.0
-# How strongly they are drawn to the colour of the skin, so that it prevails some edges farther away.
-_PULL = 0.02
-# How far colours may be from that of the skin to spread like it, and how little others do: hair,
-# hat and shadow do not run down the neck.
-_SKIN_SPREAD = 40.0
+# Weight of the prior, the colour of the skin. It prevails some edges away from visible vertices.
+_PRIOR_WEIGHT = 0.02
+# Standard deviation from the skin colour within which colours spread, and the smallest weight of
+# other colours. So hair, hats and shadows do not spread down the neck.
+_SKIN_DEVIATION = 40.0
 _LEAST_WEIGHT = 0.05
-# What a hole leaves of the red, green and blue of the skin.
-_HOLLOW_TINT = np.array([0.42, 0.18, 0.17], np.float32)
+# Factors of red, green and blue that turn the colour of the skin into that of a cavity.
+_CAVITY_TINT = np.array([0.42, 0.18, 0.17], np.float32)
 
 
-class _Looks(NamedTuple):
-    """Colours of points in the photo and how far they can be trusted, from 0 to 1."""
+class _PhotoColours(NamedTuple):
+    """Colours of points in the photo, and their confidence from 0 to 1."""
 
     colour: Float32[np.ndarray, "N 3"]
-    trust: Float32[np.ndarray, " N"]
+    confidence: Float32[np.ndarray, " N"]
 
 
-class _Backing(NamedTuple):
-    """Smooth colours: how much lighter points are than their mirror images; where neither is seen."""
+class _Fallback(NamedTuple):
+    """Smooth colours for hidden points.
+
+    Attributes:
+      difference: the colour of a point minus that of its mirror image.
+      colour: the colour of points that are hidden together with their mirror image.
+    """
 
     difference: Float32[np.ndarray, "N 3"]
     colour: Float32[np.ndarray, "N 3"]
@@ -59,13 +63,13 @@ class _Backing(NamedTuple):
 def pixels_per_texel(
     vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], atlas: Atlas, size: int
 ) -> float:
-    """Returns how many pixels of the photo lie along a texel, on average over what faces the camera.
+    """Returns the mean side of a texel in pixels of the photo, over triangles that face the camera.
 
     Args:
       vertices: mesh in the image frame, pixels.
       triangles: vertex indices, counter-clockwise from outside in the model frame.
-      atlas: layout of the surface.
-      size: N, texels on a side.
+      atlas: the layout of the surface.
+      size: N, the side of the texture in texels.
     """
     pixels = -_signed_areas(vertices[triangles, :2])
     texels = np.abs(_signed_areas(atlas.uv[atlas.triangles])) * size**2
@@ -83,106 +87,112 @@ def _signed_areas(corners: Float[np.ndarray, "F 3 2"]) -> Float[np.ndarray, " F"
 def photo_texture(
     image: UInt8[np.ndarray, "H W 3"],
     vertices: Float[np.ndarray, "V 3"],
-    surface: Surface,
+    surface: FaceSurface,
     atlas: Atlas,
     size: int,
 ) -> UInt8[np.ndarray, "N N 3"]:
-    """Takes the texture of a face from the photo.
+    """Computes the texture of a face from a photo.
 
-    A photo that is finer than the texels is averaged, a coarser one interpolated. Texels outside the
-    charts continue the colours inside.
+    A photo that is finer than the texture is averaged, a coarser one is interpolated. Texels
+    outside the charts continue the colours inside.
 
     Args:
       image: the photo, RGB.
       vertices: mesh in the image frame, pixels.
-      surface: of the face model (`photo_trust.build_surface`).
-      atlas: layout of the surface.
-      size: N, texels on a side; a power of two.
+      surface: surface properties of the face model (`photo_confidence.build_face_surface`).
+      atlas: the layout of the surface.
+      size: N, the side of the texture in texels; a power of two.
 
     Returns:
-      sRGB values; mid grey everywhere if no vertex is seen.
+      sRGB values; mid grey everywhere if no vertex is visible.
     """
     triangles, mirror = surface.triangles, surface.mirror
-    view = view_face(vertices, triangles)
-    trust = trust_in_surface(vertices, surface, view)
-    at_vertices = _look(image, 1, view, vertices, trust)
-    backing = _backing(at_vertices, surface)
+    face = rasterize_face(vertices, triangles)
+    confidence = vertex_confidence(vertices, surface, face)
+    at_vertices = _sample_photo(image, 1, face, vertices, confidence)
+    fallback = _fallback(at_vertices, surface)
     raster = uv_maps.rasterize_atlas(atlas, size)
-    covered = raster.triangle != NO_TRIANGLE
 
     def texels(values: np.ndarray) -> Float32[np.ndarray, "P C"]:
-        return rasterizer.interpolate(raster, triangles, values.astype(np.float32))[covered]
+        at_texels = rasterizer.interpolate(raster, triangles, values.astype(np.float32))
+        return at_texels[raster.covered]
 
     reduction = max(1, round(pixels_per_texel(vertices, triangles, atlas, size)))
-    own, other = (
-        _look(image, reduction, view, texels(vertices[rows]), texels(trust[rows, None])[:, 0])
+    own, mirrored = (
+        _sample_photo(
+            image, reduction, face, texels(vertices[rows]), texels(confidence[rows, None])[:, 0]
+        )
         for rows in (np.arange(len(vertices)), mirror)
     )
-    picture = np.zeros((*covered.shape, 3), np.float32)
-    picture[covered] = _blend(own, other, _Backing(*map(texels, backing)))
-    filled = uv_maps.fill_around_charts(picture, covered)
+    picture = np.zeros((size, size, 3), np.float32)
+    picture[raster.covered] = _blend(own, mirrored, _Fallback(*map(texels, fallback)))
+    filled = uv_maps.fill_around_charts(picture, raster.covered)
     return np.rint(np.clip(filled, 0, 255)).astype(np.uint8)
 
 
-def _look(
+def _sample_photo(
     image: UInt8[np.ndarray, "H W 3"],
     reduction: int,
-    view: PhotoView,
+    face: FaceRaster,
     points: Float[np.ndarray, "N 3"],
-    trust: Float32[np.ndarray, " N"],
-) -> _Looks:
-    """Looks points up in a photo, in which blocks of so many pixels on a side count as one."""
+    confidence: Float32[np.ndarray, " N"],
+) -> _PhotoColours:
+    """Samples a photo at points of the face, after averaging blocks of pixels.
+
+    Args:
+      image: the photo, RGB.
+      reduction: the side of a block, pixels.
+      face: the raster of the face.
+      points: points on the surface, image frame.
+      confidence: the `vertex_confidence` at the points.
+    """
     blocks = np.asarray(Image.fromarray(image).reduce(reduction))
-    seen = trust_in_points(points, view, *image.shape[:2])
-    return _Looks(sample_bilinear(blocks, points / reduction), trust * seen)
+    visible = point_confidence(points, face, *image.shape[:2])
+    return _PhotoColours(sample_bilinear(blocks, points / reduction), confidence * visible)
 
 
-def _backing(own: _Looks, surface: Surface) -> _Backing:
-    """Carries what is known at some vertices over the whole surface."""
-    other = _Looks(own.colour[surface.mirror], own.trust[surface.mirror])
-    trust = np.maximum(own.trust, other.trust)
-    seen = trust > 0.5
-    if not seen.any():
-        return _Backing(np.zeros_like(own.colour), np.tile(_NO_COLOUR, (len(own.colour), 1)))
-    difference = _spread(
-        own.colour - other.colour, own.trust * other.trust, surface.triangles, np.zeros(3)
+def _fallback(own: _PhotoColours, surface: FaceSurface) -> _Fallback:
+    """Extends the colours of visible vertices smoothly over the whole surface."""
+    mirrored = _PhotoColours(own.colour[surface.mirror], own.confidence[surface.mirror])
+    confidence = np.maximum(own.confidence, mirrored.confidence)
+    known = confidence > 0.5
+    if not known.any():
+        return _Fallback(np.zeros_like(own.colour), np.tile(_NO_COLOUR, (len(own.colour), 1)))
+    difference = _smoothed(
+        own.colour - mirrored.colour,
+        own.confidence * mirrored.confidence,
+        surface.triangles,
+        np.zeros(3),
     )
-    known = _mix(other.colour + difference, own.colour, own.trust)
-    skin = np.median(known[seen], axis=0)
-    squared = ((known - skin) ** 2).sum(axis=-1) / _SKIN_SPREAD**2
-    weights = trust * np.maximum(np.exp(-squared / 2), _LEAST_WEIGHT)
-    colour = _spread(known, weights, surface.triangles, skin)
-    return _Backing(difference, _mix(colour, colour * _HOLLOW_TINT, surface.hollow))
+    colour = lerp(mirrored.colour + difference, own.colour, own.confidence)
+    skin = np.median(colour[known], axis=0)
+    squared = ((colour - skin) ** 2).sum(axis=-1) / _SKIN_DEVIATION**2
+    weights = confidence * np.maximum(np.exp(-squared / 2), _LEAST_WEIGHT)
+    smooth = _smoothed(colour, weights, surface.triangles, skin)
+    return _Fallback(difference, lerp(smooth, smooth * _CAVITY_TINT, surface.cavity))
 
 
-def _spread(
+def _smoothed(
     values: Float32[np.ndarray, "V 3"],
     weights: Float32[np.ndarray, " V"],
     triangles: Int[np.ndarray, "F 3"],
-    rest: Float[np.ndarray, "3"],
+    prior: Float[np.ndarray, "3"],
 ) -> Float32[np.ndarray, "V 3"]:
-    """Returns the smooth values that lie nearest to the given ones where these have weight.
+    """Returns the smooth values that fit weighted values at the vertices best.
 
-    They minimise the sum of weighted squares of the deviations and, with `_STIFFNESS`, of the
-    differences along the edges. Far from all weight they come to `rest`.
+    They minimise the sum of the weighted squared deviations, of `_STIFFNESS` times the squared
+    differences along the edges, and of `_PRIOR_WEIGHT` times the squared deviations from `prior`.
     """
-    count = len(values)
-    starts, ends = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
-    edges = scipy.sparse.coo_array((np.ones(len(starts)), (starts, ends)), shape=(count, count))
+    edges = vertex_graph(triangles, len(values))
     stiffness = scipy.sparse.csgraph.laplacian(edges + edges.T) * (_STIFFNESS / 2)
-    system = stiffness + scipy.sparse.diags_array(weights + _PULL)
-    target = weights[:, None] * values + _PULL * rest
+    system = stiffness + scipy.sparse.diags_array(weights + _PRIOR_WEIGHT)
+    target = weights[:, None] * values + _PRIOR_WEIGHT * prior
     return scipy.sparse.linalg.splu(system.tocsc()).solve(target).astype(np.float32)
 
 
-def _blend(own: _Looks, other: _Looks, backing: _Backing) -> Float32[np.ndarray, "N 3"]:
-    relit = other.colour + backing.difference
-    return _mix(_mix(backing.colour, relit, other.trust), own.colour, own.trust)
-
-
-def _mix(
-    first: Float32[np.ndarray, "N 3"],
-    second: Float32[np.ndarray, "N 3"],
-    share: Float32[np.ndarray, " N"],
+def _blend(
+    own: _PhotoColours, mirrored: _PhotoColours, fallback: _Fallback
 ) -> Float32[np.ndarray, "N 3"]:
-    return first + share[:, None] * (second - first)
+    relit = mirrored.colour + fallback.difference
+    hidden = lerp(fallback.colour, relit, mirrored.confidence)
+    return lerp(hidden, own.colour, own.confidence)

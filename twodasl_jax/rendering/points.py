@@ -1,4 +1,4 @@
-"""Points drawn on crops, to be looked at by the dozen."""
+"""Drawings of points on crops, and contact sheets of such drawings."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 from twodasl_jax.array_types import typed
 
-SCALE = 3  # pixels of a drawing for one of the crop
-_RADIUS = 3.6  # pixels of a drawing
+SCALE = 3  # drawing pixels per crop pixel
+_RADIUS = 3.6  # drawing pixels
 
 Colour = tuple[int, int, int]
 TRUE_COLOUR: Colour = (80, 230, 120)
@@ -26,8 +26,8 @@ def compare_points(
 
     Args:
       crop: RGB.
-      true: crop frame; nan for those that are not there.
-      predicted: the same.
+      true: the true points, crop frame; points with nan are not drawn.
+      predicted: the predicted points, crop frame; points with nan are not drawn.
     """
     drawing = add_points(enlarge(crop), predicted, PREDICTED_COLOUR, filled=True)
     return add_points(drawing, true, TRUE_COLOUR, filled=False)
@@ -35,7 +35,7 @@ def compare_points(
 
 @typed
 def enlarge(picture: UInt8[np.ndarray, "M M 3"]) -> UInt8[np.ndarray, "D D 3"]:
-    """Returns a square picture in the scale of the drawings."""
+    """Enlarges a square picture to the scale of the drawings."""
     side = len(picture) * SCALE
     return np.array(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
@@ -47,7 +47,15 @@ def add_points(
     colour: Colour,
     filled: bool,
 ) -> UInt8[np.ndarray, "D D 3"]:
-    """Returns a drawing with more points, given in the frame of the picture that was enlarged."""
+    """Draws points on a copy of a drawing.
+
+    Args:
+      drawing: an enlarged picture (`enlarge`).
+      points: points in the frame of the picture before it was enlarged; points with nan are not
+        drawn.
+      colour: the RGB colour of the points.
+      filled: whether points are discs or rings.
+    """
     picture = Image.fromarray(drawing)
     draw = ImageDraw.Draw(picture)
     for x, y in points[np.isfinite(points).all(axis=1)] * SCALE:
@@ -60,7 +68,7 @@ def add_points(
 def contact_sheet(
     drawings: Sequence[UInt8[np.ndarray, "D D 3"]], columns: int
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns drawings side by side, row by row; places that are left over are white."""
+    """Arranges drawings of one size in a grid, row by row; empty cells are white."""
     rows = -(-len(drawings) // columns)
     side = len(drawings[0])
     sheet = np.full((rows, columns, side, side, 3), 255, np.uint8)

@@ -1,9 +1,8 @@
-"""The z-buffer: which triangle of a mesh each pixel sees, and what follows from it.
+"""Rasterisation of triangle meshes with a z-buffer.
 
-Meshes are in the image frame (`twodasl_jax.geometry`): x right, y down, z toward the camera (bigger
-z is nearer), and the centre of the pixel in row i and column j is the point (j + 0.5, i + 0.5). All
-functions map arrays to arrays; a part of a picture, or a finer grid, is rasterised by moving and
-scaling the vertices.
+Meshes are in the image frame (`twodasl_jax.geometry`): x right, y down, z toward the camera (larger
+z is nearer). The centre of the pixel in row i and column j is the point (j + 0.5, i + 0.5). To
+rasterise a part of a picture or a finer grid, move and scale the vertices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,25 +13,30 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from twodasl_jax.array_types import typed
-from twodasl_jax.geometry.mesh import check_triangles, vertex_normals
+from twodasl_jax.geometry.mesh import check_triangles
 
 NO_TRIANGLE = -1
 _STRIP_PIXELS = 2**18
 
 
 class Raster(NamedTuple):
-    """What each pixel of a picture sees of a mesh.
+    """The nearest triangle of a mesh at each pixel.
 
     Attributes:
-      triangle: index of the nearest triangle, `NO_TRIANGLE` where there is none.
-      weights: barycentric weights of the pixel centre in that triangle; they sum to 1, or are 0
-        where there is no triangle.
-      depth: z of that triangle at the pixel centre, -inf where there is none.
+      triangle: the index of the nearest triangle, `NO_TRIANGLE` for pixels without one.
+      weights: the barycentric weights of the pixel centre in that triangle. They sum to 1, or are 0
+        for pixels without a triangle.
+      depth: z of that triangle at the pixel centre, -inf for pixels without one.
     """
 
     triangle: Int32[np.ndarray, "H W"]
     weights: Float32[np.ndarray, "H W 3"]
     depth: Float32[np.ndarray, "H W"]
+
+    @property
+    def covered(self) -> Bool[np.ndarray, "H W"]:
+        """Which pixels the mesh covers."""
+        return self.triangle != NO_TRIANGLE
 
 
 @typed
@@ -41,22 +45,22 @@ def rasterize(
 ) -> Raster:
     """Finds the nearest triangle at every pixel centre.
 
-    A pixel belongs to a triangle when its centre lies inside or on the border, from either side;
-    of two triangles at the same depth the first in the list wins, so that a pixel on a shared
-    edge is covered exactly once. Triangles without area or with a vertex that is not finite are
-    left out. The mesh may leave the picture.
+    A triangle covers a pixel if the pixel centre lies inside it or on its border. Back faces count
+    too. Among triangles at the same depth the first one wins, so a pixel on a shared edge is
+    covered exactly once. Triangles without area or with a vertex that is not finite are skipped.
+    The mesh may extend beyond the picture.
 
     Args:
       vertices: mesh in the image frame, pixels.
       triangles: vertex indices; the orientation does not matter.
-      height: number of rows of the result.
-      width: number of columns of the result.
+      height: the number of rows of the result.
+      width: the number of columns of the result.
 
     Returns:
-      The triangle, barycentric weights and depth that every pixel sees.
+      The triangle, barycentric weights and depth of every pixel.
 
     Raises:
-      ValueError: a triangle names a vertex that does not exist.
+      ValueError: if a triangle refers to a vertex that does not exist.
     """
     check_triangles(triangles, len(vertices))
     raster = Raster(
@@ -72,123 +76,55 @@ def rasterize(
 def interpolate(
     raster: Raster, triangles: Int[np.ndarray, "F 3"], attributes: Float[np.ndarray, "V C"]
 ) -> Float32[np.ndarray, "H W C"]:
-    """Spreads values given at the vertices over the pixels.
+    """Interpolates vertex attributes at every pixel.
 
     Args:
-      raster: what `rasterize` returned for these triangles.
-      triangles: vertex indices, as given to `rasterize`.
-      attributes: any values per vertex: colours, normals, coordinates.
+      raster: the result of `rasterize` for these triangles.
+      triangles: the vertex indices that were passed to `rasterize`.
+      attributes: any values per vertex, such as colours, normals or coordinates.
 
     Returns:
-      The barycentric mean of the three vertices at every pixel, 0 where there is no triangle.
+      The barycentric mean of the three vertices at every pixel, 0 for pixels without a triangle.
     """
     values = np.ascontiguousarray(attributes, np.float32)
-    return _spread(raster.triangle, raster.weights, _as_index(triangles), values)
+    return _interpolate(raster.triangle, raster.weights, _as_index(triangles), values)
 
 
 @typed
 def join_meshes(
     meshes: Sequence[Float[np.ndarray, "V 3"]], triangles: Int[np.ndarray, "F 3"]
 ) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "T 3"]]:
-    """Makes meshes of one face model one mesh, each wholly in front of those before it.
+    """Joins meshes of one face model into one mesh, each entirely in front of the previous ones.
 
-    Under weak perspective the z of a face has an origin of its own, so that those of two faces
-    cannot be compared; the order has to be given.
+    Under weak perspective every face has its own origin of z, so the depths of two faces cannot be
+    compared. The caller gives the order instead.
 
     Args:
-      meshes: vertices in the image frame, pixels; the farthest mesh first.
-      triangles: vertex indices of every mesh.
+      meshes: vertices of each mesh in the image frame, pixels; the farthest mesh first.
+      triangles: vertex indices, the same for every mesh.
 
     Returns:
-      The vertices, of which all z of a mesh but the first were moved by one number so that they are
-      greater than those before it, and the triangles; both mesh by mesh.
+      The vertices and the triangles, mesh by mesh. If necessary, the z of a mesh is shifted by a
+      constant to exceed the z of all previous meshes.
     """
     vertices, indices, front = [np.zeros((0, 3))], [np.zeros((0, 3), np.int32)], -np.inf
     for number, mesh in enumerate(meshes):
         z = mesh[np.isfinite(mesh).all(axis=-1), 2].astype(np.float64)
-        move = max(front + 1 - z.min(), 0.0) if len(z) else 0.0
-        front = max(front, z.max(initial=-np.inf) + move)
-        vertices.append(mesh + np.array([0, 0, move]))
+        shift = max(front + 1 - z.min(), 0.0) if len(z) else 0.0
+        front = max(front, z.max(initial=-np.inf) + shift)
+        vertices.append(mesh + np.array([0, 0, shift]))
         indices.append(_as_index(triangles) + number * len(mesh))
     return np.concatenate(vertices), np.concatenate(indices)
 
 
 @typed
 def strips(raster: Raster) -> Iterator[tuple[slice, Raster]]:
-    """Splits a raster into strips of rows, so that what is computed of them needs little memory."""
+    """Splits a raster into strips of rows, to limit the memory of computations on it."""
     height, width = raster.depth.shape
     count = max(1, _STRIP_PIXELS // max(width, 1))
     for start in range(0, height, count):
         rows = slice(start, start + count)
         yield rows, Raster(*(values[rows] for values in raster))
-
-
-@typed
-def visible_vertices(
-    vertices: Float[np.ndarray, "V 3"],
-    triangles: Int[np.ndarray, "F 3"],
-    *,
-    resolution: int = 256,
-    tolerance: float = 0.02,
-) -> Bool[np.ndarray, " V"]:
-    """Tells which vertices the camera sees, whether or not they lie inside a picture.
-
-    A vertex is seen when it faces the camera and no part of the mesh lies in front of it. The test
-    runs on a z-buffer of its own, so that its cost and outcome do not depend on the photo's size.
-
-    Args:
-      vertices: mesh in the image frame, pixels.
-      triangles: vertex indices.
-      resolution: pixels of the z-buffer along the longer side of the mesh.
-      tolerance: how far a vertex may lie behind the z-buffer, as a share of the longer side.
-
-    Returns:
-      True where a vertex is seen; False for every vertex that is not finite.
-    """
-    finite = np.isfinite(vertices).all(axis=-1)
-    if not finite.any():
-        return finite
-    low, high = vertices[finite].min(axis=0), vertices[finite].max(axis=0)
-    side = max(float((high - low)[:2].max()), float(np.finfo(np.float32).tiny))
-    on_grid = (vertices - low) * (resolution / side)
-    depth = rasterize(on_grid, triangles, resolution, resolution).depth
-    column, row, z = np.where(finite, on_grid.T, 0)
-    last = resolution - 1
-    nearest = depth[np.minimum(row, last).astype(int), np.minimum(column, last).astype(int)]
-    facing = vertex_normals(vertices, triangles)[:, 2] > 0
-    return finite & facing & (z >= nearest - tolerance * resolution)
-
-
-@typed
-def unhidden_points(
-    points: Float[np.ndarray, "P 3"],
-    vertices: Float[np.ndarray, "V 3"],
-    triangles: Int[np.ndarray, "F 3"],
-    *,
-    resolution: int = 256,
-    tolerance: float = 0.02,
-) -> Bool[np.ndarray, " P"]:
-    """Tells before which points no part of a mesh lies, whether or not they are inside a picture.
-
-    Normals are not asked, unlike in `visible_vertices`: those at the corners of eyes and lips point
-    into the fold.
-
-    Args:
-      points: image frame, pixels.
-      vertices: mesh in the image frame, pixels, all finite.
-      triangles: vertex indices.
-      resolution: pixels of the z-buffer along the longer side of the mesh.
-      tolerance: how far a point may lie behind the z-buffer, as a share of the longer side.
-    """
-    low = vertices.min(axis=0)
-    scale = resolution / np.ptp(vertices[:, :2], axis=0).max()
-    x, y, z = ((points - low) * scale).T
-    beside = (np.minimum(x, y) < 0) | (np.maximum(x, y) > resolution)
-    if beside.all():
-        return beside
-    depth = rasterize((vertices - low) * scale, triangles, resolution, resolution).depth
-    column, row = np.clip(np.stack([x, y]), 0, resolution - 1).astype(int)
-    return beside | (z >= depth[row, column] - tolerance * resolution)
 
 
 def _as_index(triangles: np.ndarray) -> np.ndarray:
@@ -197,14 +133,14 @@ def _as_index(triangles: np.ndarray) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def _cross(ax, ay, bx, by):
-    # Swapping the points changes the sign and nothing else, also in floating point: seen from its
-    # two triangles, an edge leaves no gap.
+    # Swapping the points changes only the sign, even in floating point. So the two triangles at an
+    # edge leave no gap between them.
     return ax * by - ay * bx
 
 
 @numba.njit(cache=True, nogil=True)
 def _pixels_between(low, high, size):
-    """Range of the pixels of [0, size) whose centres lie in [low, high]."""
+    """Returns the range of pixels of [0, size) with centres in [low, high]."""
     first = np.ceil(min(max(low - 0.5, 0.0), float(size)))
     last = np.floor(min(max(high - 0.5, -1.0), float(size - 1)))
     return range(int(first), int(last) + 1)
@@ -241,7 +177,7 @@ def _fill(vertices, triangles, triangle_map, weight_map, depth_map):
 
 
 @numba.njit(cache=True, nogil=True)
-def _spread(triangle_map, weight_map, triangles, attributes):
+def _interpolate(triangle_map, weight_map, triangles, attributes):
     height, width = triangle_map.shape
     channels = attributes.shape[1]
     result = np.zeros((height, width, channels), np.float32)

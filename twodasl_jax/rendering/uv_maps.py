@@ -1,7 +1,7 @@
-"""Pictures in texture coordinates: where each texel lies on the surface, and in the photo.
+"""Pictures in texture coordinates: position maps, texture sampling and hole filling.
 
 The texel in row i and column j of a square picture of N x N texels has its centre at
-u = (j + 0.5) / N, v = 1 - (i + 0.5) / N, as viewers of OBJ and glTF files expect.
+u = (j + 0.5) / N, v = 1 - (i + 0.5) / N, the convention of OBJ and glTF viewers.
 """
 
 import numpy as np
@@ -10,20 +10,20 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from twodasl_jax.array_types import typed
 from twodasl_jax.rendering import rasterizer
 from twodasl_jax.rendering.atlas import Atlas
-from twodasl_jax.rendering.bilinear import sample_bilinear
+from twodasl_jax.rendering.interpolation import sample_bilinear
 
 
 @typed
 def rasterize_atlas(atlas: Atlas, size: int) -> rasterizer.Raster:
-    """Finds the triangle of the mesh in which each texel lies.
+    """Rasterises the triangles of the mesh in texture space.
 
     Args:
-      atlas: layout of the surface.
-      size: N, texels on a side.
+      atlas: the layout of the surface.
+      size: N, the side of the picture in texels.
 
     Returns:
-      Triangles and barycentric weights, good for values at the vertices of the mesh as for values at
-      the rows of the atlas; the depth says nothing.
+      The triangle and barycentric weights of each texel. They interpolate values at the vertices of
+      the mesh as well as values at the rows of the atlas. The depth has no meaning.
     """
     u, v = atlas.uv.T
     texels = np.stack([u * size, (1 - v) * size, np.zeros_like(u)], axis=-1)
@@ -36,19 +36,19 @@ def position_map(
     triangles: Int[np.ndarray, "F 3"],
     vertices: Float[np.ndarray, "V 3"],
 ) -> Float32[np.ndarray, "N N 3"]:
-    """Returns the point of the surface at every texel, in the frame of the vertices; nan where there is none.
+    """Returns the surface point at every texel; nan outside the charts.
 
     Args:
-      raster: of the atlas (`rasterize_atlas`).
+      raster: the raster of the atlas (`rasterize_atlas`).
       triangles: vertex indices of the mesh.
-      vertices: mesh in any frame.
+      vertices: mesh in any frame, which is also the frame of the result.
 
     References:
       Feng et al., Joint 3D Face Reconstruction and Dense Alignment with Position Map Regression
       Network, 2018.
     """
     positions = rasterizer.interpolate(raster, triangles, vertices)
-    positions[raster.triangle == rasterizer.NO_TRIANGLE] = np.nan
+    positions[~raster.covered] = np.nan
     return positions
 
 
@@ -56,23 +56,25 @@ def position_map(
 def vertex_colours(
     texture: UInt8[np.ndarray, "N N 3"], atlas: Atlas, count: int
 ) -> UInt8[np.ndarray, "{count} 3"]:
-    """Returns the colour that a texture has at each vertex; at seams, of one of its places.
+    """Returns the colour of a texture at each vertex.
+
+    A vertex on a seam takes the colour of one of its rows.
 
     Args:
-      texture: of the surface, sRGB.
-      atlas: its layout.
-      count: of vertices; one that no triangle has is black.
+      texture: the texture of the surface, sRGB.
+      atlas: the layout of the surface.
+      count: the number of vertices; a vertex without a triangle is black.
     """
     colours = np.zeros((count, 3), np.uint8)
-    colours[atlas.vertices] = np.rint(sample(texture, atlas.uv))
+    colours[atlas.vertices] = np.rint(sample_texture(texture, atlas.uv))
     return colours
 
 
 @typed
-def sample(
+def sample_texture(
     texture: UInt8[np.ndarray, "N N 3"], uv: Float[np.ndarray, "P 2"]
 ) -> Float32[np.ndarray, "P 3"]:
-    """Interpolates a texture between its texels at the given coordinates."""
+    """Interpolates a texture bilinearly at texture coordinates."""
     u, v = uv.T
     return sample_bilinear(texture, np.stack([u, 1 - v], axis=-1) * len(texture))
 
@@ -81,17 +83,17 @@ def sample(
 def fill_around_charts(
     picture: Float32[np.ndarray, "N N C"], covered: Bool[np.ndarray, "N N"]
 ) -> Float32[np.ndarray, "N N C"]:
-    """Continues the colours of the charts over the other texels, however far away.
+    """Extends the colours of the charts over all other texels (pull-push).
 
-    So nothing strange shows at a seam when a viewer filters the picture or shrinks it. Each texel
-    outside gets the mean of the smallest of ever larger blocks around it that reaches a chart.
+    This avoids artefacts at seams when a viewer filters or shrinks the picture. A texel outside the
+    charts takes its value from the finest level of a mean pyramid that reaches a chart.
 
     Args:
-      picture: values of the texels, those outside the charts are not looked at; N is a power of two.
-      covered: where the charts are.
+      picture: the values of the texels; values outside the charts are ignored. N is a power of two.
+      covered: which texels lie in a chart.
 
     Returns:
-      A new picture, 0 everywhere if there are no charts.
+      A new picture; 0 everywhere if there are no charts.
 
     References:
       Gortler et al., The Lumigraph, 1996 (pull-push).
@@ -103,7 +105,7 @@ def fill_around_charts(
 def _pull_push(
     weighted: Float32[np.ndarray, "N N C"], weight: Float32[np.ndarray, "N N 1"]
 ) -> Float32[np.ndarray, "N N C"]:
-    """Returns weighted / weight where there is weight, and what coarser levels say where there is none."""
+    """Returns weighted / weight, with values of coarser levels for texels of weight 0."""
     values = weighted / np.maximum(weight, np.finfo(np.float32).tiny)
     if len(weighted) == 1:
         return values
@@ -117,7 +119,7 @@ def _sum_blocks(values: Float32[np.ndarray, "N N C"]) -> Float32[np.ndarray, "N/
 
 
 def _double(values: Float32[np.ndarray, "N N C"]) -> Float32[np.ndarray, "2*N 2*N C"]:
-    """Interpolates between the centres of texels: 3/4 of the nearer one and 1/4 of the next, both ways."""
+    """Doubles the resolution: each texel is 3/4 of the nearer and 1/4 of the next one, per axis."""
     for axis in (0, 1):
         along = np.moveaxis(values, axis, 0)
         before, after = (

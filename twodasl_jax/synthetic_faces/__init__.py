@@ -1,27 +1,29 @@
-"""Pictures of random faces of a morphable model, with all that there is to know about them.
+"""Synthetic photos of random faces of a face model, with their exact ground truth.
 
-    parameters -> studio (the face model made ready) -> picture: a photo and its truth
+    parameters -> renderable_model (the face model, prepared once) -> picture
 
-    picture      draws a face: backdrop, face, occluder, camera, one over the other
-    parameters   what makes a face and its photo, and how it is distributed
-    studio       where brows, eyes, lips and hair are on the mean face, by its landmarks, so that any model will do
-    skin, light, backdrop, occluders, camera, blending
+    picture           composites background, face and occluder, then simulates the camera
+    parameters        the parameters of a face and its photo, and their distribution
+    renderable_model  the face model with the places of brows, eyes, lips, beard and hair
+    skin, light, background, occluders, camera, drawing
 
-Only numbers of the package and of a random generator enter, unless a texture is given. Places on the face ("mm") are
-measured in the mean face, from the mean of its landmarks, in units that make the outer corners of its eyes 84 apart.
+The landmarks of the face model locate all regions, so any face model works. The pictures depend
+only on a random generator and on textures, if any are given. Positions on the face are given in
+millimetres of the mean face. Their origin is the mean of its landmarks. By definition, the outer
+corners of its eyes are 84 mm apart.
 """
 
 from twodasl_jax.synthetic_faces.parameters import Conditions, FaceParameters, sample_parameters
 from twodasl_jax.synthetic_faces.picture import SIDE, SyntheticFace, render, synthetic_face
-from twodasl_jax.synthetic_faces.studio import Studio, build_studio
+from twodasl_jax.synthetic_faces.renderable_model import RenderableModel, build_renderable_model
 
 __all__ = [
     "SIDE",
     "Conditions",
     "FaceParameters",
-    "Studio",
+    "RenderableModel",
     "SyntheticFace",
-    "build_studio",
+    "build_renderable_model",
     "render",
     "sample_parameters",
     "synthetic_face",

@@ -1,4 +1,4 @@
-"""What a camera makes of a scene: blur, noise, contrast, compression."""
+"""Simulation of a camera: blur, noise, contrast and compression."""
 
 import io
 
@@ -6,12 +6,18 @@ import numpy as np
 import scipy.ndimage
 from PIL import Image, ImageDraw, ImageFilter
 
-from twodasl_jax.synthetic_faces.blending import as_points
+from twodasl_jax.synthetic_faces.drawing import as_points
 from twodasl_jax.synthetic_faces.parameters import Capture
 
 
-def develop(picture: np.ndarray, capture: Capture, rng: np.random.Generator) -> np.ndarray:
-    """Blurs a picture, adds noise, changes its contrast and compresses it."""
+def simulate_camera(picture: np.ndarray, capture: Capture, rng: np.random.Generator) -> np.ndarray:
+    """Blurs a picture, adds noise, changes its contrast and compresses it.
+
+    Args:
+      picture: (side, side, 3) RGB, from 0 to 255.
+      capture: the properties of the camera.
+      rng: the random generator of the noise.
+    """
     side = len(picture)
     if capture.motion > 0:
         kernel = _motion_kernel(capture.motion, capture.direction)
@@ -20,8 +26,8 @@ def develop(picture: np.ndarray, capture: Capture, rng: np.random.Generator) -> 
     if capture.blur > 0.2:
         image = image.filter(ImageFilter.GaussianBlur(capture.blur))
     if capture.resolution < 1:
-        less = max(1, round(side * capture.resolution))
-        image = image.resize((less, less), Image.Resampling.BILINEAR)
+        reduced = max(1, round(side * capture.resolution))
+        image = image.resize((reduced, reduced), Image.Resampling.BILINEAR)
         image = image.resize((side, side), Image.Resampling.BILINEAR)
     noise = rng.standard_normal((side, side, 3), np.float32)
     noisy = (np.asarray(image) - 127.5) * capture.contrast + 127.5 + capture.noise * noise
@@ -34,6 +40,12 @@ def develop(picture: np.ndarray, capture: Capture, rng: np.random.Generator) -> 
 
 
 def _motion_kernel(length: float, direction: float) -> np.ndarray:
+    """Returns the antialiased kernel of a motion blur.
+
+    Args:
+      length: the length of the motion, pixels.
+      direction: the direction of the motion, radians.
+    """
     size = 2 * int(np.ceil(length / 2)) + 1
     canvas = Image.new("L", (8 * size, 8 * size))
     centre, half = 4 * size, 4 * length

@@ -1,31 +1,38 @@
-"""What hides part of a face: glasses, masks, bars and other shapes."""
+"""Occluders of a face: glasses, masks, bars and other shapes."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from twodasl_jax.synthetic_faces.backdrop import clouds
-from twodasl_jax.synthetic_faces.blending import as_points
+from twodasl_jax.synthetic_faces.background import value_noise
+from twodasl_jax.synthetic_faces.drawing import as_points
 from twodasl_jax.synthetic_faces.parameters import Occluder
-from twodasl_jax.synthetic_faces.studio import EYES
+from twodasl_jax.synthetic_faces.renderable_model import EYES
 
 
 def occluder_layer(
     kind: Occluder, landmarks: np.ndarray, rng: np.random.Generator, side: int
 ) -> np.ndarray:
-    """Draws what hides part of the face, as a premultiplied layer."""
+    """Draws an occluder as a premultiplied layer, (side, side, 4).
+
+    Args:
+      kind: the kind of occluder.
+      landmarks: (68, 2) landmarks, image frame.
+      rng: the random generator of its place, shape and colour.
+      side: the side of the picture, pixels.
+    """
     layer = np.zeros((side, side, 4), np.float32)
     if kind == "none":
         return layer
     detail = 3
     canvas = Image.new("L", (side * detail, side * detail))
-    _draw_cover(ImageDraw.Draw(canvas), kind, landmarks * detail - 0.5, rng)
+    _draw_occluder(ImageDraw.Draw(canvas), kind, landmarks * detail - 0.5, rng)
     layer[..., 3] = np.asarray(canvas.reduce(detail), np.float32) / 255
     shades = {"sunglasses": 0.15, "glasses": 0.35}
-    layer[..., :3] = clouds(rng, side) * shades.get(kind, 1.0) * layer[..., 3:]
+    layer[..., :3] = value_noise(rng, side) * shades.get(kind, 1.0) * layer[..., 3:]
     return layer
 
 
-def _draw_cover(
+def _draw_occluder(
     draw: ImageDraw.ImageDraw, kind: Occluder, landmarks: np.ndarray, rng: np.random.Generator
 ) -> None:
     size = np.ptp(landmarks, axis=0).max()
@@ -46,18 +53,19 @@ def _draw_cover(
 
 
 def _oval(rng: np.random.Generator, corners: int, size: float) -> np.ndarray:
-    angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    circle = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    """Returns the corners of a polygon on a random ellipse around the origin."""
+    around = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    circle = np.stack([np.cos(around), np.sin(around)], axis=-1)
     stretched = circle * rng.uniform(0.12, 0.32, 2) * size
-    turn = rng.uniform(0, np.pi)
-    cosine, sine = np.cos(turn), np.sin(turn)
+    angle = rng.uniform(0, np.pi)
+    cosine, sine = np.cos(angle), np.sin(angle)
     return stretched @ np.array([[cosine, -sine], [sine, cosine]])
 
 
 def _draw_glasses(
     draw: ImageDraw.ImageDraw, landmarks: np.ndarray, size: float, filled: bool
 ) -> None:
-    """Frames around both eyes, a bridge and the temples."""
+    """Draws a rim around each eye, the bridge and the temples."""
     width = max(2, int(0.025 * size))
     for eye, ear in zip(EYES, (0, 16), strict=True):
         corners = landmarks[eye]

@@ -1,4 +1,4 @@
-"""Everything that makes a picture of a face, and its distribution."""
+"""The parameters of a synthetic photo of a face, and their distribution."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,8 +13,7 @@ from twodasl_jax.synthetic_faces.light import ambient_light, directed_light
 Occluder = Literal["none", "ellipse", "polygon", "bar", "sunglasses", "glasses", "mask"]
 Conditions = Literal["usual", "harsh"]
 
-
-# Distributions of the pose: degrees, and shares of the picture's side.
+# Distribution of the pose: degrees, and lengths relative to the side of the picture.
 _YAW_LIMIT = 90.0
 _PITCH_SPREAD, _PITCH_LIMIT = 15.0, 40.0
 _ROLL_SPREAD, _ROLL_LIMIT = 12.0, 36.0
@@ -29,14 +28,14 @@ _GREY_HAIR = np.array([0.42, 0.42, 0.42], np.float32)
 
 @dataclasses.dataclass(frozen=True)
 class Skin:
-    """What a skin looks like.
+    """The appearance of the skin.
 
     Attributes:
-      melanin: from 0, the palest, to 1.
-      blood: how red it is, about 0.3.
-      freckles: from 0 to 1.
-      gloss: share of the light that it mirrors.
-      lipstick: how much redder the lips are than the skin, in units of blood.
+      melanin: the amount of melanin, from 0 (palest) to 1.
+      blood: the amount of blood, about 0.3; more is redder.
+      freckles: the strength of freckles, from 0 to 1.
+      gloss: the fraction of specularly reflected light.
+      lipstick: the additional redness of the lips, in units of blood.
     """
 
     melanin: float
@@ -48,15 +47,15 @@ class Skin:
 
 @dataclasses.dataclass(frozen=True)
 class Hair:
-    """Hair on and around a face.
+    """The appearance of the hair on head and face.
 
     Attributes:
       colour: (3,) reflectance, linear RGB.
-      line: mm that the hair line lies above its usual place; negative hangs into the forehead.
-      volume: thickness over the radius of the skull.
-      length: how far it falls at the sides and behind, from 0 to 1.
-      beard: from 0, shaved, to 1.
-      brow: mm by which the brows are thicker than usual.
+      line: the height of the hair line above its usual place, mm; negative on the forehead.
+      volume: the thickness of the hair relative to the radius of the skull.
+      length: the length of the hair at the sides and behind, from 0 to 1.
+      beard: the density of the beard, from 0 (shaved) to 1.
+      brow: the additional thickness of the brows, mm.
     """
 
     colour: Float32[np.ndarray, "3"]
@@ -69,17 +68,17 @@ class Hair:
 
 @dataclasses.dataclass(frozen=True)
 class Capture:
-    """What a camera makes of the scene.
+    """The properties of the camera.
 
     Attributes:
-      exposure: factor of the light.
-      contrast: factor around middle grey.
-      blur: standard deviation in pixels.
-      motion: length of the motion blur in pixels; 0 for none.
-      direction: of the motion, radians.
-      resolution: share of the rows and columns that survive.
-      noise: standard deviation, of 255 grey levels.
-      jpeg_quality: None for no compression.
+      exposure: the factor of the light.
+      contrast: the factor around middle grey.
+      blur: the standard deviation of the blur, pixels.
+      motion: the length of the motion blur, pixels; 0 for none.
+      direction: the direction of the motion blur, radians.
+      resolution: the factor by which the picture is reduced and enlarged again.
+      noise: the standard deviation of the noise, grey levels from 0 to 255.
+      jpeg_quality: the JPEG quality, None for no compression.
     """
 
     exposure: float
@@ -94,21 +93,23 @@ class Capture:
 
 @dataclasses.dataclass(frozen=True)
 class FaceParameters:
-    """Everything that makes a picture of a face.
+    """The parameters of a synthetic photo of a face.
 
     Attributes:
-      shape: (S,) identity, in standard deviations.
-      expression: (E,) expression, in standard deviations.
-      yaw_pitch_roll: (3,) degrees, signs as in `twodasl_jax.geometry`.
-      crop_share: side of the crop around the landmarks (`box_from_landmarks`) over the picture's.
-      crop_centre: (2,) x and y of the centre of that crop over the picture's side.
-      light: (9, 3) irradiance in real spherical harmonics for each colour, on directions in the
-        image frame (y down).
-      skin: colour of the skin.
-      hair: on head and face.
-      occluder: what hides part of the face.
-      capture: properties of the camera.
-      detail: seed of all else: skin variation, eyes, background, place of the occluder, noise.
+      shape: (S,) shape coefficients, in standard deviations.
+      expression: (E,) expression coefficients, in standard deviations.
+      yaw_pitch_roll: (3,) angles in degrees, with the signs of `twodasl_jax.geometry`.
+      crop_share: the side of the crop around the landmarks (`box_from_landmarks`), relative to the
+        side of the picture.
+      crop_centre: (2,) x and y of the centre of that crop, relative to the side of the picture.
+      light: (9, 3) irradiance in real spherical harmonics, linear RGB; directions in the image
+        frame (y down).
+      skin: the appearance of the skin.
+      hair: the appearance of the hair.
+      occluder: the kind of occluder.
+      capture: the properties of the camera.
+      detail: the seed of everything else: skin variation, eyes, background, place of the occluder,
+        noise.
     """
 
     shape: Float32[np.ndarray, " S"]
@@ -131,27 +132,30 @@ def sample_parameters(
     expression_count: int,
     conditions: Conditions = "usual",
 ) -> FaceParameters:
-    """Draws a face: coefficients normal, yaw uniform, all else as plausible as it is varied.
+    """Samples the parameters of a photo.
+
+    The coefficients are normally distributed, the yaw is uniform.
 
     Args:
-      rng: where the randomness comes from.
-      shape_count: S, shape components of the model.
-      expression_count: E, expression components of the model.
-      conditions: of the photo. Harsh ones, of the same faces, are: something in front of the face, dim light, and a
-        poor camera.
+      rng: the random generator.
+      shape_count: S, the number of shape components of the face model.
+      expression_count: E, the number of expression components of the face model.
+      conditions: the conditions of the photo. "harsh" gives the same faces as "usual", but with an
+        occluder, dim light and a poor camera.
     """
     usual = _sample_usual(rng, shape_count, expression_count)
-    return usual if conditions == "usual" else _made_harsh(rng, usual)
+    return usual if conditions == "usual" else _with_harsh_conditions(rng, usual)
 
 
 def _sample_usual(
     rng: np.random.Generator, shape_count: int, expression_count: int
 ) -> FaceParameters:
     share = rng.uniform(*_CROP_SHARE)
-    room = (1 - share) / 2 + _CROP_OVERHANG
+    largest_shift = (1 - share) / 2 + _CROP_OVERHANG
     return FaceParameters(
-        shape=_normal(rng, shape_count),
-        expression=_normal(rng, expression_count) * np.float32(rng.uniform(*_EXPRESSION_STRENGTH)),
+        shape=_sample_coefficients(rng, shape_count),
+        expression=_sample_coefficients(rng, expression_count)
+        * np.float32(rng.uniform(*_EXPRESSION_STRENGTH)),
         yaw_pitch_roll=np.array(
             [
                 rng.uniform(-_YAW_LIMIT, _YAW_LIMIT),
@@ -161,7 +165,7 @@ def _sample_usual(
             np.float32,
         ),
         crop_share=share,
-        crop_centre=(0.5 + rng.uniform(-room, room, 2)).astype(np.float32),
+        crop_centre=(0.5 + rng.uniform(-largest_shift, largest_shift, 2)).astype(np.float32),
         light=_sample_light(rng),
         skin=_sample_skin(rng),
         hair=_sample_hair(rng),
@@ -171,7 +175,7 @@ def _sample_usual(
     )
 
 
-def _made_harsh(rng: np.random.Generator, face: FaceParameters) -> FaceParameters:
+def _with_harsh_conditions(rng: np.random.Generator, face: FaceParameters) -> FaceParameters:
     kinds: Sequence[Occluder] = ("ellipse", "polygon", "bar", "sunglasses", "mask")
     capture = Capture(
         exposure=float(np.exp(rng.normal(-0.3, 0.3))),
@@ -188,13 +192,13 @@ def _made_harsh(rng: np.random.Generator, face: FaceParameters) -> FaceParameter
     return dataclasses.replace(face, capture=capture, light=light, occluder=occluder)
 
 
-def _normal(rng: np.random.Generator, count: int) -> np.ndarray:
+def _sample_coefficients(rng: np.random.Generator, count: int) -> np.ndarray:
     draw = rng.standard_normal(count, np.float32)
     return np.clip(draw, -_COEFFICIENT_LIMIT, _COEFFICIENT_LIMIT)
 
 
 def _sample_light(rng: np.random.Generator) -> np.ndarray:
-    """Light from all around, and one or two lamps, each with a colour."""
+    """Samples ambient light and one or two directional lights, each with a tint."""
     light = ambient_light(rng.uniform(0.25, 0.7) * _tint(rng, 0.5))
     for strength in (rng.uniform(0.4, 1.1), rng.uniform(0, 0.5) * (rng.random() < 0.6)):
         azimuth, elevation = rng.normal(0, 0.9), rng.uniform(-0.1, 1.1)
@@ -210,7 +214,7 @@ def _sample_light(rng: np.random.Generator) -> np.ndarray:
 
 
 def _tint(rng: np.random.Generator, strength: float) -> np.ndarray:
-    """A white between candle and sky, as factors of RGB."""
+    """Samples a tint between candlelight and skylight, as factors of RGB."""
     return np.exp(strength * (rng.normal() * np.array([0.10, 0, -0.18]) + rng.normal(0, 0.03, 3)))
 
 

@@ -1,4 +1,4 @@
-"""A picture of a face and its truth."""
+"""Synthetic photos of faces and their ground truth."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,33 +9,33 @@ from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
 from twodasl_jax.geometry.projection import WeakPerspective
-from twodasl_jax.rendering import rasterizer
-from twodasl_jax.synthetic_faces.backdrop import background, body_layer
-from twodasl_jax.synthetic_faces.blending import lay_over
-from twodasl_jax.synthetic_faces.camera import develop
+from twodasl_jax.rendering.visibility import visible_points
+from twodasl_jax.synthetic_faces.background import background, body_layer
+from twodasl_jax.synthetic_faces.camera import simulate_camera
+from twodasl_jax.synthetic_faces.drawing import composite
 from twodasl_jax.synthetic_faces.occluders import occluder_layer
 from twodasl_jax.synthetic_faces.parameters import Conditions, FaceParameters, sample_parameters
+from twodasl_jax.synthetic_faces.renderable_model import RenderableModel
 from twodasl_jax.synthetic_faces.skin import face_layer
-from twodasl_jax.synthetic_faces.studio import Studio
 
-SIDE = 192  # pixels of a picture
-# 3DDFA's crop is a square of this many times the larger extent of the landmarks.
+SIDE = 192  # pixels
+# Side of 3DDFA's square crop, relative to the larger extent of the landmarks.
 _CROP_MARGIN = float(np.sqrt(2))
 
 
 class SyntheticFace(NamedTuple):
-    """A picture of a face and its truth.
+    """A synthetic photo of a face and its ground truth.
 
     Attributes:
       image: RGB.
-      shape: identity, in standard deviations.
-      expression: in standard deviations.
-      camera: from the model frame to the image frame.
-      yaw_pitch_roll: degrees; `camera.rotation` is their rotation.
+      shape: shape coefficients, in standard deviations.
+      expression: expression coefficients, in standard deviations.
+      camera: the camera from the model frame to the image frame.
+      yaw_pitch_roll: the angles of `camera.rotation`, degrees.
       vertices: mesh in the image frame, pixels.
-      landmarks: the 68 iBUG points in the image frame, pixels.
-      visible: which landmarks the face itself does not hide, inside the picture or not.
-      occluded: which landmarks lie in the picture under something in front of the face.
+      landmarks: the 68 iBUG landmarks in the image frame, pixels.
+      visible: which landmarks are not hidden by the face itself, inside the picture or not.
+      occluded: which landmarks lie inside the picture and behind the occluder.
     """
 
     image: UInt8[np.ndarray, "side side 3"]
@@ -51,7 +51,7 @@ class SyntheticFace(NamedTuple):
 
 @typed
 def synthetic_face(
-    studio: Studio,
+    renderable: RenderableModel,
     seed: int,
     index: int,
     *,
@@ -59,75 +59,73 @@ def synthetic_face(
     textures: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
     conditions: Conditions = "usual",
 ) -> SyntheticFace:
-    """Returns one face of an endless, repeatable series.
+    """Renders one face of an endless, reproducible series.
 
     Args:
-      studio: the face model, made ready.
-      seed: which series.
-      index: which face of it.
-      side: of the picture, pixels.
-      textures: skins to choose from (`render`); with them half of the faces wear one.
-      conditions: that the photo is taken in (`sample_parameters`).
+      renderable: the prepared face model.
+      seed: the seed of the series.
+      index: the index of the face in the series.
+      side: the side of the picture, pixels.
+      textures: skin textures (`render`). If there are any, half of the faces use one of them.
+      conditions: the conditions of the photo (`sample_parameters`).
     """
     rng = np.random.default_rng([seed, index])
-    shape_count = studio.model.shape_std.shape[0]
-    expression_count = studio.model.expression_std.shape[0]
+    shape_count = renderable.model.shape_std.shape[0]
+    expression_count = renderable.model.expression_std.shape[0]
     parameters = sample_parameters(rng, shape_count, expression_count, conditions)
     textured = len(textures) > 0 and rng.random() < 0.5
     texture = textures[int(rng.integers(len(textures)))] if textured else None
-    return render(studio, parameters, side=side, texture=texture)
+    return render(renderable, parameters, side=side, texture=texture)
 
 
 @typed
 def render(
-    studio: Studio,
+    renderable: RenderableModel,
     parameters: FaceParameters,
     *,
     side: int = SIDE,
     texture: UInt8[np.ndarray, "_ _ 3"] | None = None,
 ) -> SyntheticFace:
-    """Draws a face.
+    """Renders a photo of a face.
 
     Args:
-      studio: the face model, made ready.
-      parameters: the face.
-      side: of the picture, pixels.
-      texture: skin as sRGB in the model's texture coordinates, first row at the top (v = 1). It
-        replaces the colour of the skin, which then only tints it; brows, eyes and hair are painted
-        over it. Each sample takes its nearest texel: a face some 300 texels wide suits best.
-
-    Returns:
-      The picture and its truth. The picture shows the vertices where the truth says they are.
+      renderable: the prepared face model.
+      parameters: the parameters of the photo.
+      side: the side of the picture, pixels.
+      texture: a skin texture, sRGB, in the model's texture coordinates with the first row at the
+        top (v = 1). It replaces the skin colour and receives a small random tint. Brows, eyes and
+        hair are painted over it. Each sample takes the nearest texel, so a face about 300 texels
+        wide works best.
     """
     rng = np.random.default_rng(parameters.detail)
-    camera, vertices, landmarks = _pose(studio, parameters, side)
+    camera, vertices, landmarks = _pose(renderable, parameters, side)
     picture = background(rng, side)
-    lay_over(picture, body_layer(studio, parameters, camera, rng, side))
-    lay_over(picture, face_layer(studio, parameters, vertices, texture, rng, side))
-    cover = occluder_layer(parameters.occluder, landmarks[:, :2], rng, side)
-    lay_over(picture, cover)
+    composite(picture, body_layer(renderable, parameters, camera, rng, side))
+    composite(picture, face_layer(renderable, parameters, vertices, texture, rng, side))
+    occluder = occluder_layer(parameters.occluder, landmarks[:, :2], rng, side)
+    composite(picture, occluder)
     return SyntheticFace(
-        image=develop(picture, parameters.capture, rng),
+        image=simulate_camera(picture, parameters.capture, rng),
         shape=parameters.shape,
         expression=parameters.expression,
         camera=camera,
         yaw_pitch_roll=parameters.yaw_pitch_roll,
         vertices=vertices,
         landmarks=landmarks,
-        visible=rasterizer.unhidden_points(landmarks, vertices, np.asarray(studio.model.triangles)),
-        occluded=_covered(cover[..., 3], landmarks),
+        visible=visible_points(landmarks, vertices, np.asarray(renderable.model.triangles)),
+        occluded=_occluded(occluder[..., 3], landmarks),
     )
 
 
 def _pose(
-    studio: Studio, parameters: FaceParameters, side: int
+    renderable: RenderableModel, parameters: FaceParameters, side: int
 ) -> tuple[WeakPerspective, np.ndarray, np.ndarray]:
-    """Returns camera, vertices and landmarks that put the crop where the parameters say."""
-    model = studio.model
+    """Returns the camera, vertices and landmarks that place the crop as the parameters require."""
+    model = renderable.model
     coefficients = np.concatenate([parameters.shape, parameters.expression])
-    points = model.mean + studio.basis @ coefficients
+    points = model.mean + renderable.basis @ coefficients
     yaw, pitch, roll = np.asarray(parameters.yaw_pitch_roll, np.float64)
-    # The package's angles turn the other way round than SciPy's.
+    # The angles of this package have the opposite sign of SciPy's.
     rotation = Rotation.from_euler("XYZ", [-pitch, -yaw, -roll], degrees=True).as_matrix()
     linear = rotation * np.array([1, -1, 1])[:, None]
     corners = points[model.landmark_vertices] @ linear.T
@@ -145,7 +143,7 @@ def _pose(
     return camera, vertices.astype(np.float32), (scale * flat + translation).astype(np.float32)
 
 
-def _covered(opacity: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def _occluded(opacity: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     side = len(opacity)
     inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < side)).all(axis=1)
     column, row = np.clip(landmarks[:, :2], 0, side - 1).astype(int).T

@@ -1,4 +1,4 @@
-"""Several samples of a mesh for each pixel, so that what is drawn from them has smooth edges."""
+"""Supersampling: several samples of a mesh per pixel, for smooth edges."""
 
 from collections.abc import Iterator
 
@@ -14,18 +14,18 @@ _STRIP_SAMPLES = 2**20
 
 
 @typed
-def sampled_strips(
+def supersampled_strips(
     vertices: Float[np.ndarray, "V 3"], triangles: Int[np.ndarray, "F 3"], window: Window
 ) -> Iterator[tuple[slice, rasterizer.Raster]]:
-    """Rasterises a window of a picture on a finer grid, strip by strip so that it needs little memory.
+    """Rasterises a window of a picture on a finer grid, in strips of rows to limit memory.
 
     Args:
       vertices: mesh in the image frame, pixels.
       triangles: vertex indices.
-      window: of the picture.
+      window: the window of the picture to rasterise.
 
     Yields:
-      Rows of the window, and what `SAMPLES` x `SAMPLES` points in each of their pixels see.
+      A range of window rows and their raster, with `SAMPLES` x `SAMPLES` samples per pixel.
     """
     count = max(1, _STRIP_SAMPLES // (max(window.width, 1) * SAMPLES**2))
     for start in range(0, window.height, count):

@@ -5,7 +5,7 @@
     reconstructor = tdl.Reconstructor.pretrained()
     faces = reconstructor(image)  # uint8 (H, W, 3) RGB
 
-Frames, units and signs are defined once, in `twodasl_jax.geometry`.
+`twodasl_jax.geometry` defines the frames, units and signs of all results.
 """
 
 from twodasl_jax.errors import (

@@ -1,4 +1,4 @@
-"""Expression units: their files, the names of components, and the activations that make an expression."""
+"""Tests of expression units: their files, names of components, and fits of activations."""
 
 import dataclasses
 
@@ -16,8 +16,8 @@ from twodasl_jax.models.face_model import (
 )
 
 
-def made_of(model, units, mixing):
-    """The model with one expression component for each row of a matrix of activations at one standard deviation."""
+def with_components(model, units, mixing):
+    """Returns the model with other expression components: each row of `mixing` has the activations of one component."""
     basis = np.asarray(units.displacements @ np.asarray(mixing, np.float32).T)
     return dataclasses.replace(
         model, expression_basis=basis / 2, expression_std=np.full(len(mixing), 2, np.float32)
@@ -31,12 +31,12 @@ def units(expression_units):
 
 @pytest.fixture(scope="module")
 def embedded():
-    """The embedded model and its units."""
+    """Returns the embedded model and its units."""
     return embedded_face_model(), embedded_expression_units()
 
 
 def projected(model, units, activations):
-    """The expression coefficients that are nearest to activations of the units, in float64."""
+    """Returns the expression coefficients that are nearest to activations of the units, solved in float64."""
     root = np.sqrt(np.repeat(units.metric.astype(np.float64), 3))
     components = np.asarray(model.expression_basis * model.expression_std, np.float64)
     moved = units.displacements.astype(np.float64) @ (activations - units.at_rest)
@@ -45,7 +45,7 @@ def projected(model, units, activations):
 
 
 def active(units, **activations):
-    """Activations by name; a name without a side stands for both."""
+    """Returns an activation vector from values by name. A name without a side sets both sides."""
     return np.array(
         [activations.get(name, activations.get(stem_of(name), 0.0)) for name in units.names]
     )
@@ -67,16 +67,16 @@ def active(units, **activations):
         ([9, 1, 1, 1, 1], "jawOpen"),
     ],
 )
-def test_a_component_is_named_after_what_makes_most_of_it(face_model, units, activations, name):
-    assert component_names(units, made_of(face_model, units, [activations])) == (name,)
+def test_component_is_named_after_its_largest_units(face_model, units, activations, name):
+    assert component_names(units, with_components(face_model, units, [activations])) == (name,)
 
 
-def test_components_that_do_the_same_are_numbered(face_model, units):
-    model = made_of(face_model, units, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [9, 1, 1, 0, 0]])
+def test_equal_names_are_numbered(face_model, units):
+    model = with_components(face_model, units, [[1, 0, 0, 0, 0], [0, 1, 1, 0, 0], [9, 1, 1, 0, 0]])
     assert component_names(units, model) == ("jawOpen (1)", "mouthSmile", "jawOpen (2)")
 
 
-def test_the_components_of_the_embedded_model_have_names_of_their_own(embedded):
+def test_components_of_embedded_model_have_different_names(embedded):
     names = component_names(embedded[1], embedded_face_model(40, 20))
     assert names[:10] == (
         "mouthDimple + browDown",
@@ -94,7 +94,7 @@ def test_the_components_of_the_embedded_model_have_names_of_their_own(embedded):
     assert max(map(len, names)) < 36
 
 
-def test_a_file_keeps_the_units(tmp_path, face_model, units):
+def test_units_survive_round_trip(tmp_path, face_model, units):
     path = tmp_path / "model.npz"
     save_face_model(path, face_model, units)
     loaded = load_expression_units(path)
@@ -117,15 +117,15 @@ def test_a_file_keeps_the_units(tmp_path, face_model, units):
         ({"displacements": np.zeros((9, 3, 5))}, r"expression_units has shape \(9, 3, 5\)"),
     ],
 )
-def test_units_that_do_not_fit_a_model_are_not_written(tmp_path, face_model, units, change, reason):
+def test_units_that_do_not_fit_model_are_not_written(tmp_path, face_model, units, change, reason):
     with pytest.raises(FaceModelError, match=reason):
         save_face_model(tmp_path / "model.npz", face_model, dataclasses.replace(units, **change))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_change_of_an_activation_makes_a_better_fit(embedded, seed):
-    """The Karush-Kuhn-Tucker conditions, with a projection on the components that is made another way."""
+def test_fit_satisfies_optimality_conditions(embedded, seed):
+    """Checks the Karush-Kuhn-Tucker conditions, with the projection on the components by a pseudo-inverse."""
     model, units = embedded
     expression = np.random.default_rng(seed).normal(size=10).astype(np.float32)
     found = fit_units(units, model, expression)
@@ -153,20 +153,20 @@ def test_no_change_of_an_activation_makes_a_better_fit(embedded, seed):
     "name",
     ["jawOpen", "eyeBlink", "browDown", "mouthSmile", "mouthPucker", "mouthFunnel", "jawLeft"],
 )
-def test_a_unit_that_acts_alone_is_found_and_no_other(embedded, name):
+def test_single_active_unit_is_recovered(embedded, name):
     model, units = embedded
     activations = active(units, **{name: 0.6})
     found = fit_units(units, model, projected(model, units, activations))
     np.testing.assert_allclose(found, activations, atol=0.13)
 
 
-def test_the_mean_face_is_at_rest(embedded):
+def test_mean_face_has_activations_at_rest(embedded):
     model, units = embedded
     at_rest = fit_units(units, model, np.zeros(10, np.float32))
     np.testing.assert_allclose(at_rest, active(units, jawOpen=0.18), atol=0.005)
 
 
-def test_what_is_alike_on_both_sides_is_alike_in_both_twins(embedded):
+def test_symmetric_expression_gives_symmetric_activations(embedded):
     model, units = embedded
     expression = projected(model, units, active(units, mouthSmile=0.5, browInnerUp=0.7))
     found = dict(zip(units.names, fit_units(units, model, expression), strict=True))
@@ -177,26 +177,24 @@ def test_what_is_alike_on_both_sides_is_alike_in_both_twins(embedded):
 @pytest.mark.parametrize(
     ("name", "left", "right"), [("mouthSmile", 0.75, 0.03), ("eyeBlink", 0.38, 0.38)]
 )
-def test_ten_components_tell_the_side_of_a_smile_and_not_that_of_a_wink(
-    embedded, name, left, right
-):
+def test_side_of_smile_is_recovered_and_side_of_wink_is_not(embedded, name, left, right):
     model, units = embedded
     expression = projected(model, units, active(units, **{f"{name}Left": 0.8}))
     found = dict(zip(units.names, fit_units(units, model, expression), strict=True))
     assert (found[f"{name}Left"], found[f"{name}Right"]) == pytest.approx((left, right), abs=0.02)
 
 
-def test_faces_are_fitted_one_by_one(face_model, units):
-    model = made_of(face_model, units, np.eye(5))
+def test_batch_equals_single_fits(face_model, units):
+    model = with_components(face_model, units, np.eye(5))
     expression = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
     found = fit_units(units, model, expression)
     assert found.shape == (2, 3, 5)
     np.testing.assert_array_equal(found[1, 2], fit_units(units, model, expression[1, 2]))
 
 
-def test_units_at_right_angles_are_read_off_their_coefficients(face_model, units):
-    model = made_of(face_model, units, np.eye(5))
+def test_orthogonal_units_equal_coefficients(face_model, units):
+    model = with_components(face_model, units, np.eye(5))
     expression = np.array([0.3, 0.5, -0.5, 0.0, 2.0], np.float32)
     found = fit_units(units, model, expression)
-    # 100 mm^2 for each fully active unit; the caution takes a little.
+    # The squared displacement of a fully active unit is 100 mm^2, so the penalty changes little.
     np.testing.assert_allclose(found, [0.5, 0.5, 0, 0, 1], atol=0.01)

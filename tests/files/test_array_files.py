@@ -1,4 +1,4 @@
-"""Annotation files that are read, and those that are refused by name."""
+"""Tests of validated array files."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from twodasl_jax.files.array_files import read_array, read_rows
 SHAPES = {"names": (), "points": (68, 2)}
 
 
-def test_the_named_arrays_are_read(tmp_path):
+def test_read_rows_returns_named_arrays(tmp_path):
     points = np.random.default_rng(0).normal(size=(3, 68, 2))
     np.savez(tmp_path / "a.npz", names=["a", "b", "c"], points=points, other=1)
     arrays = read_rows(tmp_path / "a.npz", SHAPES)
@@ -32,32 +32,32 @@ def test_the_named_arrays_are_read(tmp_path):
         ({"names": np.array([None]), "points": np.zeros((1, 68, 2))}, "save names as strings"),
     ],
 )
-def test_arrays_that_do_not_fit_are_named(tmp_path, arrays, reason):
+def test_read_rows_rejects_other_shapes(tmp_path, arrays, reason):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(DatasetError, match=rf"a\.npz.*{reason}"):
         read_rows(tmp_path / "a.npz", SHAPES)
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive", b"PK\3\4 and nothing more"])
-def test_files_that_are_no_archives(tmp_path, data):
+def test_read_rows_rejects_other_files(tmp_path, data):
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(DatasetError, match=r"a\.npz: it is damaged, or no \.npz file"):
+    with pytest.raises(DatasetError, match=r"a\.npz: it is damaged, or not a \.npz file"):
         read_rows(tmp_path / "a.npz", SHAPES)
 
 
-def test_a_single_array_is_no_archive(tmp_path):
+def test_read_rows_rejects_single_array(tmp_path):
     with open(tmp_path / "a.npz", "wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DatasetError, match=r"a\.npz"):
         read_rows(tmp_path / "a.npz", SHAPES)
 
 
-def test_a_missing_file(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(DatasetError, match=r"a\.npz: No such file"):
         read_rows(tmp_path / "a.npz", SHAPES)
 
 
-def test_optional_arrays_and_free_sizes(tmp_path):
+def test_read_rows_supports_optional_arrays_and_free_sizes(tmp_path):
     np.savez(tmp_path / "a.npz", names=["a", "b"], mesh=np.zeros((2, 5, 3)))
     arrays = read_rows(tmp_path / "a.npz", {"names": ()}, {"mesh": (-1, 3), "pose": (3,)})
     assert arrays["mesh"].shape == (2, 5, 3)
@@ -66,8 +66,8 @@ def test_optional_arrays_and_free_sizes(tmp_path):
         read_rows(tmp_path / "a.npz", {"names": ()}, {"mesh": (-1, 2)})
 
 
-def test_an_archive_is_no_single_array(tmp_path):
+def test_read_array_rejects_archive(tmp_path):
     np.savez(tmp_path / "a.npz", points=np.zeros(3))
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
-    with pytest.raises(DatasetError, match=r"a\.npy.*of an archive, and \(3\) is needed"):
+    with pytest.raises(DatasetError, match=r"a\.npy.*it is an archive, expected \(3\)"):
         read_array(tmp_path / "a.npy", (3,))

@@ -1,4 +1,4 @@
-"""Every kind of picture file and array that is not a plain RGB photo."""
+"""Tests of photos from files and arrays of all supported and unsupported kinds."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def save(path, array, **options):
 
 
 def png_with_16_bit_rgb(array):
-    """Pillow reads such files but does not write them."""
+    """Encodes a PNG file with 16-bit RGB, which Pillow can read but not write."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
 
     def chunk(kind, data):
@@ -36,30 +36,30 @@ def png_with_16_bit_rgb(array):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".ppm"])
-def test_rgb_comes_back_as_written(tmp_path, suffix):
+def test_lossless_formats_survive_round_trip(tmp_path, suffix):
     image = photos.read_photo(save(tmp_path / f"photo{suffix}", RGB))
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(image, RGB)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif"])
-def test_lossy_formats(tmp_path, suffix):
+def test_lossy_formats_are_close(tmp_path, suffix):
     flat = np.full((32, 32, 3), (200, 120, 40), np.uint8)
     image = photos.read_photo(save(tmp_path / f"photo{suffix}", flat))
     np.testing.assert_allclose(image, flat, atol=6)
 
 
-def test_the_suffix_does_not_matter(tmp_path):
+def test_format_does_not_depend_on_suffix(tmp_path):
     path = save(tmp_path / "photo.jpg", RGB, format="PNG")
     np.testing.assert_array_equal(photos.read_photo(str(path)), RGB)
 
 
-def test_grey(tmp_path):
+def test_grey_becomes_rgb(tmp_path):
     image = photos.read_photo(save(tmp_path / "grey.png", RGB[..., 0]))
     np.testing.assert_array_equal(image, np.repeat(RGB[..., :1], 3, axis=2))
 
 
-def test_black_and_white(tmp_path):
+def test_black_and_white_becomes_rgb(tmp_path):
     path = tmp_path / "bits.png"
     Image.fromarray(RGB[..., 0] > 100).save(path)
     np.testing.assert_array_equal(photos.read_photo(path)[..., 1], (RGB[..., 0] > 100) * 255)
@@ -73,12 +73,12 @@ def test_transparent_parts_become_white(tmp_path):
     np.testing.assert_array_equal(image[5:], RGB[5:])
 
 
-def test_grey_with_transparency(tmp_path):
+def test_transparent_grey_becomes_white(tmp_path):
     grey = np.dstack([RGB[..., 0], np.zeros(RGB.shape[:2], np.uint8)])
     np.testing.assert_array_equal(photos.read_photo(save(tmp_path / "la.png", grey)), 255)
 
 
-def test_palette(tmp_path):
+def test_palette_becomes_rgb(tmp_path):
     colours = np.zeros((24, 32, 3), np.uint8)
     colours[:, 16:] = (250, 10, 60)
     path = tmp_path / "palette.png"
@@ -87,7 +87,7 @@ def test_palette(tmp_path):
     np.testing.assert_array_equal(photos.read_photo(path), colours)
 
 
-def test_palette_with_a_transparent_colour(tmp_path):
+def test_transparent_palette_colour_becomes_white(tmp_path):
     path = tmp_path / "palette.gif"
     picture = Image.fromarray(np.zeros((8, 8), np.uint8), "P")
     picture.putpalette([9, 9, 9])
@@ -95,33 +95,33 @@ def test_palette_with_a_transparent_colour(tmp_path):
     np.testing.assert_array_equal(photos.read_photo(path), 255)
 
 
-def test_16_bit_grey(tmp_path):
+def test_16_bit_grey_keeps_upper_bits(tmp_path):
     values = (RAMP[..., 0] * 28).astype(np.uint16)
     assert values.max() > 60000
     image = photos.read_photo(save(tmp_path / "grey16.png", values))
     np.testing.assert_array_equal(image, np.repeat(values[..., None] >> 8, 3, axis=2))
 
 
-def test_16_bit_rgb(tmp_path):
+def test_16_bit_rgb_keeps_upper_bits(tmp_path):
     values = (RAMP * 28).astype(np.uint16)
     path = tmp_path / "rgb16.png"
     path.write_bytes(png_with_16_bit_rgb(values))
     np.testing.assert_array_equal(photos.read_photo(path), values >> 8)
 
 
-def test_32_bit_values_are_refused(tmp_path):
+def test_32_bit_values_raise(tmp_path):
     path = save(tmp_path / "deep.tif", RAMP[..., 0].astype(np.int32) * 1000)
     with pytest.raises(errors.PhotoError, match=r"deep\.tif.*more than 16 bits"):
         photos.read_photo(path)
 
 
-def test_floating_point_values_are_refused(tmp_path):
+def test_floating_point_values_raise(tmp_path):
     path = save(tmp_path / "depth.tif", (RAMP[..., 0] / RAMP.max()).astype(np.float32))
     with pytest.raises(errors.PhotoError, match=r"depth\.tif: its pixels are floating-point"):
         photos.read_photo(path)
 
 
-def test_cmyk(tmp_path):
+def test_cmyk_becomes_rgb(tmp_path):
     path = tmp_path / "cmyk.jpg"
     flat = np.full((32, 32, 3), (200, 120, 40), np.uint8)
     Image.fromarray(flat).convert("CMYK").save(path, quality=95)
@@ -139,20 +139,20 @@ def test_cmyk(tmp_path):
         (8, np.rot90(RGB, 1)),
     ],
 )
-def test_exif_orientation(tmp_path, orientation, upright):
+def test_exif_orientation_is_applied(tmp_path, orientation, upright):
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = photos.read_photo(save(tmp_path / "turned.png", RGB, exif=exif))
     np.testing.assert_array_equal(image, upright)
 
 
-def test_broken_exif_does_not_matter(tmp_path):
+def test_damaged_exif_is_ignored(tmp_path):
     path = save(tmp_path / "exif.png", RGB, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
     np.testing.assert_array_equal(photos.read_photo(path), RGB)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif"])
-def test_of_an_animation_the_first_frame_counts(tmp_path, suffix):
+def test_animation_is_read_as_first_frame(tmp_path, suffix):
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
     path = tmp_path / f"moving{suffix}"
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
@@ -160,7 +160,7 @@ def test_of_an_animation_the_first_frame_counts(tmp_path, suffix):
     np.testing.assert_allclose(image, np.full((16, 16, 3), (255, 0, 0)), atol=4)
 
 
-def test_one_pixel(tmp_path):
+def test_photo_of_one_pixel(tmp_path):
     assert photos.read_photo(save(tmp_path / "dot.png", RGB[:1, :1])).shape == (1, 1, 3)
 
 
@@ -174,7 +174,7 @@ def test_108_megapixels_are_read_without_a_warning(tmp_path, recwarn):
 
 
 @pytest.mark.parametrize("side", [13_100, 60_000])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, side):
+def test_decompression_bomb_raises_before_decoding(tmp_path, side):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_with_16_bit_rgb(np.zeros((1, 1, 3))))
     data = bytearray(path.read_bytes())
@@ -185,8 +185,8 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, side):
         photos.read_photo(path)
 
 
-def bad_files(folder):
-    """Name, and what its message must say."""
+def write_bad_files(folder):
+    """Writes invalid files. Returns the expected text of the message by name."""
     jpeg = save(folder / "good.jpg", np.tile(RGB, (8, 8, 1))).read_bytes()
     png = save(folder / "good.png", RGB).read_bytes()
     (folder / "folder.jpg").mkdir()
@@ -211,8 +211,8 @@ def bad_files(folder):
     }
 
 
-def test_bad_files_are_named_with_their_cause_in_one_sentence(tmp_path):
-    for name, cause in bad_files(tmp_path).items():
+def test_message_is_one_sentence_with_file_and_cause(tmp_path):
+    for name, cause in write_bad_files(tmp_path).items():
         with pytest.raises(errors.PhotoError, match=cause) as raised:
             photos.read_photo(tmp_path / name)
         message = str(raised.value)
@@ -221,19 +221,19 @@ def test_bad_files_are_named_with_their_cause_in_one_sentence(tmp_path):
         assert "\n" not in message
 
 
-def test_find_photos(tmp_path):
+def test_find_photos_lists_pictures_by_suffix(tmp_path):
     for name in ("b.JPG", "a.png", ".hidden.png", "notes.txt", "c.jpeg.part"):
         (tmp_path / name).touch()
     (tmp_path / "inner").mkdir()
     assert [path.name for path in photos.find_photos(tmp_path)] == ["a.png", "b.JPG"]
 
 
-def test_a_folder_that_cannot_be_listed(tmp_path):
+def test_find_photos_in_missing_folder_raises(tmp_path):
     with pytest.raises(errors.PhotoError, match=r"nowhere: No such file"):
         photos.find_photos(tmp_path / "nowhere")
 
 
-def test_a_photo_given_as_an_array_is_not_copied():
+def test_as_photo_does_not_copy():
     assert photos.as_photo(RGB) is RGB
 
 
@@ -242,23 +242,23 @@ def test_a_photo_given_as_an_array_is_not_copied():
     [
         (RGB[..., 0], r"uint8 with shape \(24, 32\).*np\.repeat"),
         (np.dstack([RGB, RGB[..., :1]]), r"shape \(24, 32, 4\).*\[\.\.\., :3\]"),
-        (RGB.transpose(2, 0, 1), r"shape \(3, 24, 32\); give uint8 RGB"),
+        (RGB.transpose(2, 0, 1), r"shape \(3, 24, 32\); pass uint8 RGB"),
         (RGB[None], r"shape \(1, 24, 32, 3\)"),
         (RGB / 255, r"float64.*values from 0 to 255"),
         (RGB.astype(np.uint16), "uint16.*values from 0 to 255"),
         (RGB[:0], r"shape \(0, 32, 3\).*at least one pixel"),
         (None, r"object with shape \(\)"),
         ([[1], [1, 2]], "not an array"),
-        ("photo.jpg", r"name 'photo\.jpg'; give what read_photo returns"),
-        (pathlib.Path("photo.jpg"), r"name 'photo\.jpg'; give what read_photo returns"),
+        ("photo.jpg", r"file name 'photo\.jpg'; read it with read_photo first"),
+        (pathlib.Path("photo.jpg"), r"file name 'photo\.jpg'; read it with read_photo first"),
     ],
 )
-def test_other_arrays_are_refused_with_a_remedy(array, message):
+def test_as_photo_rejects_other_arrays_with_remedy(array, message):
     with pytest.raises(errors.PhotoError, match=message):
         photos.as_photo(array)
 
 
-def test_a_picture_in_memory_is_read_like_a_file(tmp_path):
+def test_decode_photo_equals_read_photo(tmp_path):
     path = save(tmp_path / "photo.png", RGB)
     np.testing.assert_array_equal(photos.decode_photo(path.read_bytes(), "photo.png"), RGB)
 
@@ -266,6 +266,6 @@ def test_a_picture_in_memory_is_read_like_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "fault"), [(b"", "the file is empty"), (b"no picture", "it is not a picture")]
 )
-def test_a_bad_picture_in_memory_is_named(content, fault):
+def test_decode_photo_rejects_other_content(content, fault):
     with pytest.raises(errors.PhotoError, match=rf"faces\.zip/photo\.png: {fault}"):
         photos.decode_photo(content, "faces.zip/photo.png")

@@ -1,4 +1,4 @@
-"""From photo to faces: the contract of `Reconstructor`, on a network with random weights."""
+"""Tests of `Reconstructor`, on a network with random weights."""
 
 import jax
 import numpy as np
@@ -7,11 +7,11 @@ import pytest
 from tests.helpers import formula_faces
 from twodasl_jax.errors import BoxError, LandmarksError, PhotoError, WeightsError
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.frames import box_from_landmarks, image_from_crop
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.mirroring import coefficient_mirror, mirror_coefficients
-from twodasl_jax.geometry.morphable_model import LandmarkRows, synthesize
-from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.geometry.morphable_model import LandmarkRows
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.inference.reconstruction import Reconstructor
 from twodasl_jax.models import face_model as face_model_files
@@ -46,13 +46,13 @@ def photo():
 
 
 @pytest.fixture(scope="module")
-def three(reconstructor, photo):
+def faces(reconstructor, photo):
     return reconstructor(photo, boxes=BOXES)
 
 
-def test_shapes_and_order(three, face_model):
-    assert len(three) == 3
-    for face, box in zip(three, BOXES, strict=True):
+def test_faces_have_documented_shapes_in_order_of_boxes(faces, face_model):
+    assert len(faces) == 3
+    for face, box in zip(faces, BOXES, strict=True):
         assert face.vertices.shape == face_model.mean.shape
         assert face.landmarks.shape == (68, 3)
         assert face.coefficients.shape == (62,)
@@ -60,17 +60,14 @@ def test_shapes_and_order(three, face_model):
         assert np.isnan(face.score)
 
 
-def test_the_coefficients_alone_give_the_vertices(three, face_model):
-    for face in three:
-        read = coefficients_from_official(face.coefficients)
-        in_crop = picture_from_model_affine(
-            read.affine, synthesize(face_model, read.shape, read.expression)
-        )
+def test_coefficients_decode_to_vertices(faces, face_model):
+    for face in faces:
+        in_crop = decode(face_model, coefficients_from_official(face.coefficients))
         np.testing.assert_allclose(image_from_crop(in_crop, face.box), face.vertices, atol=2e-3)
 
 
-def test_a_face_is_made_again_from_its_coefficients_and_its_box(reconstructor, three):
-    for face in three:
+def test_face_from_coefficients_reproduces_face(reconstructor, faces):
+    for face in faces:
         again = reconstructor.face_from_coefficients(face.coefficients, face.box)
         np.testing.assert_allclose(again.vertices, face.vertices, atol=2e-3)
         np.testing.assert_allclose(again.landmarks, face.landmarks, atol=2e-3)
@@ -79,8 +76,8 @@ def test_a_face_is_made_again_from_its_coefficients_and_its_box(reconstructor, t
         assert np.isnan(again.score)
 
 
-def test_the_angles_are_those_of_the_coefficients(three):
-    for face in three:
+def test_euler_angles_match_coefficients(faces):
+    for face in faces:
         affine = face.coefficients[:12].reshape(3, 4)
         rotation = affine[:, :3] / np.linalg.norm(affine[0, :3])
         np.testing.assert_allclose(
@@ -88,33 +85,33 @@ def test_the_angles_are_those_of_the_coefficients(three):
         )
 
 
-def test_the_landmarks_lie_on_the_mesh(three, face_model):
-    for face in three:
+def test_landmarks_lie_on_mesh(faces, face_model):
+    for face in faces:
         corners = face.vertices[face_model.landmark_vertices]
         expected = np.einsum("lk,lkd->ld", face_model.landmark_weights, corners)
         np.testing.assert_allclose(face.landmarks, expected, atol=2e-3)
 
 
-def test_a_face_does_not_depend_on_the_others(reconstructor, photo, three):
-    for face, box in zip(three, BOXES, strict=True):
+def test_face_does_not_depend_on_batch(reconstructor, photo, faces):
+    for face, box in zip(faces, BOXES, strict=True):
         alone = reconstructor(photo, boxes=box[None])[0]
         np.testing.assert_allclose(alone.vertices, face.vertices, atol=2e-3)
 
 
-def test_a_second_photo_compiles_nothing_new(reconstructor, photo):
+def test_second_photo_does_not_recompile(reconstructor, photo):
     reconstructor(photo, boxes=np.tile(BOXES[:1], (4, 1)))
     programs = reconstructor._from_crops._cache_size()
     reconstructor(photo[:200, :300], boxes=np.tile(BOXES[:1], (3, 1)))
     assert reconstructor._from_crops._cache_size() == programs
 
 
-def test_more_faces_than_a_group_holds(reconstructor, photo):
+def test_more_faces_than_largest_batch(reconstructor, photo):
     many = reconstructor(photo, boxes=np.tile(BOXES, (6, 1)))
     assert len(many) == 18
     np.testing.assert_allclose(many[17].vertices, many[2].vertices, atol=2e-3)
 
 
-def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_model):
+def test_mirrored_photo_gives_mirrored_face(reconstructor, photo, face_model):
     box = np.array([[30.0, 40.0, 160.0, 170.0]])
     mirrored_box = np.array([[320.0 - 160.0, 40.0, 320.0 - 30.0, 170.0]])
     face = reconstructor(photo, boxes=box)[0]
@@ -123,24 +120,21 @@ def test_a_mirrored_photo_gives_the_mirrored_face(reconstructor, photo, face_mod
     np.testing.assert_allclose(mirrored.vertices, expected, atol=5e-3)
 
 
-def test_without_the_mirror_image_a_face_is_what_the_network_says(photo, face_model, weights):
-    """The mean of two single looks, at the photo and, mirrored back, at its mirror image, is the usual look."""
-    usual = Reconstructor(face_model, weights)
+def test_flip_averaging_is_mean_of_photo_and_mirror_image(photo, face_model, weights):
+    averaging = Reconstructor(face_model, weights)
     single = Reconstructor(face_model, weights, reflect=False)
     box = np.array([[30.0, 40.0, 160.0, 170.0]])
     mirrored_box = np.array([[320.0 - 160.0, 40.0, 320.0 - 30.0, 170.0]])
     direct = coefficients_from_official(single(photo, boxes=box)[0].coefficients)
-    reflected = coefficients_from_official(
-        single(photo[:, ::-1], boxes=mirrored_box)[0].coefficients
-    )
-    unreflected = mirror_coefficients(reflected, coefficient_mirror(face_model))
-    both = coefficients_from_official(usual(photo, boxes=box)[0].coefficients)
-    np.testing.assert_allclose(both.shape, (direct.shape + unreflected.shape) / 2, atol=1e-3)
-    expression = (direct.expression + unreflected.expression) / 2
-    np.testing.assert_allclose(both.expression, expression, atol=1e-3)
+    flipped = coefficients_from_official(single(photo[:, ::-1], boxes=mirrored_box)[0].coefficients)
+    flipped_back = mirror_coefficients(flipped, coefficient_mirror(face_model))
+    averaged = coefficients_from_official(averaging(photo, boxes=box)[0].coefficients)
+    np.testing.assert_allclose(averaged.shape, (direct.shape + flipped_back.shape) / 2, atol=1e-3)
+    expression = (direct.expression + flipped_back.expression) / 2
+    np.testing.assert_allclose(averaged.expression, expression, atol=1e-3)
 
 
-def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_model, weights):
+def test_refinement_moves_face_towards_landmarks(reconstructor, photo, face_model, weights):
     refining = Reconstructor(face_model, weights, refine=True)
     landmarks = formula_faces.random_faces(face_model, 2)[-1][..., :2] * 130 / 120 + BOXES[0, :2]
     landmarks[1] = np.nan
@@ -154,40 +148,35 @@ def test_a_refined_face_is_nearer_to_its_landmarks(reconstructor, photo, face_mo
 
     assert distance(refined[0]) < 0.6 * distance(plain[0])
     np.testing.assert_array_equal(refined[1].coefficients, plain[1].coefficients)
-    read = coefficients_from_official(refined[0].coefficients)
-    in_crop = picture_from_model_affine(
-        read.affine, synthesize(face_model, read.shape, read.expression)
-    )
+    in_crop = decode(face_model, coefficients_from_official(refined[0].coefficients))
     np.testing.assert_allclose(image_from_crop(in_crop, boxes[0]), refined[0].vertices, atol=2e-3)
 
 
-def test_landmarks_of_another_kind_are_shown_where_the_own_ones_would_be(
-    reconstructor, photo, face_model, weights
-):
-    """Points in the places of other landmarks: given there, the faces are those of the own landmarks."""
+def test_landmarks_of_another_mark_up_are_converted(reconstructor, photo, face_model, weights):
+    """Converted landmarks must give nearly the same faces as landmarks in the face model's mark-up."""
     corners = np.asarray(face_model.landmark_vertices)
     rows = LandmarkRows(np.roll(corners, 1, axis=0), face_model.landmark_weights)
-    translating = Reconstructor(face_model, weights, rows)
+    converting = Reconstructor(face_model, weights, rows)
     first = reconstructor(photo, boxes=BOXES)
     own = np.stack([face.landmarks[:, :2] for face in first]) + np.float32([3, -2])
     theirs = np.stack(
         [np.einsum("pk,pkd->pd", rows.weights, face.vertices[rows.vertices]) for face in first]
     )[..., :2] + np.float32([3, -2])
     expected = reconstructor(photo, boxes=BOXES, landmarks=own)
-    found = translating(photo, boxes=BOXES, landmarks=theirs)
-    untranslated = reconstructor(photo, boxes=BOXES, landmarks=theirs)
+    converted = converting(photo, boxes=BOXES, landmarks=theirs)
+    unconverted = reconstructor(photo, boxes=BOXES, landmarks=theirs)
 
-    def difference(formula_faces):
-        pairs = zip(formula_faces, expected, strict=True)
+    def difference(faces):
+        pairs = zip(faces, expected, strict=True)
         return np.mean([np.abs(face.coefficients - other.coefficients) for face, other in pairs])
 
-    # A landmark at the edge of a pixel may be drawn in the next one.
-    assert difference(found) < 0.2 * difference(untranslated)
-    alone = translating(photo, boxes=BOXES)
+    # A landmark near the edge of a pixel may be drawn in the neighbouring pixel.
+    assert difference(converted) < 0.2 * difference(unconverted)
+    alone = converting(photo, boxes=BOXES)
     np.testing.assert_array_equal(alone[0].coefficients, first[0].coefficients)
 
 
-def test_landmarks_are_looked_at_and_missing_ones_are_not(reconstructor, photo, face_model):
+def test_landmarks_change_face_and_missing_ones_do_not(reconstructor, photo, face_model):
     landmarks = formula_faces.random_faces(face_model, 1)[-1][..., :2] + 20
     box = BOXES[:1]
     without = reconstructor(photo, boxes=box)[0].coefficients
@@ -197,7 +186,7 @@ def test_landmarks_are_looked_at_and_missing_ones_are_not(reconstructor, photo, 
     np.testing.assert_array_equal(missing, without)
 
 
-def test_landmarks_alone_choose_the_box(reconstructor, photo, face_model):
+def test_box_is_computed_from_landmarks(reconstructor, photo, face_model):
     landmarks = formula_faces.random_faces(face_model, 2)[-1][..., :2].astype(np.float32) + 40
     landmarks[1, :5] = np.nan
     found = reconstructor(photo, landmarks=landmarks)
@@ -206,11 +195,11 @@ def test_landmarks_alone_choose_the_box(reconstructor, photo, face_model):
     )
 
 
-def test_a_photo_without_a_face_gives_none(reconstructor):
+def test_photo_without_face_gives_no_faces(reconstructor):
     assert reconstructor(np.full((200, 200, 3), 90, np.uint8)) == []
 
 
-def test_no_boxes_give_no_faces(reconstructor, photo):
+def test_empty_boxes_give_no_faces(reconstructor, photo):
     assert reconstructor(photo, boxes=np.zeros((0, 4))) == []
     assert reconstructor(photo, boxes=[]) == []
 
@@ -244,7 +233,7 @@ def test_no_boxes_give_no_faces(reconstructor, photo):
         ),
     ],
 )
-def test_bad_input_is_named(reconstructor, photo, arguments, error, reason):
+def test_invalid_input_raises(reconstructor, photo, arguments, error, reason):
     with pytest.raises(error, match=reason):
         reconstructor(photo, **arguments)
 
@@ -259,12 +248,12 @@ def test_bad_input_is_named(reconstructor, photo, arguments, error, reason):
         None,
     ],
 )
-def test_what_is_no_photo_is_refused(reconstructor, image):
+def test_invalid_photo_raises(reconstructor, image):
     with pytest.raises(PhotoError):
         reconstructor(image, boxes=BOXES[:1])
 
 
-def test_weights_of_another_face_model_are_refused(reconstructor, face_model):
+def test_weights_of_another_face_model_raise(reconstructor, face_model):
     other = face_model_files.truncate(face_model, 40, 9)
     whitening = Whitening(np.zeros(62), np.ones(62))
     weights = Weights("compact", {}, whitening, "of another model", MAP)

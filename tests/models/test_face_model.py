@@ -1,4 +1,4 @@
-"""The embedded face model: what its file promises, and the program that builds it."""
+"""Tests of the embedded face model and of the program that builds it."""
 
 import pathlib
 import subprocess
@@ -16,7 +16,7 @@ FILE = ROOT / "twodasl_jax" / "assets" / "face_model.npz"
 MAX_BYTES = 2_000_000
 SKIN, EYE, MOUTH = 0, 1, 2
 MIRROR_X = np.array([-1.0, 1.0, 1.0])
-# The part of the lips that is compared, mm from the midline; nearer the corners they are one skin.
+# The compared part of the lips, mm from the midline. At the corners, the upper and the lower lip are one surface.
 LIP_HALF_WIDTH = 16.0
 
 
@@ -34,7 +34,7 @@ def landmarks(arrays):
 
 @pytest.fixture(scope="module")
 def lips(arrays):
-    """The visible lips: skin within five edges of the inner landmarks, split where they are as far."""
+    """The skin within five edges of the inner lip landmarks, split into upper and lower lip by the nearer landmarks."""
     skin = arrays["triangles"][arrays["triangle_parts"] == SKIN]
     skin = skin[np.all(np.abs(arrays["mean"][skin, 0]) < LIP_HALF_WIDTH, axis=1)]
     count = len(arrays["mean"])
@@ -46,7 +46,7 @@ def lips(arrays):
 
 
 def landmark_rows(arrays, values):
-    """Returns (68, ...) values at the landmarks of values at the vertices."""
+    """Interpolates (V, ...) values of the vertices at the landmarks, (68, ...)."""
     return np.einsum(
         "lk,lk...->l...", arrays["landmark_weights"], values[arrays["landmark_vertices"]]
     )
@@ -57,7 +57,7 @@ def directed_edges(triangles):
 
 
 def edge_distance(triangles, seeds, count, limit):
-    """Returns the number of edges from the seeds to each vertex; limit + 1 if there are more."""
+    """Returns the number of edges from the seeds to each vertex, at most limit + 1."""
     distance = np.full(count, limit + 1)
     distance[seeds] = 0
     for step in range(1, limit + 1):
@@ -72,14 +72,14 @@ def area_normals(vertices, triangles):
     return np.cross(b - a, c - a) / 2
 
 
-def test_the_file_is_small_and_the_package_loads_it():
+def test_file_is_small_and_loads():
     assert FILE.stat().st_size <= MAX_BYTES
     model = embedded_face_model()
     assert (model.shape_std.shape, model.expression_std.shape) == ((40,), (10,))
     assert load_face_model(FILE).shape_std.shape == (80,)
 
 
-def test_the_shapes_fit_together(arrays):
+def test_shapes_are_consistent(arrays):
     vertices, faces = len(arrays["mean"]), len(arrays["triangles"])
     assert arrays["shape_basis"].shape == (vertices, 3, 80)
     assert arrays["expression_basis"].shape == (vertices, 3, 20)
@@ -90,31 +90,31 @@ def test_the_shapes_fit_together(arrays):
     assert arrays["uv_triangles"].max() == len(arrays["uv"]) - 1
 
 
-def test_everything_is_finite(arrays):
+def test_all_values_are_finite(arrays):
     for name, values in arrays.items():
         if values.dtype.kind == "f":
             assert np.isfinite(values).all(), name
 
 
-def test_the_texture_lies_in_the_unit_square(arrays):
+def test_texture_coordinates_lie_in_unit_square(arrays):
     assert arrays["uv"].min() >= 0
     assert arrays["uv"].max() <= 1
 
 
-def test_the_mirror_is_an_involution_and_the_mean_is_symmetric(arrays):
+def test_mirror_is_involution_and_mean_is_symmetric(arrays):
     mirror = arrays["mirror"]
     np.testing.assert_array_equal(mirror[mirror], np.arange(len(mirror)))
     np.testing.assert_allclose(arrays["mean"][mirror] * MIRROR_X, arrays["mean"], atol=1e-4)
 
 
-def test_the_landmarks_are_symmetric_and_centred(arrays, landmarks):
+def test_landmarks_are_symmetric_and_centred(arrays, landmarks):
     np.testing.assert_allclose(arrays["landmark_weights"].sum(axis=1), 1.0, atol=1e-6)
     assert arrays["landmark_weights"].min() >= 0
     np.testing.assert_allclose(landmarks[LANDMARK_MIRROR] * MIRROR_X, landmarks, atol=1e-4)
     np.testing.assert_allclose(landmarks.mean(axis=0), 0.0, atol=1e-4)
 
 
-def test_the_landmarks_lie_where_they_are_called(landmarks):
+def test_landmarks_lie_at_their_anatomical_places(landmarks):
     x, y, z = landmarks.T
     assert np.argmax(z) == 30, "the nose tip sticks out most"
     assert np.argmin(y) == 8, "the chin is lowest"
@@ -125,24 +125,26 @@ def test_the_landmarks_lie_where_they_are_called(landmarks):
     assert np.all(y[[37, 38, 43, 44]] > y[[41, 40, 47, 46]]), "the eyes are open"
 
 
-def test_the_triangles_are_valid_and_the_mesh_is_a_manifold(arrays):
+def test_triangles_are_valid_and_mesh_is_manifold(arrays):
     triangles = arrays["triangles"]
     np.testing.assert_array_equal(np.unique(triangles), np.arange(len(arrays["mean"])))
     assert np.linalg.norm(area_normals(arrays["mean"], triangles), axis=1).min() > 1e-4
     edges = directed_edges(triangles)
-    assert len(np.unique(edges, axis=0)) == len(edges), "neighbours turn the same way"
+    assert len(np.unique(edges, axis=0)) == len(edges), (
+        "neighbouring triangles have the same orientation"
+    )
     _, uses = np.unique(np.sort(edges, axis=1), axis=0, return_counts=True)
     assert uses.max() == 2
 
 
 @pytest.mark.parametrize("part", [SKIN, EYE])
-def test_the_surface_faces_outward(arrays, part):
+def test_surface_faces_outward(arrays, part):
     triangles = arrays["triangles"][arrays["triangle_parts"] == part]
     assert area_normals(arrays["mean"], triangles)[:, 2].sum() > 0
 
 
-def test_the_rim_is_smooth(arrays):
-    """The outer boundary of the skin turns by a few degrees at a time, not in teeth."""
+def test_rim_is_smooth(arrays):
+    """The direction of the outer boundary of the skin changes by a few degrees per edge."""
     edges = directed_edges(arrays["triangles"][arrays["triangle_parts"] == SKIN])
     known = {tuple(edge) for edge in edges}
     follower = {a: b for a, b in edges if (b, a) not in known}
@@ -174,7 +176,7 @@ def test_shape_components_are_symmetric(arrays):
     )
 
 
-def test_expression_components_have_unit_length_and_a_side(arrays):
+def test_expression_components_have_unit_length_and_are_even_or_odd(arrays):
     basis, mirror = arrays["expression_basis"], arrays["mirror"]
     np.testing.assert_allclose(
         np.einsum("v,vci,vci->i", arrays["metric"], basis, basis), 1, atol=0.02
@@ -185,7 +187,7 @@ def test_expression_components_have_unit_length_and_a_side(arrays):
 
 
 @pytest.mark.parametrize("kind", ["shape", "expression"])
-def test_the_lips_do_not_cross_at_two_sigma(arrays, lips, kind):
+def test_lips_do_not_cross_at_two_sigma(arrays, lips, kind):
     scaled = arrays[f"{kind}_basis"] * arrays[f"{kind}_std"]
     crossing = [
         (component, sigmas)
@@ -196,14 +198,14 @@ def test_the_lips_do_not_cross_at_two_sigma(arrays, lips, kind):
     assert crossing == []
 
 
-def test_the_check_of_the_lips_sees_a_crossing(arrays, lips):
+def test_count_crossings_detects_crossing_lips(arrays, lips):
     pressed = arrays["mean"].copy()
     pressed[np.unique(lips.lower), 1] += 10.0
     assert count_crossings(arrays["mean"], lips) == 0
     assert count_crossings(pressed, lips) > 0
 
 
-def test_jaw_open_opens_the_mouth(arrays):
+def test_jaw_open_opens_mouth(arrays):
     opening = list(arrays["expression_unit_names"]).index("jawOpen")
     rows = landmark_rows(arrays, arrays["expression_units"][..., opening])
     assert rows[62, 1] - rows[66, 1] > 20
@@ -211,9 +213,9 @@ def test_jaw_open_opens_the_mouth(arrays):
 
 
 @pytest.mark.slow
-def test_the_program_builds_the_committed_file(arrays, tmp_path):
+def test_program_reproduces_committed_file(arrays, tmp_path):
     output = tmp_path / "face_model.npz"
-    program = [sys.executable, ROOT / "experiments" / "build_face_model.py"]
+    program = [sys.executable, ROOT / "experiments" / "face_model" / "build.py"]
     finished = subprocess.run(
         [*program, f"--output={output}", f"--cache_dir={tmp_path}"],
         cwd=ROOT,
@@ -221,7 +223,7 @@ def test_the_program_builds_the_committed_file(arrays, tmp_path):
         text=True,
         check=False,
     )
-    if "CalledProcessError" in finished.stderr:
+    if "Cannot download" in finished.stderr:
         pytest.skip(f"pip cannot download the wheel: {finished.stderr[-300:]}")
     assert finished.returncode == 0, finished.stderr
     with np.load(output, allow_pickle=False) as built:
@@ -231,8 +233,10 @@ def test_the_program_builds_the_committed_file(arrays, tmp_path):
         np.testing.assert_allclose(built["mean"], arrays["mean"], atol=1e-3)
         for kind in ("shape", "expression"):
             np.testing.assert_allclose(built[f"{kind}_std"], arrays[f"{kind}_std"], rtol=0.03)
-            np.testing.assert_allclose(
-                built[f"{kind}_basis"] * built[f"{kind}_std"],
-                arrays[f"{kind}_basis"] * arrays[f"{kind}_std"],
-                atol=0.1,
+            components, expected = (
+                model[f"{kind}_basis"] * model[f"{kind}_std"] for model in (built, arrays)
             )
+            # The largest entries of an antisymmetric component are a mirrored pair, so rounding
+            # decides its sign.
+            sign = np.sign(np.einsum("vck,vck->k", components, expected))
+            np.testing.assert_allclose(sign * components, expected, atol=0.1)

@@ -1,4 +1,4 @@
-"""Face-model files: what goes in comes out, and what is no face model is named."""
+"""Tests of face model files."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def arrays(face_model):
     return {name: np.asarray(getattr(face_model, name)) for name in FIELDS}
 
 
-def test_round_trip(tmp_path, face_model, arrays):
+def test_face_model_survives_round_trip(tmp_path, face_model, arrays):
     save_face_model(tmp_path / "model.npz", face_model)
     loaded = load_face_model(tmp_path / "model.npz")
     for name in FIELDS:
@@ -26,20 +26,22 @@ def test_round_trip(tmp_path, face_model, arrays):
         assert getattr(loaded, name).dtype == arrays[name].dtype
 
 
-def test_truncation_keeps_the_first_components(face_model):
+def test_truncation_keeps_first_components(face_model):
     small = truncate(face_model, 5, 2)
     np.testing.assert_array_equal(small.shape_basis, face_model.shape_basis[..., :5])
     assert small.expression_std.shape == (2,)
-    with pytest.raises(ValueError, match="41 shape components wanted, but the model holds 40"):
+    with pytest.raises(
+        ValueError, match="cannot keep 41 shape components of a face model that has 40"
+    ):
         truncate(face_model, 41, 2)
 
 
-def test_the_digest_of_the_embedded_model_is_the_one_that_weights_carry():
-    # Every change of this number invalidates weights and prepared data sets.
+def test_digest_of_embedded_model_is_that_of_published_weights():
+    # A change of the digest invalidates existing weights and prepared data sets.
     assert face_model_files.digest(embedded_face_model()) == "05e4f4e94cd11b2f"
 
 
-def test_a_digest_changes_with_what_coefficients_mean(face_model):
+def test_digest_depends_on_meaning_of_coefficients(face_model):
     digest = face_model_files.digest(face_model)
     assert digest != face_model_files.digest(truncate(face_model, 39, 10))
     scaled = dataclasses.replace(face_model, shape_std=face_model.shape_std * 2)
@@ -63,13 +65,13 @@ def test_a_digest_changes_with_what_coefficients_mean(face_model):
         ({"uv": np.zeros((0, 2))}, "uv"),
     ],
 )
-def test_arrays_that_do_not_fit_together_are_named(tmp_path, arrays, change, reason):
+def test_inconsistent_arrays_raise(tmp_path, arrays, change, reason):
     np.savez(tmp_path / "bad.npz", **(arrays | change))
     with pytest.raises(FaceModelError, match=reason):
         load_face_model(tmp_path / "bad.npz")
 
 
-def test_files_that_are_no_face_models_are_named(tmp_path, arrays):
+def test_other_files_raise(tmp_path, arrays):
     del arrays["uv"]
     np.savez(tmp_path / "lacking.npz", **arrays)
     np.save(tmp_path / "array.npz.npy", np.zeros(3))
@@ -80,7 +82,7 @@ def test_files_that_are_no_face_models_are_named(tmp_path, arrays):
             load_face_model(tmp_path / name)
 
 
-def test_a_bad_model_is_not_written(tmp_path, face_model):
+def test_invalid_model_is_not_written(tmp_path, face_model):
     broken = dataclasses.replace(face_model, mean=face_model.mean * np.nan)
     with pytest.raises(FaceModelError, match="not finite"):
         save_face_model(tmp_path / "model.npz", broken)

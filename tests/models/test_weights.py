@@ -1,4 +1,4 @@
-"""Weights survive their file, and a file that holds none is named."""
+"""Tests of weights files."""
 
 import dataclasses
 
@@ -36,21 +36,21 @@ def weights():
 
 
 @pytest.mark.parametrize("name", ["default", "open"])
-def test_embedded_weights_belong_to_the_embedded_face_model(name):
+def test_embedded_weights_belong_to_embedded_face_model(name):
     found = embedded_weights(name)
     check_face_model(found, embedded_face_model())
     assert chosen_weights(name).variables.keys() == found.variables.keys()
 
 
-def test_weights_that_nobody_made_are_named():
-    with pytest.raises(WeightsError, match="no weights 'best' come with the package, but default"):
+def test_unknown_weights_raise():
+    with pytest.raises(WeightsError, match="unknown embedded weights 'best': use default"):
         embedded_weights("best")
     with pytest.raises(WeightsError, match=r"best\.npz cannot be read"):
         chosen_weights("best.npz")
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 0), (np.float16, 1e-3)])
-def test_round_trip(tmp_path, weights, dtype, tolerance):
+def test_weights_survive_round_trip(tmp_path, weights, dtype, tolerance):
     save_weights(tmp_path / "w.npz", weights, dtype)
     loaded = load_weights(tmp_path / "w.npz")
     assert (loaded.architecture, loaded.face_model) == ("compact", "0123456789abcdef")
@@ -64,7 +64,7 @@ def test_round_trip(tmp_path, weights, dtype, tolerance):
     assert {leaf.dtype for leaf in jax.tree.leaves(loaded.variables)} == {np.dtype("float32")}
 
 
-def test_a_file_that_is_no_weights_is_named(tmp_path):
+def test_other_files_raise(tmp_path):
     missing, text, other = (tmp_path / name for name in ("missing.npz", "text.npz", "other.npz"))
     text.write_text("no archive")
     np.savez(other, something=np.zeros(3))
@@ -73,7 +73,7 @@ def test_a_file_that_is_no_weights_is_named(tmp_path):
             load_weights(path)
 
 
-def test_truncated_file_is_named(tmp_path, weights):
+def test_truncated_file_raises(tmp_path, weights):
     path = tmp_path / "w.npz"
     save_weights(path, weights)
     path.write_bytes(path.read_bytes()[:3000])
@@ -81,21 +81,21 @@ def test_truncated_file_is_named(tmp_path, weights):
         load_weights(path)
 
 
-def test_pickles_are_refused(tmp_path, weights):
+def test_pickle_raises(tmp_path, weights):
     path = tmp_path / "w.npz"
     np.savez(path, architecture=np.array(["compact"], object), face_model=np.array("x"))
     with pytest.raises(WeightsError, match="pickle"):
         load_weights(path)
 
 
-def test_nan_is_refused(tmp_path, weights):
+def test_nan_raises(tmp_path, weights):
     weights.variables["params"]["head"]["kernel"][0, 0] = np.nan
     save_weights(tmp_path / "nan.npz", weights)
     with pytest.raises(WeightsError, match="head/kernel has values that are not finite"):
         load_weights(tmp_path / "nan.npz")
 
 
-def test_variables_of_another_network_are_refused(tmp_path, weights):
+def test_variables_of_another_network_raise(tmp_path, weights):
     other = dataclasses.replace(weights, architecture="vgg")
     save_weights(tmp_path / "unknown.npz", other)
     with pytest.raises(WeightsError, match="'vgg'"):
@@ -106,7 +106,7 @@ def test_variables_of_another_network_are_refused(tmp_path, weights):
         load_weights(tmp_path / "headless.npz")
 
 
-def test_a_whitening_of_another_size_is_refused(tmp_path, weights):
+def test_whitening_of_another_size_raises(tmp_path, weights):
     short = Whitening(np.zeros(3), np.ones(3))
     save_weights(tmp_path / "short.npz", dataclasses.replace(weights, whitening=short))
     with pytest.raises(WeightsError, match="the compact network needs"):

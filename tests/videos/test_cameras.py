@@ -1,4 +1,4 @@
-"""A camera and a window, with frames and a display that are made up."""
+"""Tests of cameras and windows, with simulated frames and a simulated display."""
 
 import sys
 import threading
@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from tests.helpers.fake_reconstruction import FakeFollower, frame_with_squares
+from tests.helpers.fake_reconstruction import FakeFaceSource, frame_with_squares
 from twodasl_jax.commands import camera
 from twodasl_jax.errors import OutputError, VideoError
 from twodasl_jax.videos import cameras, following
@@ -19,39 +19,39 @@ def frame(number):
     return VideoFrame(number, number / 30, np.zeros((2, 2, 3), np.uint8))
 
 
-def test_frames_that_come_while_nobody_asks_are_dropped():
-    came, taken = threading.Event(), threading.Event()
+def test_frames_are_dropped_while_consumer_is_busy():
+    produced, consumed = threading.Event(), threading.Event()
 
     def live():
         yield frame(0)
-        taken.wait(10)
+        consumed.wait(10)
         yield from map(frame, range(1, 6))
-        came.set()
+        produced.set()
         threading.Event().wait(0.05)
         yield frame(6)
 
-    frames = cameras.newest(live())
+    frames = cameras.latest_frames(live())
     assert next(frames).number == 0
-    taken.set()
-    assert came.wait(10)
+    consumed.set()
+    assert produced.wait(10)
     assert next(frames).number >= 5
     frames.close()
 
 
-def test_the_end_of_a_camera_is_the_end_of_its_frames():
-    assert [found.number for found in cameras.newest(iter([frame(0)]))] in ([0], [])
+def test_latest_frames_end_with_stream():
+    assert [found.number for found in cameras.latest_frames(iter([frame(0)]))] in ([0], [])
 
 
-def test_a_camera_that_is_lost_says_so():
+def test_error_of_stream_reaches_consumer():
     def live():
         raise VideoError("Camera 0 cannot be read from frame 3 on.")
         yield
 
     with pytest.raises(VideoError, match="from frame 3 on"):
-        list(cameras.newest(live()))
+        list(cameras.latest_frames(live()))
 
 
-def test_the_other_thread_is_gone_when_the_frames_are_left():
+def test_closing_frames_ends_thread():
     before = threading.active_count()
 
     def live():
@@ -60,36 +60,36 @@ def test_the_other_thread_is_gone_when_the_frames_are_left():
             yield frame(number)
             number += 1
 
-    frames = cameras.newest(live())
+    frames = cameras.latest_frames(live())
     next(frames)
     frames.close()
     assert threading.active_count() == before
 
 
-def test_a_camera_that_is_not_there_is_named():
+def test_missing_camera_raises():
     pytest.importorskip("av")
     with (
-        pytest.raises(VideoError, match="Camera 73 cannot be opened: plug one in"),
+        pytest.raises(VideoError, match="Camera 73 cannot be opened: connect a camera"),
         cameras.open_camera(73),
     ):
         pass
 
 
-def test_a_window_without_a_display_is_one_sentence(monkeypatch):
+def test_window_without_display_raises(monkeypatch):
     pytest.importorskip("tkinter")
     monkeypatch.setenv("DISPLAY", ":73")
     with pytest.raises(OutputError, match="no display for a window"), open_window("faces"):
         pass
 
 
-def test_a_window_without_tkinter_is_one_sentence(monkeypatch):
+def test_window_without_tkinter_raises(monkeypatch):
     monkeypatch.setitem(sys.modules, "tkinter", None)
     with pytest.raises(OutputError, match="python3-tk"), open_window("faces"):
         pass
 
 
 class FakeTk:
-    """What a window needs of tkinter."""
+    """A stand-in for the parts of tkinter that a window uses."""
 
     TclError = RuntimeError
 
@@ -130,7 +130,7 @@ def display(monkeypatch):
 
 
 @pytest.mark.parametrize("key", ["<Escape>", "q", "WM_DELETE_WINDOW"])
-def test_a_window_shows_pictures_until_it_is_closed(display, key):
+def test_window_shows_pictures_until_closed(display, key):
     image = frame_with_squares((50, 50))
     with open_window("faces") as show:
         assert show(image)
@@ -140,11 +140,11 @@ def test_a_window_shows_pictures_until_it_is_closed(display, key):
     assert not display.alive
 
 
-def test_a_camera_is_watched_until_the_window_is_closed(monkeypatch, face_model, display):
-    follower = FakeFollower(face_model)
-    monkeypatch.setattr(following.detection, "detect_faces", follower.detect)
-    monkeypatch.setattr(following.detection, "confidence_of_crop", follower.judge)
-    taken = []
+def test_camera_is_read_until_window_is_closed(monkeypatch, face_model, display):
+    source = FakeFaceSource(face_model)
+    monkeypatch.setattr(following.detection, "detect_faces", source.detect)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", source.score)
+    events = []
 
     class FakeCamera:
         def __init__(self, number):
@@ -152,17 +152,17 @@ def test_a_camera_is_watched_until_the_window_is_closed(monkeypatch, face_model,
 
         def __enter__(self):
             for number in range(100):
-                taken.append(number)
+                events.append(number)
                 if number == 4:
                     display.keys["q"](None)
                 yield VideoFrame(number, number / 30, frame_with_squares((60, 60)))
 
         def __exit__(self, *_):
-            taken.append("closed")
+            events.append("closed")
 
     monkeypatch.setattr(camera, "open_camera", FakeCamera)
-    camera.watch_camera(follower, 3, None)
-    assert taken == [0, 1, 2, 3, 4, "closed"]
+    camera.watch_camera(source, 3, None)
+    assert events == [0, 1, 2, 3, 4, "closed"]
     plain = frame_with_squares((60, 60))
     assert len(display.shown) == 5
     assert all((shown != plain).any() for shown in display.shown)

@@ -1,4 +1,4 @@
-"""People in moving pictures: from frames to steady faces, in the image frame."""
+"""Tests of tracking and smoothing together."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.helpers.fake_reconstruction import FakeFollower, frame_with_squares, make_face
+from tests.helpers.fake_reconstruction import FakeFaceSource, frame_with_squares, make_face
 from twodasl_jax.geometry.coefficients import (
     Coefficients,
     Whitening,
@@ -26,7 +26,7 @@ from twodasl_jax.videos.files import VideoFrame
 
 @pytest.fixture(scope="module")
 def reconstructor(face_model):
-    """Of which the geometry counts, and not the network."""
+    """Returns a reconstructor with a network of zeros; the tests use its geometry."""
     network = CompactNet()
     crops = np.zeros((1, 120, 120, 4), np.float32)
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), crops, train=False))
@@ -42,8 +42,8 @@ def reconstructor(face_model):
     return Reconstructor(face_model, weights)
 
 
-def seen(reconstructor, place, box, yaw=0.0, expression=0.0):
-    """A face at a place of the picture, in coefficients of some crop."""
+def face_at(reconstructor, place, box, yaw=0.0, expression=0.0):
+    """Returns a face at a place in the image frame, with coefficients for a given crop."""
     angles = np.radians(np.array([yaw, 5, -3], np.float32))
     camera = WeakPerspective(
         np.float32(0.5) * np.ones((), np.float32),
@@ -56,8 +56,8 @@ def seen(reconstructor, place, box, yaw=0.0, expression=0.0):
     return reconstructor.face_from_coefficients(np.asarray(official_from_coefficients(face)), box)
 
 
-class Series:
-    """A reconstructor that returns one face after the other, whatever the picture."""
+class FaceSequence:
+    """A stand-in for a reconstructor that returns the given faces, one per call."""
 
     def __init__(self, reconstructor, faces):
         self.model = reconstructor.model
@@ -68,7 +68,7 @@ class Series:
         return [next(self._faces)]
 
 
-def follow(monkeypatch, series, count, strength):
+def follow(monkeypatch, sequence, count, strength):
     boxes = following.detection.FaceBoxes(
         np.array([[40, 40, 160, 160]], np.float32), np.ones(1, np.float32)
     )
@@ -78,13 +78,13 @@ def follow(monkeypatch, series, count, strength):
     monkeypatch.setattr(following.detection, "confidence_of_crop", lambda crop: 0.8)
     image = np.zeros((200, 200, 3), np.uint8)
     frames = [VideoFrame(number, number / 30, image) for number in range(count)]
-    moments = list(following.follow_faces(series, frames, strength))
-    assert [moment.frame.number for moment in moments] == list(range(count))
-    assert all(len(moment.people) == 1 for moment in moments)
-    return [moment.people[0].face for moment in moments]
+    results = list(following.follow_faces(sequence, frames, strength))
+    assert [result.frame.number for result in results] == list(range(count))
+    assert all(len(result.people) == 1 for result in results)
+    return [result.people[0].face for result in results]
 
 
-def boxes_that_move(count):
+def moving_boxes(count):
     rng = np.random.default_rng(0)
     corners = rng.uniform(30, 50, (count, 2))
     return [
@@ -93,9 +93,11 @@ def boxes_that_move(count):
     ]
 
 
-def test_a_face_at_rest_stays_where_it_is_while_its_crops_move(monkeypatch, reconstructor):
-    faces = [seen(reconstructor, (100, 95), box, 10, 0.5) for box in boxes_that_move(10)]
-    found = follow(monkeypatch, Series(reconstructor, faces), 10, smoothing.STRENGTHS["strong"])
+def test_face_at_rest_is_steady_while_its_crops_move(monkeypatch, reconstructor):
+    faces = [face_at(reconstructor, (100, 95), box, 10, 0.5) for box in moving_boxes(10)]
+    found = follow(
+        monkeypatch, FaceSequence(reconstructor, faces), 10, smoothing.STRENGTHS["strong"]
+    )
     for ours, face in zip(found, faces, strict=True):
         np.testing.assert_allclose(ours.vertices, faces[0].vertices, atol=0.01)
         np.testing.assert_allclose(ours.landmarks, faces[0].landmarks, atol=0.01)
@@ -105,48 +107,46 @@ def test_a_face_at_rest_stays_where_it_is_while_its_crops_move(monkeypatch, reco
         assert ours.score == 0.8
 
 
-def test_smoothed_faces_tremble_less(monkeypatch, reconstructor):
+def test_smoothing_reduces_jitter(monkeypatch, reconstructor):
     rng = np.random.default_rng(1)
     places = np.array([100, 95]) + 0.5 * rng.standard_normal((30, 2))
     faces = [
-        seen(reconstructor, place, (40, 40, 160, 160), yaw=rng.normal(0, 1)) for place in places
+        face_at(reconstructor, place, (40, 40, 160, 160), yaw=rng.normal(0, 1)) for place in places
     ]
 
-    def trembling(strength):
-        found = follow(monkeypatch, Series(reconstructor, faces), 30, strength)
+    def jitter(strength):
+        found = follow(monkeypatch, FaceSequence(reconstructor, faces), 30, strength)
         landmarks = np.stack([face.landmarks[:, :2] for face in found])
         return np.std(np.diff(landmarks[5:], axis=0))
 
-    off, light = trembling(None), trembling(smoothing.STRENGTHS["light"])
+    off, light = jitter(None), jitter(smoothing.STRENGTHS["light"])
     assert light < 0.35 * off
 
 
-def test_without_smoothing_faces_are_as_they_are_seen(monkeypatch, reconstructor):
-    faces = [seen(reconstructor, (100, 95), box) for box in boxes_that_move(3)]
-    found = follow(monkeypatch, Series(reconstructor, faces), 3, None)
+def test_faces_are_unchanged_without_smoothing(monkeypatch, reconstructor):
+    faces = [face_at(reconstructor, (100, 95), box) for box in moving_boxes(3)]
+    found = follow(monkeypatch, FaceSequence(reconstructor, faces), 3, None)
     for ours, face in zip(found, faces, strict=True):
         expected = dataclasses.replace(face, score=0.8)
         for name in ("vertices", "landmarks", "coefficients", "euler_angles", "box", "score"):
             np.testing.assert_array_equal(getattr(ours, name), getattr(expected, name))
 
 
-def test_everyone_keeps_a_number_and_a_frame_comes_before_the_next_is_asked_for(
-    monkeypatch, face_model
-):
-    follower = FakeFollower(face_model)
-    monkeypatch.setattr(following.detection, "detect_faces", follower.detect)
-    monkeypatch.setattr(following.detection, "confidence_of_crop", follower.judge)
-    asked = []
+def test_people_keep_their_numbers_and_frames_are_read_lazily(monkeypatch, face_model):
+    source = FakeFaceSource(face_model)
+    monkeypatch.setattr(following.detection, "detect_faces", source.detect)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", source.score)
+    requested = []
 
     def frames():
         for number in range(4):
-            asked.append(number)
+            requested.append(number)
             yield VideoFrame(number, number / 30, frame_with_squares((50 + number, 60), (150, 60)))
 
-    for number, moment in enumerate(following.follow_faces(follower, frames(), None)):
-        assert asked == list(range(number + 1))
-        assert [person.number for person in moment.people] == [0, 1]
-        left, right = (person.face.landmarks[:, 0].mean() for person in moment.people)
+    for number, result in enumerate(following.follow_faces(source, frames(), None)):
+        assert requested == list(range(number + 1))
+        assert [person.number for person in result.people] == [0, 1]
+        left, right = (person.face.landmarks[:, 0].mean() for person in result.people)
         expected = make_face(face_model, (50 + number, 60), scale=0.3).landmarks[:, 0].mean()
         assert left == pytest.approx(expected, abs=1)
         assert right > 120

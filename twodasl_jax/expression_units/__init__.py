@@ -1,13 +1,13 @@
-"""Expression in words: the named units that faces move by, such as "jawOpen" and "mouthSmileLeft".
+"""Expression units: named movements of a face, such as "jawOpen" and "mouthSmileLeft".
 
-The coefficients of expression are principal components, which say nothing to people or to programs that animate
-faces. Some face models know besides how each of ARKit's facial units moves their mesh.
+Expression coefficients are amplitudes of principal components, which have no names. Some face models also define a
+displacement field for each of ARKit's facial units. This package names the components after these units, and fits
+activations of the units to expression coefficients.
 
-    units.py          the units of one face model
-    metric.py         how displacements of its vertices are compared
-    activation.py     how strongly and how jointly people use them
-    fitting.py        how far a face uses them, from its coefficients
-    naming.py         expression components, named after the units that they are made of
+    units.py          the units of a face model, and the metric of displacements
+    activation.py     the usual strength of each unit, and the pairs of left and right units
+    fitting.py        activations of the units from expression coefficients
+    naming.py         names of the expression components
 """
 
 from twodasl_jax.expression_units.fitting import fit_units

@@ -1,10 +1,10 @@
-"""How strongly and how jointly people use the 52 facial units of ARKit.
+"""The usual activations of ARKit's 52 facial units, and the pairs of left and right units.
 
-A unit such as "jawOpen" has no opposite, so its activation is never negative. Activations are taken
-to be half-normal: each unit follows a normal distribution of which only the non-negative side occurs.
+A unit such as "jawOpen" has no opposite, so its activation is never negative. Activations are modelled as half-normal:
+the absolute value of a normal variable with mean zero.
 """
 
-# Standard deviation of the normal variable behind each activation (1 is a unit's full strength).
+# The standard deviations of these normal variables; 1 is the full activation of a unit.
 USUAL_SCALE = 0.6
 MINOR_SCALE = 0.25
 MINOR_UNITS = (
@@ -21,14 +21,14 @@ SCALES = {
     "tongueOut": 0.0,
     "mouthClose": 0.0,
 }
-# Moving to both sides at once is no movement at all.
+# Pairs whose movements cancel if both units are active.
 EXCLUSIVE_TWINS = frozenset({"jawLeft", "jawRight", "mouthLeft", "mouthRight"})
-# ARKit's endings, and ICT-FaceKit's.
+# The suffixes of ARKit and of ICT-FaceKit.
 _SIDES = {"Left": "Right", "Right": "Left", "_L": "_R", "_R": "_L"}
 
 
 def twin_of(name: str) -> str:
-    """The name of a unit's mirror image; a unit on the midline is its own."""
+    """Returns the name of the unit on the other side of the face; a unit of the midline is its own twin."""
     for side, other in _SIDES.items():
         if name.endswith(side):
             return name.removesuffix(side) + other
@@ -36,13 +36,13 @@ def twin_of(name: str) -> str:
 
 
 def stem_of(name: str) -> str:
-    """The name of a unit without its side."""
+    """Returns the name of a unit without its side."""
     for side in _SIDES:
         name = name.removesuffix(side)
     return name
 
 
 def scale_of(name: str) -> float:
-    """The standard deviation of the normal variable behind a unit's activation."""
+    """Returns the standard deviation of the normal variable behind a unit's activation."""
     usual = MINOR_SCALE if stem_of(name) in MINOR_UNITS else USUAL_SCALE
     return SCALES.get(name, usual)

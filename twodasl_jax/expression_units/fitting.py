@@ -1,4 +1,4 @@
-"""How far a face uses each expression unit, from its expression coefficients."""
+"""Activations of expression units from expression coefficients."""
 
 import numpy as np
 import scipy.optimize
@@ -6,46 +6,45 @@ from jaxtyping import Float
 
 from twodasl_jax.array_types import Array, typed
 from twodasl_jax.expression_units.activation import scale_of
-from twodasl_jax.expression_units.metric import in_metric
-from twodasl_jax.expression_units.units import ExpressionUnits
+from twodasl_jax.expression_units.units import ExpressionUnits, in_metric
 from twodasl_jax.geometry.morphable_model import ShapeSpace
 
-# What an activation of its usual scale must explain to be worth it, mm^2 of mean squared displacement.
-_CAUTION = 0.03
+# The weight of the penalty on activations, mm^2 of mean squared displacement.
+_PENALTY = 0.03
 
 
 @typed
 def fit_units(
     units: ExpressionUnits, space: ShapeSpace, expression: Float[Array, "*batch E"]
 ) -> Float[np.ndarray, "*batch K"]:
-    """Returns the activations of a face model's units that look most like its expression coefficients.
+    """Fits the activations of a face model's units to expression coefficients.
 
-    Compared is what the components can represent of a displacement; what they cannot tells nothing about the units.
-    There are more units than components, and many activations look alike: few and small ones are preferred. With the
-    usual scale s of each unit, the activations w minimise
+    Displacements are projected to the span of the expression components, in which alone the coefficients are
+    informative. There are more units than components, so that many activations fit equally well. A penalty selects few
+    and small ones. With the usual scale s of each unit, the activations w minimise
 
-        |components (w - at_rest) - expression|^2 / 2 + caution sum((w / s)^2 / 2 + w / s),   0 <= w <= 1
+        |components (w - at_rest) - expression|^2 / 2 + penalty sum((w / s)^2 / 2 + w / s),   0 <= w <= 1
 
-    in mm^2 of the metric. That is least squares in which every w / s has been seen at -1.
+    in mm^2 of the metric. This equals least squares with an additional observation w / s = -1 of each unit.
 
     Args:
-      units: of the face model.
-      space: its vertices, with E expression components.
-      expression: (..., E) coefficients in standard deviations.
+      units: the units of the face model.
+      space: the face model, with E expression components.
+      expression: (..., E) expression coefficients, in standard deviations.
 
     Returns:
-      (..., K) activations in [0, 1]. Units without a usual scale stay zero: "tongueOut", which moves nothing, and
-      "mouthClose", which takes back what "jawOpen" does.
+      (..., K) activations in [0, 1]. Units of scale zero stay zero: "tongueOut", which moves nothing, and "mouthClose",
+      which reverts "jawOpen".
     """
     columns = np.asarray(space.expression_basis) * np.asarray(space.expression_std)
-    seen, components = np.linalg.qr(in_metric(columns, units.metric))
-    movements = seen.T @ units.movements
+    basis, components = np.linalg.qr(in_metric(columns, units.metric))
+    movements = basis.T @ units.movements
     scale = np.array([scale_of(name) for name in units.names])
     used = scale > 0
-    system = np.concatenate([movements[:, used], np.diag(np.sqrt(_CAUTION) / scale[used])])
+    system = np.concatenate([movements[:, used], np.diag(np.sqrt(_PENALTY) / scale[used])])
     wanted = np.asarray(expression, np.float64).reshape(-1, len(components)) @ components.T
     activations = np.zeros((len(wanted), len(scale)))
     for row, target in enumerate(wanted + movements @ units.at_rest):
-        aim = np.concatenate([target, np.full(used.sum(), -np.sqrt(_CAUTION))])
-        activations[row, used] = scipy.optimize.lsq_linear(system, aim, (0, 1), "bvls").x
+        observed = np.concatenate([target, np.full(used.sum(), -np.sqrt(_PENALTY))])
+        activations[row, used] = scipy.optimize.lsq_linear(system, observed, (0, 1), "bvls").x
     return activations.reshape(*np.shape(expression)[:-1], len(scale))

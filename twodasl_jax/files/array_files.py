@@ -1,24 +1,25 @@
-"""Arrays from `.npz`, `.npy` and `.mat` files, checked before anything is computed from them."""
+"""Validated arrays from `.npz`, `.npy` and `.mat` files."""
 
+import contextlib
 import io
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import scipy.io
 
-from twodasl_jax.errors import DatasetError
+from twodasl_jax.errors import DatasetError, InputError
 
 _DAMAGE = (
-    *(OSError, ValueError, TypeError, EOFError),
-    *(zipfile.BadZipFile, zlib.error, scipy.io.matlab.MatReadError),
+    *(OSError, ValueError, TypeError, KeyError, IndexError, EOFError, MemoryError, OverflowError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error, scipy.io.matlab.MatReadError),
 )
 
-# By the name of an array; -1 stands for any size.
+# The shape of each array by its name; -1 matches any size.
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -28,16 +29,16 @@ def read_rows(
     optional: Shapes = MappingProxyType({}),
     content: bytes | None = None,
 ) -> dict[str, np.ndarray]:
-    """Reads arrays that hold one row for each of N things, at least one.
+    """Reads arrays with a common number of rows N >= 1.
 
     Args:
-      path: a `.npz` file; other arrays in it are left alone.
-      row_shapes: the shape of one row, by the name of its array; -1 stands for any size.
-      optional: the same of arrays that need not be there.
-      content: of the file where it is not on the disk, such as one in an archive; `path` is then only its name.
+      path: a `.npz` file; other arrays in it are ignored.
+      row_shapes: the shape of one row of each required array; -1 matches any size.
+      optional: the shape of one row of each optional array.
+      content: the content of the file, if it is not on disk; `path` is then used in messages only.
 
     Raises:
-      DatasetError: the file is missing, damaged or no such archive, or an array is missing or of another shape.
+      DatasetError: the file is missing, damaged or not an archive, or an array is missing or has another shape.
     """
 
     def load() -> dict[str, np.ndarray]:
@@ -51,9 +52,9 @@ def read_rows(
     for name, array in arrays.items():
         row_shape = {**row_shapes, **optional}[name]
         if not (_fits(array, (count, *row_shape)) and count):
-            wanted = _shown((count or -1, *row_shape))
+            expected = _format_shape((count or -1, *row_shape))
             raise DatasetError(
-                f"Cannot use {path}: {name} has shape {_shown(array.shape)}, expected {wanted}, one row for each."
+                f"Cannot use {path}: {name} has shape {_format_shape(array.shape)}, expected {expected}."
             )
     return arrays
 
@@ -61,27 +62,31 @@ def read_rows(
 def read_array(path: pathlib.Path, shape: tuple[int, ...]) -> np.ndarray:
     """Reads a `.npy` file.
 
+    Args:
+      path: the file.
+      shape: the shape of the array; -1 matches any size.
+
     Raises:
-      DatasetError: the file is missing, damaged or no such file, or the array is of another shape.
+      DatasetError: the file is missing, damaged or not a `.npy` file, or the array has another shape.
     """
     array = _load(path, lambda: np.load(path, allow_pickle=False))
     if not isinstance(array, np.ndarray) or not _fits(array, shape):
-        found = _shown(array.shape) if isinstance(array, np.ndarray) else "of an archive"
-        raise DatasetError(
-            f"Cannot use {path}: its shape is {found}, and {_shown(shape)} is needed."
-        )
+        is_array = isinstance(array, np.ndarray)
+        found = f"has shape {_format_shape(array.shape)}" if is_array else "is an archive"
+        raise DatasetError(f"Cannot use {path}: it {found}, expected {_format_shape(shape)}.")
     return array
 
 
 def read_mat(path: pathlib.Path, shapes: Shapes) -> dict[str, np.ndarray]:
-    """Reads fields of a MATLAB file up to version 7, all finite numbers.
+    """Reads numeric fields of a MATLAB file, up to version 7.
 
     Args:
-      path: the file; its other fields are left alone.
-      shapes: of the arrays, by the name of the field; -1 stands for any size.
+      path: the file; other fields in it are ignored.
+      shapes: the shape of each field; -1 matches any size.
 
     Raises:
-      DatasetError: the file is missing, damaged or no such file, or a field is missing, of another shape or not finite.
+      DatasetError: the file is missing, damaged or not a MATLAB file; or a field is missing, has another shape or is
+        not finite.
     """
 
     def load() -> dict[str, np.ndarray]:
@@ -92,28 +97,42 @@ def read_mat(path: pathlib.Path, shapes: Shapes) -> dict[str, np.ndarray]:
     fields = _load(path, load)
     for name, shape in shapes.items():
         if not _fits(fields[name], shape):
-            raise DatasetError(
-                f"Cannot use {path}: {name} has shape {_shown(fields[name].shape)}, expected {_shown(shape)}."
-            )
+            found, expected = _format_shape(fields[name].shape), _format_shape(shape)
+            raise DatasetError(f"Cannot use {path}: {name} has shape {found}, expected {expected}.")
         if not np.isfinite(fields[name]).all():
             raise DatasetError(f"Cannot use {path}: {name} has values that are not finite.")
     return fields
 
 
-def _load(path: pathlib.Path, load: Callable[[], Any]) -> Any:
+@contextlib.contextmanager
+def reading(path: pathlib.Path, failure: type[InputError] = DatasetError) -> Iterator[None]:
+    """Turns any error that a damaged file can cause into `failure`, with the name of the file and the cause."""
     try:
-        return load()
-    except KeyError as error:
-        missing = str(error.args[0]).removesuffix(" is not a file in the archive")
-        raise DatasetError(f"Cannot use {path}: it has no array {missing}.") from error
-    except NotImplementedError as error:
-        raise DatasetError(f"Cannot read {path}: save it as version 7, without HDF5.") from error
+        yield
+    # SciPy raises NotImplementedError for MATLAB files of version 7.3, which callers handle.
+    except (InputError, NotImplementedError):
+        raise
     except _DAMAGE as error:
-        damage = f"it is damaged, or no {path.suffix} file"
+        cause = f"it is damaged, or not a {path.suffix} file"
         if "allow_pickle" in str(error):
-            damage += " of plain arrays: save names as strings, not as objects"
-        cause = getattr(error, "strerror", None) or damage
-        raise DatasetError(f"Cannot read {path}: {cause}.") from error
+            cause += " of plain arrays: save names as strings, not as objects"
+        # Errors of HDF5 have an errno, but no file name; their text is not a sentence.
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            cause = error.strerror
+        raise failure(f"Cannot read {path}: {cause}.") from error
+
+
+def _load(path: pathlib.Path, load: Callable[[], Any]) -> Any:
+    with reading(path):
+        try:
+            return load()
+        except KeyError as error:
+            missing = str(error.args[0]).removesuffix(" is not a file in the archive")
+            raise DatasetError(f"Cannot use {path}: it has no array {missing}.") from error
+        except NotImplementedError as error:
+            raise DatasetError(
+                f"Cannot read {path}: save it as version 7, without HDF5."
+            ) from error
 
 
 def _fits(array: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -122,5 +141,5 @@ def _fits(array: np.ndarray, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _shown(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return f"({', '.join('any' if size < 0 else str(size) for size in shape)})"

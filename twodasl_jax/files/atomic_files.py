@@ -1,4 +1,4 @@
-"""Files that are either complete or not there."""
+"""Atomic writing of files."""
 
 import contextlib
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Lets the caller write a file beside `path`, then renames it to `path` in one step.
+    """Replaces a file atomically: yields a temporary file in the same folder, and renames it to `path` on exit.
 
-    When the caller fails, the new file is removed and whatever `path` held before stays.
+    If the body raises, the temporary file is removed and `path` stays unchanged.
 
     Args:
       path: the file to create or replace; its folder must exist.
 
     Yields:
-      The file to write. It has the same suffix, and its name starts with a dot.
+      The temporary file, which the body writes. It has the suffix of `path`, and its name starts with a dot.
 
     Raises:
-      OSError: the file cannot be written, or not be renamed, for example because `path` is a folder; the error
-        names `path`, not the file beside it.
+      OSError: the file cannot be written or renamed, for example because `path` is a folder. The error names `path`,
+        not the temporary file.
     """
     target = Path(path)
     beside = target.with_name(f".{target.stem}.{secrets.token_hex(8)}{target.suffix}")
@@ -37,6 +37,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Writes a whole file in one step; see `replacing`."""
+    """Writes a file atomically; see `replacing`."""
     with replacing(path) as beside:
         beside.write_bytes(data)

@@ -1,9 +1,8 @@
-"""Pickles, read without executing anything that they ask for.
+"""Pickle loading without code execution.
 
-A pickle is a program: it may name any function of any module and have it called. `SafeUnpickler` gives it what an
-allow-list holds and nothing else; `load_plain` allows arrays of numbers beside the containers, numbers and texts that
-pickles build by themselves. No code of NumPy is called that a pickle could lead astray: arrays are made here, from
-bytes whose count has been compared with what the array claims to be.
+A pickle is a program that may call any function of any module. `SafeUnpickler` restricts it to the globals of an
+allow-list. `load_plain` allows containers, numbers, strings and numeric arrays. It does not call NumPy's own
+reconstruction functions: this module builds the arrays, after it has compared the number of bytes with the shape.
 
 References:
   Python's documentation of `pickle`, "Restricting Globals"; `numpy.ndarray.__reduce__` and `numpy.dtype.__reduce__`.
@@ -20,55 +19,55 @@ from typing import Any
 import numpy as np
 
 _PLAIN_DTYPE = re.compile(r"[biufc][0-9]{1,2}")
-# The operations by which a pickle gives a thing a number of its own choice.
-_NUMBERING = ("PUT", "BINPUT", "LONG_BINPUT")
-# How the state of such a dtype ends: no fields, no subarrays, no flags.
+# The end of the state of such a dtype: no fields, no subarrays, no flags.
 _PLAIN_STATE = (None, None, None, -1, -1, 0)
+# The opcodes that store an object in the memo at an index from the pickle.
+_MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
 
 
 class SafeUnpickler(pickle.Unpickler):
-    """An unpickler that knows the globals of an allow-list only.
+    """An unpickler that provides only the globals of an allow-list.
 
-    A pickle may not only call what it is given but also assign to its attributes: allow what cannot be altered, which
-    are built-in types and `Function`.
+    A pickle may also assign attributes of these globals. The allow-list should therefore contain only immutable
+    objects: built-in types and `Function`.
     """
 
     def __init__(self, content: bytes, allowed: Mapping[str, Any]):
-        """Prepares to read a pickle.
+        """Checks the opcodes of a pickle, without executing them.
 
         Args:
-          content: of the whole file.
-          allowed: what the pickle gets for a global, by its dotted name such as "collections.OrderedDict".
+          content: the content of the file.
+          allowed: the object for each global, by its dotted name, such as "collections.OrderedDict".
 
         Raises:
-          pickle.UnpicklingError: the pickle is cut off, or claims to be longer than it is.
+          pickle.UnpicklingError: the pickle is truncated, or uses memo indices larger than itself.
         """
         _check_lengths(content)
         super().__init__(io.BytesIO(content), encoding="latin1")
         self._allowed = allowed
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns what is allowed under this name.
+        """Returns the object of the allow-list for a global.
 
         Raises:
-          pickle.UnpicklingError: it is not on the list.
+          pickle.UnpicklingError: the global is not on the list.
         """
-        wanted = f"{module}.{name}"
-        if wanted not in self._allowed:
-            raise pickle.UnpicklingError(f"it asks for {wanted!r:.80}, which it may not use")
-        return self._allowed[wanted]
+        dotted = f"{module}.{name}"
+        if dotted not in self._allowed:
+            raise pickle.UnpicklingError(f"it uses {dotted!r:.80}, which is not allowed")
+        return self._allowed[dotted]
 
     def persistent_load(self, pid: Any) -> Any:
-        """Returns what a number or a tuple stands for that is kept outside of the pickle: here nothing is.
+        """Rejects references to objects outside the pickle. Formats with external arrays override this method.
 
         Raises:
-          pickle.UnpicklingError: always; formats that keep arrays beside their pickle override this method.
+          pickle.UnpicklingError: always.
         """
-        raise pickle.UnpicklingError("it refers to something that is kept outside of it")
+        raise pickle.UnpicklingError("it refers to an object outside of the pickle")
 
 
 class Function:
-    """A function for an allow-list; other than a plain one it cannot be altered by a pickle."""
+    """A function for an allow-list. Unlike a plain function, it cannot be modified by a pickle."""
 
     def __init__(self, function: Callable[..., Any]):
         self._function = function
@@ -77,59 +76,60 @@ class Function:
         return self._function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it tries to alter what it was given")
+        raise pickle.UnpicklingError("it tries to modify an allowed function")
 
 
 def load(content: bytes, allowed: Mapping[str, Any]) -> Any:
-    """Returns what a pickle holds.
+    """Returns the object of a pickle.
 
     Args:
-      content: of the whole file.
-      allowed: see `SafeUnpickler`.
+      content: the content of the file.
+      allowed: the object for each global, by its dotted name.
 
     Raises:
-      pickle.UnpicklingError: it asks for anything else, or is no pickle; the message can end a sentence.
+      pickle.UnpicklingError: the pickle uses another global, or is damaged. The message is a clause without a full
+        stop, about "it".
     """
     try:
         return SafeUnpickler(content, allowed).load()
     except pickle.UnpicklingError:
         raise
-    # Which exceptions a damaged pickle can lead to is not documented.
+    # The exceptions of a damaged pickle are not documented.
     except Exception as error:
-        raise pickle.UnpicklingError("it is damaged, or no pickle of plain data") from error
+        raise pickle.UnpicklingError("it is damaged, or not a pickle of plain data") from error
 
 
 def load_plain(content: bytes) -> Any:
-    """Returns what a pickle of arrays, containers, numbers and texts holds.
+    """Returns the object of a pickle of numeric arrays, containers, numbers and strings; see `load`.
 
     Raises:
-      pickle.UnpicklingError: it holds anything else, or is no pickle; the message can end a sentence.
+      pickle.UnpicklingError: the pickle contains other objects, or is damaged.
     """
     return load(content, _PLAIN)
 
 
 def _check_lengths(content: bytes) -> None:
-    """Raises where the pickle would reserve memory for more than it has: its operations are read, not carried out."""
+    """Raises if a pickle is truncated, or would allocate more memory than its length justifies."""
     try:
-        for operation, argument, _ in pickletools.genops(content):
-            if operation.name in _NUMBERING and (argument or 0) > len(content):
-                raise pickle.UnpicklingError("it numbers more things than it can hold")
+        for opcode, argument, _ in pickletools.genops(content):
+            if opcode.name in _MEMO_OPCODES and (argument or 0) > len(content):
+                raise pickle.UnpicklingError("it has a memo index larger than the pickle")
     except ValueError as error:
-        raise pickle.UnpicklingError("it is cut off, or no pickle") from error
+        raise pickle.UnpicklingError("it is truncated, or not a pickle") from error
 
 
 class _Dtype:
-    """What a pickle says of an array's type."""
+    """The type of an array, as described by a pickle."""
 
     def __init__(self, name: Any, *_: Any):
         if not isinstance(name, str) or not _PLAIN_DTYPE.fullmatch(name):
-            raise pickle.UnpicklingError(f"it holds an array of {name!r:.20}, not of numbers")
+            raise pickle.UnpicklingError(f"it contains an array of {name!r:.20}, not of numbers")
         self._name, self._order = name, "="
 
     def __setstate__(self, state: Any) -> None:
         _, order, *rest = state
         if order not in ("<", ">", "|", "=") or tuple(rest) != _PLAIN_STATE:
-            raise pickle.UnpicklingError("it holds an array of structures, not of numbers")
+            raise pickle.UnpicklingError("it contains an array of structures, not of numbers")
         self._order = order
 
     def plain(self) -> np.dtype:
@@ -137,7 +137,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array that is filled once its bytes are known to be as many as it needs."""
+    """An array that checks the number of its bytes before it is filled."""
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
@@ -147,18 +147,18 @@ class _Array(np.ndarray):
 
 
 def _checked(shape: Any, dtype: Any, data: Any) -> tuple[tuple[int, ...], np.dtype]:
-    """Returns shape and type of an array whose bytes are `data`."""
+    """Returns the shape and the type of an array, after a check that they fit the number of bytes in `data`."""
     plain = dtype.plain()
     sizes = tuple(int(size) for size in shape)
     if min(sizes, default=0) < 0 or math.prod(sizes) * plain.itemsize != len(_bytes(data)):
         raise pickle.UnpicklingError(
-            f"it claims an array of shape {sizes} and holds {len(_bytes(data))} bytes of it"
+            f"it has an array of shape {sizes} with {len(_bytes(data))} bytes of data"
         )
     return sizes, plain
 
 
 def _bytes(data: Any) -> bytes:
-    # Python 2 wrote texts.
+    # Python 2 stores bytes as strings.
     return data.encode("latin1") if isinstance(data, str) else bytes(memoryview(data))
 
 
@@ -173,9 +173,9 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
 
 
 def _encode(text: str, encoding: Any) -> bytes:
-    # Python 3 writes bytes like this where Python 2 is to read them.
+    # Python 3 stores bytes as encoded strings in the protocols of Python 2.
     if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it holds bytes as {encoding!r:.20}, not as latin1")
+        raise pickle.UnpicklingError(f"it contains bytes as {encoding!r:.20}, not as latin1")
     return text.encode("latin1")
 
 
@@ -183,9 +183,9 @@ _PLAIN: Mapping[str, Any] = {
     "numpy.ndarray": None,
     "numpy.dtype": Function(_Dtype),
     "_codecs.encode": Function(_encode),
-    # Where Python 2 is to read them, no bytes at all are written as a call without arguments.
+    # The protocols of Python 2 store empty bytes as a call without arguments.
     "__builtin__.bytes": Function(lambda: b""),
-    # NumPy's name for its inner part, until version 1 and since version 2.
+    # NumPy's core package is called `numpy.core` up to version 1 and `numpy._core` since version 2.
     **{
         f"{core}.{name}": function
         for core in ("numpy.core", "numpy._core")

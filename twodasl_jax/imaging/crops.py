@@ -1,4 +1,4 @@
-"""Photo to crop: exactly the given box, resized to what the network sees."""
+"""Crops of photos: square pictures of a box, at the input size of the network."""
 
 import math
 
@@ -10,11 +10,11 @@ from twodasl_jax.array_types import typed
 from twodasl_jax.errors import BoxError
 from twodasl_jax.geometry.frames import CROP_SIZE
 
-# A face box that is many times larger than its photo is a mistake, and would need as much memory.
+# A box that is many times larger than its photo is a mistake, and its crop would need much memory.
 _LARGEST_RELATIVE_SIDE = 4.0
 
-# Pixels of the photo for one of the crop, beyond which it is averaged over whole pixels beforehand: a face that
-# fills a photo of 100 megapixels would otherwise be copied at that size.
+# Photo pixels per crop pixel. Beyond it, `crop_photo` first averages blocks of whole pixels. Otherwise it would copy a
+# face that fills a photo of 100 megapixels at that size.
 _LARGEST_REDUCTION = 4
 
 
@@ -22,15 +22,15 @@ _LARGEST_REDUCTION = 4
 def crop_photo(
     photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"], size: int = CROP_SIZE
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Returns the box of a photo as a square crop, smoothed where it shrinks; outside is black.
+    """Returns the crop of a box, with antialiasing. Pixels outside the photo are black.
 
     Args:
       photo: (H, W, 3) RGB.
-      box: x0, y0, x1, y1, image frame; it may leave the photo and need not be square.
-      size: side of the crop in pixels.
+      box: (4,) x0, y0, x1, y1, image frame. It may extend beyond the photo and need not be square.
+      size: the side of the crop in pixels.
 
     Raises:
-      BoxError: see `check_box`.
+      BoxError: the box cannot be cropped; see `check_box`.
     """
     check_box(box, photo.shape[1], photo.shape[0])
     x0, y0, x1, y1 = map(float, box)
@@ -38,14 +38,14 @@ def crop_photo(
     x0, y0, x1, y1 = x0 / across, y0 / down, x1 / across, y1 / down
     left, top, right, bottom = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
     first_row, first_column = max(top, 0), max(left, 0)
-    visible = photo[first_row * down : bottom * down, first_column * across : right * across]
+    inside = photo[first_row * down : bottom * down, first_column * across : right * across]
     region = (
-        Image.fromarray(visible)
+        Image.fromarray(inside)
         .reduce((across, down))
         .crop((left - first_column, top - first_row, right - first_column, bottom - first_row))
     )
-    inside = (x0 - left, y0 - top, x1 - left, y1 - top)
-    resized = region.resize((size, size), Image.Resampling.BILINEAR, box=inside)
+    edges = (x0 - left, y0 - top, x1 - left, y1 - top)
+    resized = region.resize((size, size), Image.Resampling.BILINEAR, box=edges)
     return np.asarray(resized)
 
 
@@ -53,41 +53,46 @@ def crop_photo(
 def sample_photo(
     photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"], size: int = CROP_SIZE
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
-    """Returns the box of a photo as a square crop, interpolated between four pixels even where it shrinks.
+    """Returns the crop of a box by bilinear interpolation, without antialiasing. Pixels outside the photo are black.
 
-    So OpenCV's bilinear resize crops, on which 2DASL and 3DDFA learned, but for rounding. Outside is black.
+    Matches OpenCV's bilinear resize, used to train 2DASL and 3DDFA, up to rounding.
 
     Args:
       photo: (H, W, 3) RGB.
-      box: x0, y0, x1, y1, image frame; see `crop_photo`.
-      size: side of the crop in pixels.
+      box: (4,) x0, y0, x1, y1, image frame. It may extend beyond the photo and need not be square.
+      size: the side of the crop in pixels.
 
     Raises:
-      BoxError: see `check_box`.
+      BoxError: the box cannot be cropped; see `check_box`.
     """
     check_box(box, photo.shape[1], photo.shape[0])
     picture, edges = Image.fromarray(photo), tuple(map(float, box))
-    way = Image.Resampling.BILINEAR
-    return np.asarray(picture.transform((size, size), Image.Transform.EXTENT, edges, way))
+    resample = Image.Resampling.BILINEAR
+    return np.asarray(picture.transform((size, size), Image.Transform.EXTENT, edges, resample))
 
 
 @typed
 def check_box(box: Float[np.ndarray, "4"], width: int, height: int) -> None:
-    """Raises where a box cannot be cropped from a photo of this size.
+    """Checks that a box can be cropped from a photo of a given size.
+
+    Args:
+      box: (4,) x0, y0, x1, y1, image frame.
+      width: the width of the photo in pixels.
+      height: the height of the photo in pixels.
 
     Raises:
-      BoxError: the box is not finite, has no area, lies outside the photo, or is far larger than it.
+      BoxError: the box is not finite, has no area, lies outside the photo, or is much larger than the photo.
     """
-    shown = "(" + ", ".join(f"{edge:g}" for edge in box) + ")"
+    edges = "(" + ", ".join(f"{edge:g}" for edge in box) + ")"
     if not np.isfinite(box).all():
-        raise BoxError(f"box {shown} has edges that are not finite")
+        raise BoxError(f"box {edges} has edges that are not finite")
     x0, y0, x1, y1 = map(float, box)
     if x1 <= x0 or y1 <= y0:
-        raise BoxError(f"box {shown} has no area: pass x0, y0, x1, y1 with x0 < x1 and y0 < y1")
+        raise BoxError(f"box {edges} has no area: pass x0, y0, x1, y1 with x0 < x1 and y0 < y1")
     if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-        raise BoxError(f"box {shown} lies outside the photo of {width}x{height} pixels")
+        raise BoxError(f"box {edges} lies outside the photo of {width}x{height} pixels")
     if max(x1 - x0, y1 - y0) > _LARGEST_RELATIVE_SIDE * max(width, height):
         raise BoxError(
-            f"box {shown} is more than {_LARGEST_RELATIVE_SIDE:g} times as large as the photo of "
+            f"box {edges} is more than {_LARGEST_RELATIVE_SIDE:g} times as large as the photo of "
             f"{width}x{height} pixels"
         )

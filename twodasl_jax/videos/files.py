@@ -1,7 +1,7 @@
-"""Videos as frames that come one by one, upright and with their times, and frames back into a video.
+"""Reading and writing of video files, as streams of upright frames with their times.
 
-The package `av` (PyAV) is FFmpeg without a process of its own. Imageio's plugin of it is not used: it tells neither the
-times of the frames nor how a telephone was held.
+The package `av` (PyAV) binds FFmpeg as a library. Imageio's plugin for it is not used, because it provides neither the
+times of frames nor the orientation of a recording.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ _SUFFIXES = frozenset(
     + (".3gp", ".flv", ".ogv", ".wmv")
 )
 _REMEDY = "give an MP4, MOV, MKV, WebM or AVI video"
-# Where a file does not say how fast its frames follow each other.
-_USUAL_RATE = Fraction(25)
-# Of the times in a file that is written: every usual rate has whole numbers of these.
+# The frame rate of files that do not contain one.
+_DEFAULT_RATE = Fraction(25)
+# The unit of time in written files, in seconds. The frame durations of all common rates are multiples of it.
 _TIME_BASE = Fraction(1, 90000)
 _PIXELS = "yuv420p"
-# FFmpeg's number of BT.709, for primaries, transfer and matrix alike.
+# FFmpeg's constant of BT.709, for primaries, transfer and matrix.
 _BT_709 = 1
-# x264's. Without frames that look ahead (bf) a video of changing rate has its right length.
+# Options of x264. Without B-frames (bf), the duration of a video with a variable frame rate is correct.
 _ENCODER_OPTIONS = {"preset": "veryfast", "crf": "19", "bf": "0"}
 
 
 class VideoFrame(NamedTuple):
-    """One picture of a video.
+    """A frame of a video.
 
     Attributes:
-      number: counted from 0.
-      time: seconds from the first frame; larger than that of the frame before.
-      image: RGB, upright.
+      number: the index of the frame, from 0.
+      time: the time since the first frame, seconds; strictly increasing.
+      image: (H, W, 3) RGB, upright.
     """
 
     number: int
@@ -51,12 +51,12 @@ class VideoFrame(NamedTuple):
 
 
 class Video(NamedTuple):
-    """A video that is being read.
+    """An open video file.
 
     Attributes:
-      frames: its pictures, decoded when they are asked for; they can be gone through once.
-      rate: frames a second, on average.
-      frame_count: how many frames there will be, as far as the file says so.
+      frames: the frames, decoded lazily; can be iterated once.
+      rate: the average frame rate, frames per second.
+      frame_count: the expected number of frames; None if unknown.
     """
 
     frames: Iterator[VideoFrame]
@@ -65,46 +65,46 @@ class Video(NamedTuple):
 
 
 def find_videos(folder: str | os.PathLike[str]) -> list[Path]:
-    """Lists the files of a folder whose names end like a video's, sorted by name; hidden ones are left out."""
+    """Lists the video files of a folder by their suffix, sorted by name. Hidden files are skipped."""
     entries = sorted(Path(folder).iterdir())
     return [entry for entry in entries if is_video(entry) and not entry.name.startswith(".")]
 
 
 def is_video(name: str | PurePath) -> bool:
-    """Returns whether the name of a file ends like a video's."""
+    """Returns whether the suffix of a file name is that of a video format."""
     return PurePath(name).suffix.lower() in _SUFFIXES
 
 
 @contextlib.contextmanager
 def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
-    """Opens a video file for reading, one frame in memory at a time.
+    """Opens a video file for reading.
 
-    Frames are turned upright as the file says. Where it has no times, or times that do not grow, the rate stands in.
-    Sound is left aside; of several pictures' streams the first counts.
+    Frames are decoded one at a time and rotated upright. Frames without a time, or with one that does not increase, are
+    spaced by the frame rate. Sound is ignored, and so are all video streams after the first.
 
     Args:
-      path: whatever FFmpeg reads.
+      path: a file that FFmpeg can read.
 
     Yields:
-      The video, as long as the context lasts.
+      The video, which is valid inside the context.
 
     Raises:
-      VideoError: the file is missing or no video, or its first frame cannot be decoded; from `frames`, where a later
-        one cannot, or where the size of the picture changes.
+      VideoError: the file is missing or not a video, or its first frame cannot be decoded. `Video.frames` raises it
+        if a later frame cannot be decoded, or if the size of the picture changes.
     """
-    av = pyav()
+    av = import_pyav()
     try:
         container = av.open(os.fspath(path))
     except av.FFmpegError as error:
         raise VideoError(f"Cannot read {path}: {_cause(av, error)}.") from error
     with container:
         if not container.streams.video:
-            raise VideoError(f"Cannot read {path}: it shows no pictures; {_REMEDY}.")
+            raise VideoError(f"Cannot read {path}: it has no video stream; {_REMEDY}.")
         rate = average_rate(container)
         frames = upright_frames(container.decode(video=0), path, rate)
         first = next(frames, None)
         if first is None:
-            raise VideoError(f"Cannot read {path}: it holds no frames; {_REMEDY}.")
+            raise VideoError(f"Cannot read {path}: it has no frames; {_REMEDY}.")
         yield Video(itertools.chain([first], frames), rate, _frame_count(container, rate))
 
 
@@ -112,30 +112,31 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
 def writing_video(
     path: str | os.PathLike[str], rate: Fraction
 ) -> Iterator[Callable[[VideoFrame], None]]:
-    """Lets the caller write an H.264 video without sound, in one piece or not at all.
+    """Opens an H.264 video without sound for writing, atomically.
 
-    The frames keep their times, so that a video of changing rate stays one. H.264 as every player knows it wants even
-    sizes: an odd last column or row is shown twice. Colours are those of BT.709.
+    Frames keep their times, so that variable frame rates are preserved. Widely supported H.264 profiles need even
+    sizes: an odd last column or row is duplicated. Colours are in BT.709.
 
     Args:
-      path: the file to create or replace when the context ends without an error; its suffix says the container.
-      rate: frames a second, on average.
+      path: the file, which is created or replaced if the context ends without an error. Its suffix selects the
+        container format.
+      rate: the average frame rate, frames per second.
 
     Yields:
-      A function that appends a frame. All frames are of one size, and their times grow.
+      A function that appends a frame. All frames must have one size and increasing times.
 
     Raises:
-      VideoError: the library is missing.
-      OutputError: the suffix belongs to no container for videos.
+      VideoError: PyAV is not installed.
+      OutputError: the suffix is not that of a video format.
       OSError: the file cannot be written.
     """
-    av = pyav()
+    av = import_pyav()
     with atomic_files.replacing(path) as beside:
         try:
             container = av.open(os.fspath(beside), "w")
         except ValueError as error:
             raise OutputError(
-                f"Cannot write {path}: no video has this suffix; use .mp4."
+                f"Cannot write {path}: its suffix is not that of a video format; use .mp4."
             ) from error
         with container:
             stream = _add_stream(container, rate)
@@ -146,17 +147,17 @@ def writing_video(
 def upright_frames(
     decoded: Iterator[Any], name: str | os.PathLike[str], rate: Fraction
 ) -> Iterator[VideoFrame]:
-    """Yields what PyAV decodes as frames with growing times.
+    """Yields decoded frames upright, with strictly increasing times.
 
     Args:
-      decoded: frames of PyAV.
-      name: of what they come from, for messages.
-      rate: frames a second, for those without a time.
+      decoded: the frames of PyAV.
+      name: the name of their source in error messages.
+      rate: the frame rate for frames without a time, frames per second.
 
     Raises:
-      VideoError: decoding fails, or the size changes.
+      VideoError: decoding fails, or the size of the picture changes.
     """
-    av = pyav()
+    av = import_pyav()
     start, time, size = None, -1 / float(rate), None
     for number in itertools.count():
         try:
@@ -171,16 +172,16 @@ def upright_frames(
             change = f"{size[1]}x{size[0]} to {image.shape[1]}x{image.shape[0]} pixels"
             raise VideoError(f"{name} changes from {change} at frame {number}: cut it there.")
         start = frame.time if start is None else start
-        told = -math.inf if frame.time is None else frame.time - start
-        time = told if told > time else time + 1 / float(rate)
+        stored = -math.inf if frame.time is None else frame.time - start
+        time = stored if stored > time else time + 1 / float(rate)
         yield VideoFrame(number, time, image)
 
 
-def pyav() -> types.ModuleType:
-    """Returns PyAV, which only videos and cameras need.
+def import_pyav() -> types.ModuleType:
+    """Returns the module of PyAV, an optional dependency for videos and cameras.
 
     Raises:
-      VideoError: it is not installed.
+      VideoError: PyAV is not installed.
     """
     try:
         import av
@@ -197,22 +198,22 @@ def _cause(av: Any, error: Exception) -> str:
 
 
 def average_rate(container: Any) -> Fraction:
-    """Returns the frames a second of what PyAV opened, or the usual ones where it does not say."""
+    """Returns the average frame rate of an open container, or a default if it is unknown."""
     stream = container.streams.video[0]
-    return stream.average_rate or stream.guessed_rate or _USUAL_RATE
+    return stream.average_rate or stream.guessed_rate or _DEFAULT_RATE
 
 
 def _frame_count(container: Any, rate: Fraction) -> int | None:
     if container.streams.video[0].frames:
         return container.streams.video[0].frames
-    # In microseconds; not every container counts its frames.
+    # Some containers do not store the number of frames. The duration is in microseconds.
     return round(container.duration * rate / 10**6) if container.duration else None
 
 
 def _upright(frame: Any) -> UInt8[np.ndarray, "H W 3"]:
-    # The rotation of a frame is in degrees, counter-clockwise, like the turns of NumPy.
-    turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-    return np.ascontiguousarray(turned)
+    # PyAV gives the rotation in degrees, counter-clockwise, which is also the direction of rot90.
+    rotated = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    return np.ascontiguousarray(rotated)
 
 
 def _add_stream(container: Any, rate: Fraction) -> Any:
@@ -225,7 +226,7 @@ def _add_stream(container: Any, rate: Fraction) -> Any:
 
 
 def _encodable(av: Any, stream: Any, frame: VideoFrame) -> Any:
-    """Returns a frame for the encoder, which learns the size of the pictures from the first one."""
+    """Returns a frame for the encoder, padded to even sizes. The first frame sets the size of the stream."""
     height, width, _ = frame.image.shape
     image = np.pad(frame.image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     if not stream.codec_context.is_open:

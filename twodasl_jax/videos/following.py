@@ -1,7 +1,4 @@
-"""The faces of moving pictures: followed from frame to frame, and steady.
-
-frames -> tracking (who is where) -> smoothing (in the image frame) -> the people of each frame
-"""
+"""The people of a stream of frames: tracked from frame to frame, with smoothed faces."""
 
 import dataclasses
 import functools
@@ -28,11 +25,11 @@ from twodasl_jax.videos.files import VideoFrame
 
 
 class Person(NamedTuple):
-    """Someone in a frame.
+    """A person in a frame.
 
     Attributes:
-      number: of the person, the same in every frame (`tracking.Track`).
-      face: as it is in the frame; its score is the detector's confidence in its place.
+      number: the number of the person, the same in every frame (`tracking.Track`).
+      face: the face in this frame. Its score is the detector's confidence in its crop.
     """
 
     number: int
@@ -40,7 +37,7 @@ class Person(NamedTuple):
 
 
 class PeopleInFrame(NamedTuple):
-    """A frame and everyone who is seen in it."""
+    """A frame and the people in it."""
 
     frame: VideoFrame
     people: tuple[Person, ...]
@@ -51,76 +48,74 @@ def follow_faces(
     frames: Iterable[VideoFrame],
     strength: smoothing.Strength | None,
 ) -> Iterator[PeopleInFrame]:
-    """Yields each frame with the people in it, as soon as the frame is there.
+    """Yields each frame with the people in it, before it reads the next frame.
 
     Args:
-      reconstructor: face model and network.
-      frames: of one size, in the order of their times.
-      strength: how strongly faces are smoothed; None leaves them as they are.
+      reconstructor: the face model and the network.
+      frames: frames of one size, in the order of their times.
+      strength: the strength of the smoothing; None for no smoothing.
     """
-    eyes, tracks = eyes_of(reconstructor), tracking.Tracks()
-    known: dict[int, _Known] = {}
+    source, tracks = face_source(reconstructor), tracking.Tracks()
+    filters: dict[int, _Filter] = {}
     for frame in frames:
-        tracks = tracking.follow(eyes, tracks, frame.image)
-        faces = {track.person: track.face for track in tracks.seen}
+        tracks = tracking.follow(source, tracks, frame.image)
+        faces = {track.person: track.face for track in tracks.visible}
         if strength is not None:
-            known = _updated(reconstructor, strength, known, tracks, frame.time)
+            filters = _update_filters(reconstructor, strength, filters, tracks, frame.time)
             faces = {
-                person: _steadied(reconstructor, face, known[person].steady.face)
+                person: _smoothed_face(reconstructor, face, filters[person].state.face)
                 for person, face in faces.items()
             }
         yield PeopleInFrame(frame, tuple(Person(*item) for item in faces.items()))
 
 
-def eyes_of(reconstructor: Reconstructor) -> tracking.Eyes:
-    """Returns what a reconstructor and the detector see."""
-    return tracking.Eyes(
-        search=lambda image: detection.detect_faces(image).boxes,
-        look=lambda image, boxes: reconstructor(image, boxes=boxes),
-        judge=lambda image, box: detection.confidence_of_crop(crop_photo(image, box)),
+def face_source(reconstructor: Reconstructor) -> tracking.FaceSource:
+    """Returns the face source of a reconstructor and the face detector."""
+    return tracking.FaceSource(
+        detect=lambda image: detection.detect_faces(image).boxes,
+        reconstruct=lambda image, boxes: reconstructor(image, boxes=boxes),
+        score=lambda image, box: detection.confidence_of_crop(crop_photo(image, box)),
     )
 
 
-class _Known(NamedTuple):
-    """What is known of someone, and the time of the frame that showed the face last."""
+class _Filter(NamedTuple):
+    """The filter of a person, and the time in seconds of the last frame with this person."""
 
-    steady: smoothing.SteadyFace
+    state: smoothing.FilterState
     time: float
 
 
-def _updated(
+def _update_filters(
     reconstructor: Reconstructor,
     strength: smoothing.Strength,
-    known: dict[int, _Known],
+    filters: dict[int, _Filter],
     tracks: tracking.Tracks,
     time: float,
-) -> dict[int, _Known]:
-    """Returns what is known of everyone who is followed, after a frame."""
-    updated = {track.person: known[track.person] for track in tracks.tracks if track.missing}
-    for track in tracks.seen:
-        face, before = (
-            _placed(track.face, len(reconstructor.model.shape_std)),
-            known.get(track.person),
-        )
-        steady = (
-            smoothing.first(face)
+) -> dict[int, _Filter]:
+    """Returns the filter of each tracked person after a frame."""
+    updated = {track.person: filters[track.person] for track in tracks.tracks if track.missing}
+    for track in tracks.visible:
+        face = _placed_face(track.face, len(reconstructor.model.shape_std))
+        before = filters.get(track.person)
+        state = (
+            smoothing.initial_state(face)
             if before is None
             else smoothing.smooth(
-                strength, before.steady, face, time - before.time, _size(track.face)
+                strength, before.state, face, time - before.time, _size(track.face)
             )
         )
-        updated[track.person] = _Known(steady, time)
+        updated[track.person] = _Filter(state, time)
     return updated
 
 
 def _size(face: Face) -> float:
-    """Returns the root of the area of the landmarks' bounding box, pixels."""
+    """Returns the square root of the area of the landmarks' bounding box, pixels."""
     return float(np.sqrt(np.prod(np.ptp(face.landmarks[:, :2], axis=0))))
 
 
-def _placed(face: Face, shape_count: int) -> smoothing.PlacedFace:
+def _placed_face(face: Face, shape_count: int) -> smoothing.PlacedFace:
     """Returns a face in the image frame, in double precision."""
-    camera, shape, expression = jax.device_get(_decoded(face.coefficients, face.box, shape_count))
+    camera, shape, expression = jax.device_get(_unpack(face.coefficients, face.box, shape_count))
     double = functools.partial(np.asarray, dtype=np.float64)
     return smoothing.PlacedFace(
         double(camera.translation[:2]),
@@ -131,34 +126,36 @@ def _placed(face: Face, shape_count: int) -> smoothing.PlacedFace:
     )
 
 
-def _steadied(reconstructor: Reconstructor, seen: Face, placed: smoothing.PlacedFace) -> Face:
-    """Returns a smoothed face, by coefficients of the crop in which it was seen."""
+def _smoothed_face(
+    reconstructor: Reconstructor, original: Face, smoothed: smoothing.PlacedFace
+) -> Face:
+    """Returns a smoothed face, with the box and the score of the original one."""
     single = functools.partial(np.asarray, dtype=np.float32)
     camera = WeakPerspective(
-        single(placed.scale), single(placed.rotation), single([*placed.place, 0])
+        single(smoothed.scale), single(smoothed.rotation), single([*smoothed.place, 0])
     )
-    vector = _encoded(camera, single(placed.shape), single(placed.expression), seen.box)
-    face = reconstructor.face_from_coefficients(np.asarray(vector), seen.box)
-    return dataclasses.replace(face, score=seen.score)
+    vector = _pack(camera, single(smoothed.shape), single(smoothed.expression), original.box)
+    face = reconstructor.face_from_coefficients(np.asarray(vector), original.box)
+    return dataclasses.replace(face, score=original.score)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _decoded(
+def _unpack(
     vector: Float[Array, " C"], box: Float[Array, "4"], shape_count: int
 ) -> tuple[WeakPerspective, Float[Array, " S"], Float[Array, " E"]]:
-    """Returns the camera to the image frame, shape and expression of a vector in the official layout."""
+    """Returns the camera to the image frame, the shape and the expression of an official coefficient vector."""
     face = coefficients_from_official(vector, shape_count)
     camera = camera_from_affine(image_affine_from_crop(face.affine, box))
     return camera, face.shape, face.expression
 
 
 @jax.jit
-def _encoded(
+def _pack(
     camera: WeakPerspective,
     shape: Float[Array, " S"],
     expression: Float[Array, " E"],
     box: Float[Array, "4"],
 ) -> Float[Array, " C"]:
-    """Inverts `_decoded`."""
+    """Returns the official coefficient vector; the inverse of `_unpack`."""
     affine = crop_affine_from_image(affine_from_camera(camera), box)
     return official_from_coefficients(Coefficients(affine, shape, expression))

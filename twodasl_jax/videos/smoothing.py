@@ -1,15 +1,16 @@
-"""Steady faces: the one-euro filter on where a face is, how it is turned and what it looks like.
+"""Smoothing of a face over time with the one-euro filter.
 
-A face trembles from frame to frame because its crop does. The filter is a low pass whose cut-off grows with the speed:
-at rest it takes the trembling away, in motion it does not lag behind. It works in the image frame, since crops move.
+The crop of a face varies from frame to frame, which makes the reconstructed face jitter. The one-euro filter is a low
+pass with a cut-off that grows with the speed: it removes jitter at rest, and follows fast motion with little lag. It
+runs in the image frame, because crops move.
 
     cutoff = min_cutoff + beta * speed        gain = 1 / (1 + 1 / (2 pi cutoff elapsed))
     smooth = before + gain * (now - before)
 
-The speed is smoothed likewise, with a fixed cut-off. Of rotations the difference is the rotation vector from one to the
-other, and the sum turns by one, so that a filtered rotation is a rotation. Places count in sizes of the face, scales in
-their logarithm. Who someone is does not change: the shape is the mean over the frames so far, which forgets over about
-ten seconds.
+The speed is smoothed likewise, with a fixed cut-off. The difference of two rotations is the rotation vector between
+them, and its scaled version is applied as a rotation, so that filtered rotations stay rotations. Places are in units of
+the size of the face, and scales are filtered in the logarithm. The shape of a person is constant: it is the mean over
+the frames so far, with a time constant of about ten seconds.
 
 References:
   Casiez, Roussel, Vogel, 1 euro Filter, CHI 2012.
@@ -23,32 +24,32 @@ from scipy.spatial.transform import Rotation
 
 from twodasl_jax.array_types import typed
 
-# Of the speeds, hertz, as the authors have it.
+# The cut-off of speeds, hertz; the default of the paper.
 _SPEED_CUTOFF = 1.0
-# The mean shape forgets over so many seconds.
-_MEMORY = 10.0
+# The time constant of the mean shape, seconds.
+_SHAPE_TIME_CONSTANT = 10.0
 
 
 class Cutoff(NamedTuple):
-    """How strongly one thing is smoothed.
+    """The cut-off of one quantity.
 
     Attributes:
-      least: of the low pass at rest, hertz.
-      growth: by which it grows with each unit of speed: hertz per unit a second (the authors' beta).
+      minimum: the cut-off at rest, hertz (min_cutoff of the paper).
+      beta: the increase of the cut-off per unit of speed, hertz.
     """
 
-    least: float
-    growth: float
+    minimum: float
+    beta: float
 
 
 class Strength(NamedTuple):
-    """How strongly a face is smoothed.
+    """The cut-offs of a face.
 
     Attributes:
-      place: where the face is; unit of speed: the size of the face a second.
-      scale: how large it is; unit: powers of e a second.
-      rotation: how it is turned; unit: radians a second.
-      expression: unit: standard deviations a second.
+      place: the cut-off of the place; its speed is in sizes of the face per second.
+      scale: the cut-off of the log scale; its speed is in 1 per second.
+      rotation: the cut-off of the rotation; its speed is in radians per second.
+      expression: the cut-off of the expression; its speed is in standard deviations per second.
     """
 
     place: Cutoff
@@ -57,7 +58,7 @@ class Strength(NamedTuple):
     expression: Cutoff
 
 
-# Chosen by experiments/maintenance/measure_smoothing.py.
+# Chosen with experiments/maintenance/measure_smoothing.py.
 STRENGTHS = {
     "light": Strength(Cutoff(1.0, 30.0), Cutoff(1.0, 30.0), Cutoff(1.0, 15.0), Cutoff(1.0, 2.0)),
     "strong": Strength(Cutoff(0.3, 10.0), Cutoff(0.3, 10.0), Cutoff(0.3, 5.0), Cutoff(0.3, 1.0)),
@@ -65,14 +66,14 @@ STRENGTHS = {
 
 
 class PlacedFace(NamedTuple):
-    """A face in the picture, by its coefficients.
+    """The camera and the coefficients of a face in the image frame.
 
     Attributes:
-      place: x, y of the model's origin, image frame, pixels.
-      scale: pixels per model unit.
-      rotation: model frame to camera axes.
-      shape: identity, in standard deviations.
-      expression: in standard deviations.
+      place: (2,) x and y of the model's origin, image frame, pixels.
+      scale: the scale of the camera, pixels per model unit.
+      rotation: (3, 3) the rotation from the model frame to the camera axes.
+      shape: (S,) shape coefficients, in standard deviations.
+      expression: (E,) expression coefficients, in standard deviations.
     """
 
     place: Float[np.ndarray, "2"]
@@ -83,13 +84,13 @@ class PlacedFace(NamedTuple):
 
 
 class Speeds(NamedTuple):
-    """How fast a face changes, smoothed.
+    """The smoothed rates of change of a face.
 
     Attributes:
-      place: pixels a second.
-      scale: of its logarithm, a second.
-      rotation: radians a second, about the camera axes.
-      expression: standard deviations a second.
+      place: (2,) the speed of the place, pixels per second.
+      scale: (1,) the rate of change of the log scale, per second.
+      rotation: (3,) the angular velocity about the camera axes, radians per second.
+      expression: (E,) the rate of change of the expression, standard deviations per second.
     """
 
     place: Float[np.ndarray, "2"]
@@ -98,13 +99,13 @@ class Speeds(NamedTuple):
     expression: Float[np.ndarray, " E"]
 
 
-class SteadyFace(NamedTuple):
-    """What the filter knows of a person after some frames.
+class FilterState(NamedTuple):
+    """The state of a person's filter.
 
     Attributes:
-      face: smoothed.
-      speeds: of its changes.
-      frame_count: of the frames so far.
+      face: the smoothed face.
+      speeds: its smoothed rates of change.
+      frame_count: the number of frames so far.
     """
 
     face: PlacedFace
@@ -112,48 +113,47 @@ class SteadyFace(NamedTuple):
     frame_count: int
 
 
-def first(face: PlacedFace) -> SteadyFace:
-    """Returns what the filter knows of a person after the first frame: the face as it is, at rest."""
+def initial_state(face: PlacedFace) -> FilterState:
+    """Returns the state of the filter after the first frame: the unfiltered face, at rest."""
     at_rest = Speeds(np.zeros(2), np.zeros(1), np.zeros(3), np.zeros_like(face.expression))
-    return SteadyFace(face, at_rest, 1)
+    return FilterState(face, at_rest, 1)
 
 
 def smooth(
-    strength: Strength, before: SteadyFace, now: PlacedFace, elapsed: float, size: float
-) -> SteadyFace:
-    """Moves a smoothed face on to the next frame.
+    strength: Strength, before: FilterState, now: PlacedFace, elapsed: float, size: float
+) -> FilterState:
+    """Returns the state of the filter after the next frame.
 
     Args:
-      strength: how strongly.
-      before: what is known of this person after the frame before.
-      now: the face in this frame, as it was reconstructed.
-      elapsed: since the frame before, seconds; more than 0.
-      size: of the face in the picture, pixels.
-
-    Returns:
-      What is known after this frame.
+      strength: the cut-offs.
+      before: the state after the previous frame.
+      now: the reconstructed face of this frame.
+      elapsed: the time since the previous frame, seconds; positive.
+      size: the size of the face in the frame, pixels.
     """
     face, speeds = before.face, before.speeds
-    turn = Rotation.from_matrix(now.rotation) * Rotation.from_matrix(face.rotation).inv()
-    growth = np.log([now.scale / face.scale])
+    rotation_step = Rotation.from_matrix(now.rotation) * Rotation.from_matrix(face.rotation).inv()
+    log_scale_step = np.log([now.scale / face.scale])
     place_speed, place = one_euro(
         strength.place, speeds.place / size, (now.place - face.place) / size, elapsed
     )
-    scale_speed, scale = one_euro(strength.scale, speeds.scale, growth, elapsed)
-    turn_speed, turned = one_euro(strength.rotation, speeds.rotation, turn.as_rotvec(), elapsed)
+    scale_speed, scale = one_euro(strength.scale, speeds.scale, log_scale_step, elapsed)
+    rotation_speed, rotation = one_euro(
+        strength.rotation, speeds.rotation, rotation_step.as_rotvec(), elapsed
+    )
     expression_speed, expression = one_euro(
         strength.expression, speeds.expression, now.expression - face.expression, elapsed
     )
-    forgetting = max(1 / (before.frame_count + 1), elapsed / (_MEMORY + elapsed))
+    shape_gain = max(1 / (before.frame_count + 1), elapsed / (_SHAPE_TIME_CONSTANT + elapsed))
     smoothed = PlacedFace(
         place=face.place + place * size,
         scale=face.scale * float(np.exp(scale[0])),
-        rotation=(Rotation.from_rotvec(turned) * Rotation.from_matrix(face.rotation)).as_matrix(),
-        shape=face.shape + forgetting * (now.shape - face.shape),
+        rotation=(Rotation.from_rotvec(rotation) * Rotation.from_matrix(face.rotation)).as_matrix(),
+        shape=face.shape + shape_gain * (now.shape - face.shape),
         expression=face.expression + expression,
     )
-    moving = Speeds(place_speed * size, scale_speed, turn_speed, expression_speed)
-    return SteadyFace(smoothed, moving, before.frame_count + 1)
+    new_speeds = Speeds(place_speed * size, scale_speed, rotation_speed, expression_speed)
+    return FilterState(smoothed, new_speeds, before.frame_count + 1)
 
 
 @typed
@@ -163,19 +163,22 @@ def one_euro(
     step: Float[np.ndarray, " N"],
     elapsed: float,
 ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
-    """Returns the one-euro filter's next speed, and how far its value moves in this frame.
+    """Computes one step of the one-euro filter.
 
     Args:
-      cutoff: how strongly; all values move at one speed, the length of their vector.
-      speed: after the frame before, a second.
-      step: from the smoothed value of the frame before to the value of this frame.
-      elapsed: between the frames, seconds.
+      cutoff: the cut-off. The length of the speed vector determines the common gain of all entries.
+      speed: (N,) the smoothed speed after the previous frame, per second.
+      step: (N,) the difference from the smoothed value of the previous frame to the value of this frame.
+      elapsed: the time between the frames, seconds.
+
+    Returns:
+      The new smoothed speed, and the step of the smoothed value.
     """
-    faster = speed + _gain(_SPEED_CUTOFF, elapsed) * (step / elapsed - speed)
-    gain = _gain(cutoff.least + cutoff.growth * float(np.linalg.norm(faster)), elapsed)
-    return faster, gain * step
+    new_speed = speed + _gain(_SPEED_CUTOFF, elapsed) * (step / elapsed - speed)
+    gain = _gain(cutoff.minimum + cutoff.beta * float(np.linalg.norm(new_speed)), elapsed)
+    return new_speed, gain * step
 
 
 def _gain(cutoff: float, elapsed: float) -> float:
-    """Of an exponential low pass with a cut-off in hertz."""
+    """Returns the gain of an exponential low pass with a cut-off in hertz."""
     return 1 / (1 + 1 / (2 * np.pi * cutoff * elapsed))

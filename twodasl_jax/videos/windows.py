@@ -1,4 +1,4 @@
-"""A window that shows pictures as they come."""
+"""A window that displays pictures."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,18 +9,21 @@ from PIL import Image
 
 from twodasl_jax.errors import OutputError
 
-_KEYS_THAT_CLOSE = ("<Escape>", "q")
+_CLOSING_KEYS = ("<Escape>", "q")
 
 
 @contextlib.contextmanager
 def open_window(title: str) -> Iterator[Callable[[UInt8[np.ndarray, "H W 3"]], bool]]:
-    """Opens a window, which Escape, q and its own button close.
+    """Opens a window. The user closes it with Escape, q or its close button.
+
+    Args:
+      title: the title of the window.
 
     Yields:
-      A function that shows an RGB picture and returns whether the window is still open.
+      A function that displays an RGB picture and returns whether the window is still open.
 
     Raises:
-      OutputError: Python was built without windows, or there is no display.
+      OutputError: tkinter is not installed, or there is no display.
     """
     try:
         import tkinter
@@ -38,15 +41,15 @@ def open_window(title: str) -> Iterator[Callable[[UInt8[np.ndarray, "H W 3"]], b
     picture = tkinter.Label(root, borderwidth=0)
     picture.pack()
     closed: list[bool] = []
-    shown: list[ImageTk.PhotoImage] = []
+    displayed: list[ImageTk.PhotoImage] = []
     root.protocol("WM_DELETE_WINDOW", lambda: closed.append(True))
-    for key in _KEYS_THAT_CLOSE:
+    for key in _CLOSING_KEYS:
         root.bind(key, lambda _: closed.append(True))
 
     def show(image: UInt8[np.ndarray, "H W 3"]) -> bool:
-        # Tk does not keep the picture alive by itself.
-        shown[:] = [ImageTk.PhotoImage(Image.fromarray(image), master=root)]
-        picture.configure(image=shown[0])
+        # Tk does not hold a reference to the picture.
+        displayed[:] = [ImageTk.PhotoImage(Image.fromarray(image), master=root)]
+        picture.configure(image=displayed[0])
         root.update()
         return not closed
 

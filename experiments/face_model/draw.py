@@ -1,11 +1,11 @@
-"""Draws the pictures of a face model's card: the mean face, components, random faces.
+"""Draws the images of a face model's card: the mean face, components, and random faces.
 
   python experiments/face_model/draw.py --output_dir=docs/images [--model=FILE.npz]
 
-writes face_model_mean.png (front, half profile, profile; with the 68 landmarks below),
-face_model_shape.png and face_model_expression.png (the first components at -2 and +2 standard
-deviations, the other coefficients zero) and face_model_random.png (random identities with random
-activations of the expression units). Skin, eyes and the inside of the mouth have a colour each.
+OUTPUT_DIR receives face_model_mean.png (frontal, half profile and profile view, with the 68 landmarks in the second
+row), face_model_shape.png and face_model_expression.png (the first components at -2 and +2 standard deviations, with
+all other coefficients zero), and face_model_random.png (random identities with random expression units). Skin, eyes and
+the inside of the mouth have one colour each.
 """
 
 import pathlib
@@ -18,39 +18,47 @@ from PIL import Image
 from twodasl_jax.commands import entry_points
 from twodasl_jax.geometry.mesh import vertex_normals
 from twodasl_jax.geometry.rotation import rotation_from_euler
-from twodasl_jax.rendering import marks, rasterizer
+from twodasl_jax.rendering import marks, rasterizer, visibility
 from twodasl_jax.rendering.layers import composite
 
 SAMPLES = 2  # per pixel and direction
 PART_COLOURS = np.array([[219, 184, 160], [242, 242, 247], [64, 20, 20]], np.float32)
 AMBIENT = 0.2
 LIGHT = np.array([-0.35, -0.40, 0.85]) / np.linalg.norm([-0.35, -0.40, 0.85])
-# What a picture shows: this many millimetres of the model frame around this point.
+# The width of a view in millimetres, and its centre in the model frame.
 EXTENT, CENTRE = 290.0, np.array([0.0, 15.0, -40.0])
 SEED = 3
 
-_OUTPUT = flags.DEFINE_string("output_dir", "docs/images", "Where the pictures go.")
-_MODEL = flags.DEFINE_string("model", "twodasl_jax/assets/face_model.npz", "The face model's file.")
+_OUTPUT = flags.DEFINE_string("output_dir", "docs/images", "The folder of the images.")
+_MODEL = flags.DEFINE_string(
+    "model", "twodasl_jax/assets/face_model.npz", "The file of the face model (.npz)."
+)
 
 
 def view(points: Float[np.ndarray, "P 3"], yaw: float, size: int) -> Float[np.ndarray, "P 3"]:
-    """Returns model points as a picture of the given size sees them, yaw in degrees."""
+    """Returns model points in the frame of a view.
+
+    Args:
+      points: (P, 3) points in the model frame.
+      yaw: degrees.
+      size: the width and height of the view, pixels.
+    """
     rotation = np.asarray(rotation_from_euler(np.array([np.radians(yaw), 0.0, 0.0], np.float32)))
     scale = size / EXTENT
-    turned = (points - CENTRE) @ rotation.T * [scale, -scale, scale]
-    return turned + [size / 2, size / 2, 0.0]
+    rotated = (points - CENTRE) @ rotation.T * [scale, -scale, scale]
+    return rotated + [size / 2, size / 2, 0.0]
 
 
 def draw(
     arrays: dict[str, np.ndarray], vertices: Float[np.ndarray, "V 3"], yaw: float, size: int
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws one face on white.
+    """Returns an image of one face on white.
 
     Args:
-      arrays: the face model's file.
-      vertices: the face in the model frame.
+      arrays: the arrays of the face model's file.
+      vertices: (V, 3) the face in the model frame.
       yaw: degrees.
-      size: width and height of the picture.
+      size: the width and height of the image, pixels.
     """
     large = size * SAMPLES
     mesh, triangles = view(vertices, yaw, large), arrays["triangles"]
@@ -58,10 +66,9 @@ def draw(
     normals = vertex_normals(mesh, triangles)
     normal = rasterizer.interpolate(raster, triangles, normals)
     light = AMBIENT + (1 - AMBIENT) * np.clip(normal @ LIGHT, 0.0, 1.0)
-    covered = raster.triangle != rasterizer.NO_TRIANGLE
     picture = np.full((large, large, 3), 255.0)
-    colours = PART_COLOURS[arrays["triangle_parts"][raster.triangle[covered]]]
-    picture[covered] = colours * light[covered, None]
+    colours = PART_COLOURS[arrays["triangle_parts"][raster.triangle[raster.covered]]]
+    picture[raster.covered] = colours * light[raster.covered, None]
     shape = (size, SAMPLES, size, SAMPLES, 3)
     return picture.reshape(shape).mean(axis=(1, 3)).round().astype(np.uint8)
 
@@ -69,25 +76,25 @@ def draw(
 def draw_landmarks(
     arrays: dict[str, np.ndarray], picture: UInt8[np.ndarray, "H W 3"], yaw: float
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws the mean face's landmarks over its picture."""
+    """Returns an image of the mean face with its landmarks."""
     size = len(picture)
     corners = arrays["mean"][arrays["landmark_vertices"]]
     landmarks = np.einsum("lk,lkc->lc", arrays["landmark_weights"], corners)
     points = view(landmarks, yaw, size).astype(np.float32)
-    seen = rasterizer.unhidden_points(
+    visible = visibility.visible_points(
         points, view(arrays["mean"], yaw, size).astype(np.float32), arrays["triangles"]
     )
-    return composite(picture, [marks.landmark_layer(points, seen, size, size)])
+    return composite(picture, [marks.landmark_layer(points, visible, size, size)])
 
 
 def tile(pictures: list[UInt8[np.ndarray, "H W 3"]], columns: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Lays pictures of one size out in rows."""
+    """Returns images of equal size arranged in rows."""
     rows = [np.hstack(pictures[i : i + columns]) for i in range(0, len(pictures), columns)]
     return np.vstack(rows)
 
 
 def draw_mean(arrays: dict[str, np.ndarray]) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws the mean face from three sides, without and with landmarks."""
+    """Returns three views of the mean face, without landmarks in the first row and with landmarks in the second."""
     yaws = (0.0, 45.0, 90.0)
     plain = [draw(arrays, arrays["mean"], yaw, 320) for yaw in yaws]
     marked = [
@@ -99,7 +106,7 @@ def draw_mean(arrays: dict[str, np.ndarray]) -> UInt8[np.ndarray, "H W 3"]:
 def draw_components(
     arrays: dict[str, np.ndarray], kind: str, count: int
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws the first components of "shape" or "expression", two pictures each."""
+    """Returns two images for each of the first components of `kind`, "shape" or "expression"."""
     scaled = arrays[f"{kind}_basis"] * arrays[f"{kind}_std"]
     return tile(
         [
@@ -112,10 +119,10 @@ def draw_components(
 
 
 def draw_random(arrays: dict[str, np.ndarray], count: int) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws random faces, identities from the prior and three active expression units each."""
+    """Returns random faces with shape coefficients from the prior and three active expression units."""
     random = np.random.default_rng(SEED)
     basis = arrays["shape_basis"][..., :40] * arrays["shape_std"][:40]
-    # "mouthClose" only takes back what "jawOpen" does.
+    # "mouthClose" only reverses a part of "jawOpen".
     usable = np.flatnonzero(arrays["expression_unit_names"] != "mouthClose")
     pictures = []
     for index in range(count):

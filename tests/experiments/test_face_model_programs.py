@@ -1,4 +1,4 @@
-"""The programs that measure and draw face models, run as a user runs them."""
+"""End-to-end tests of the programs that measure and draw face models."""
 
 import pathlib
 import subprocess
@@ -13,16 +13,16 @@ from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.models.face_model import embedded_face_model
 
-EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+PROGRAMS = pathlib.Path(__file__).parents[2] / "experiments" / "face_model"
 
 
 def run(program, *arguments):
-    command = [sys.executable, EXPERIMENTS / program, *arguments]
+    command = [sys.executable, PROGRAMS / program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def write_faces_of_the_model(folder, count=12):
-    """Writes annotations of faces that the embedded model can represent exactly."""
+    """Writes annotations of random faces of the embedded model."""
     random = np.random.default_rng(0)
     yaw = random.uniform(-60, 60, count).astype(np.float32)
     angles = np.stack([np.radians(yaw), 0 * yaw, 0 * yaw], axis=1)
@@ -40,9 +40,9 @@ def write_faces_of_the_model(folder, count=12):
     np.savez(folder / "annotations.npz", pts68=points.swapaxes(1, 2), yaw=yaw)
 
 
-def test_faces_of_the_model_itself_are_represented_closely(tmp_path):
+def test_faces_of_the_model_have_small_errors(tmp_path):
     write_faces_of_the_model(tmp_path)
-    finished = run("measure_face_model.py", f"--data_dir={tmp_path}")
+    finished = run("measure.py", "--what=landmarks", f"--data_dir={tmp_path}")
     assert finished.returncode == 0, finished.stderr
     header, _, *rows = finished.stdout.splitlines()
     assert header.startswith("12 faces, 40 shape and 10 expression")
@@ -53,8 +53,8 @@ def test_faces_of_the_model_itself_are_represented_closely(tmp_path):
 
 
 @pytest.mark.slow
-def test_units_that_ten_components_can_tell_are_found_and_others_are_not():
-    finished = run("measure_expression_units.py", "--faces=150")
+def test_only_units_within_ten_components_are_recovered():
+    finished = run("measure.py", "--what=expression_units", "--faces=150")
     assert finished.returncode == 0, finished.stderr
     header, _, _, *rows = finished.stdout.splitlines()
     assert header.startswith("150 faces, 10 expression components")
@@ -66,13 +66,13 @@ def test_units_that_ten_components_can_tell_are_found_and_others_are_not():
         assert correlations[name] == 0, name
 
 
-def test_the_pictures_of_the_card_are_drawn(tmp_path):
-    model = EXPERIMENTS.parent / "twodasl_jax" / "assets" / "face_model.npz"
-    finished = run("draw_face_model.py", f"--output_dir={tmp_path}", f"--model={model}")
+def test_images_of_the_card_are_drawn(tmp_path):
+    model = PROGRAMS.parents[1] / "twodasl_jax" / "assets" / "face_model.npz"
+    finished = run("draw.py", f"--output_dir={tmp_path}", f"--model={model}")
     assert finished.returncode == 0, finished.stderr
     names = sorted(path.stem.removeprefix("face_model_") for path in tmp_path.iterdir())
     assert names == ["expression", "mean", "random", "shape"]
     for path in tmp_path.iterdir():
         covered = np.any(np.asarray(Image.open(path).convert("RGB")) < 250, axis=-1).mean()
-        assert 0.2 < covered < 0.8, "faces on white"
+        assert 0.2 < covered < 0.8, "there are faces on white"
         assert path.stat().st_size < 300_000

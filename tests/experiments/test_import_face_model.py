@@ -1,4 +1,4 @@
-"""The program that imports face models: what it writes and says, and that it writes nothing where it cannot."""
+"""The program that imports face models: its file, its output, and its errors."""
 
 import os
 import pathlib
@@ -20,11 +20,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs the program; returns its exit status, what it wrote to both streams, and the path of its output."""
+    """Returns a function that runs the program and returns its status, both output streams and the output path."""
 
     def run(*arguments):
         output = tmp_path / "model.npz"
-        program = [sys.executable, ROOT / "experiments" / "import_face_model.py"]
+        program = [sys.executable, ROOT / "experiments" / "face_model" / "import_face_model.py"]
         finished = subprocess.run(
             [*program, f"--output={output}", *map(str, arguments)],
             capture_output=True,
@@ -44,33 +44,33 @@ def source(tmp_path):
     return folder
 
 
-def test_a_model_is_imported_and_described(run, source, face_model):
+def test_model_is_imported_and_summarized(run, source, face_model):
     face_model_files.write_3ddfa(source, face_model)
-    status, said, errors, output = run(
+    status, printed, errors, output = run(
         "--format=3ddfa", f"--source={source}", "--shape_count=12", "--expression_count=3"
     )
     assert (status, errors) == (0, "")
-    first, mirror, texture = said.splitlines()
+    first, mirror, texture = printed.splitlines()
     assert first == (
-        f"{output}: 221 vertices, 384 triangles, 12 components of identity and 3 of expression, mm"
+        f"{output}: 221 vertices, 384 triangles, 12 shape and 3 expression components, mm"
     )
-    assert float(re.search(r"less than (\S+)$", mirror)[1]) < 1e-3, "its mesh is symmetric"
-    assert "unrolled from a cylinder" in texture
+    assert float(re.search(r"percentile (\S+)$", mirror)[1]) < 1e-3, "the mesh is symmetric"
+    assert "unrolling the mean face from a cylinder" in texture
     imported = load_face_model(output)
     expected = READERS["3ddfa"](source)
     assert digest(imported) == digest(truncate(standard_model(expected, expected.landmarks), 12, 3))
 
 
-def test_landmarks_that_the_files_lack_are_asked_for_by_name(run, source, face_model):
+def test_missing_landmarks_are_read_from_a_list(run, source, face_model):
     fields, _ = face_model_files.whole_basel(face_model, extra=0)
     fields["tl"] = fields["tl"][:-2]
     scipy.io.savemat(source / "01_MorphableModel.mat", fields)
     face_model_files.write_guos_expressions(source, face_model)
     arguments = "--format=bfm2009", f"--source={source}"
-    status, said, errors, output = run(*arguments)
-    assert (status, said) == (2, "")
+    status, printed, errors, output = run(*arguments)
+    assert (status, printed) == (2, "")
     assert errors.count("\n") == 1
-    assert "does not say which vertices the 68 landmarks are" in errors
+    assert "does not contain the vertices of the 68 landmarks" in errors
     assert "--landmarks" in errors
     assert not output.exists()
     vertices = face_model_files.vertex_landmarks(face_model)
@@ -82,13 +82,11 @@ def test_landmarks_that_the_files_lack_are_asked_for_by_name(run, source, face_m
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], r"param_whitening.pkl: it asks for '\w+.system'"),
-        (["--shape_count=41"], "--shape_count=41: the face model has 40 of them"),
+        ([], r"param_whitening.pkl: it uses '\w+.system'"),
+        (["--shape_count=41"], "--shape_count=41: the face model has only 40"),
     ],
 )
-def test_nothing_is_written_or_executed_where_it_cannot_be(
-    run, source, face_model, arguments, sentence
-):
+def test_error_gives_one_sentence_and_no_file(run, source, face_model, arguments, sentence):
     face_model_files.write_3ddfa(source, face_model)
     marker = source / "executed"
     if not arguments:
@@ -99,8 +97,8 @@ def test_nothing_is_written_or_executed_where_it_cannot_be(
 
         path = source / "train.configs" / "param_whitening.pkl"
         face_model_files.write_pickle(path, {"param_std": Hostile()})
-    status, said, errors, output = run("--format=3ddfa", f"--source={source}", *arguments)
-    assert (status, said) == (2, "")
+    status, printed, errors, output = run("--format=3ddfa", f"--source={source}", *arguments)
+    assert (status, printed) == (2, "")
     assert errors.count("\n") == 1
     assert re.search(sentence, errors)
     assert not output.exists()

@@ -1,4 +1,4 @@
-"""Files that are hostile, damaged, of another kind or of other sizes: one sentence names the file and the fault."""
+"""Errors for hostile, damaged and unsuitable files: one sentence names the file and the fault."""
 
 import json
 import os
@@ -23,7 +23,7 @@ HUGE = 1 << 40
 
 @pytest.fixture
 def written(face_model, tmp_path):
-    """Writes the files of a kind; returns the folder, and what reads it."""
+    """Returns a function that writes the files of a kind, and returns their folder and a function that reads them."""
 
     def write(kind):
         format_name, write_files = KINDS[kind]
@@ -34,7 +34,7 @@ def written(face_model, tmp_path):
 
 
 def check(read, path, fault):
-    """Expects one sentence with the file's name, and that reading took little memory."""
+    """Checks that reading fails with one sentence that names the file, and that it needs little memory."""
     tracemalloc.start()
     with pytest.raises(FaceModelError, match=fault) as raised:
         read()
@@ -63,12 +63,12 @@ PICKLES = [
 
 @pytest.mark.parametrize(("kind", "name"), PICKLES)
 @pytest.mark.parametrize("inside", [False, True])
-def test_a_hostile_pickle_is_refused_and_not_executed(written, tmp_path, kind, name, inside):
+def test_hostile_pickle_is_rejected_and_not_executed(written, tmp_path, kind, name, inside):
     folder, read = written(kind)
     command = Hostile(f"touch {tmp_path}/executed")
     content = {"param_std": command, "std": command, "w_shp": command} if inside else command
     face_model_files.write_pickle(folder / name, content)
-    check(read, folder / name, rf"it asks for '{os.name}\.system', which it may not use")
+    check(read, folder / name, rf"it uses '{os.name}\.system', which is not allowed")
     assert not (tmp_path / "executed").exists()
 
 
@@ -86,7 +86,7 @@ def test_a_hostile_pickle_is_refused_and_not_executed(written, tmp_path, kind, n
     ],
 )
 @pytest.mark.parametrize("rest", ["nothing", "half", "junk"])
-def test_a_damaged_file_is_named(written, kind, name, rest):
+def test_damaged_file_is_named(written, kind, name, rest):
     folder, read = written(kind)
     path = folder / name
     content = path.read_bytes()
@@ -114,12 +114,12 @@ def huge_mat(path):
 
 
 def huge_pickle(path):
-    class Claiming:
+    class Oversized:
         def __reduce__(self):
             state = 1, (HUGE,), np.dtype("f4"), False, bytes(8)
             return np.zeros(0).__reduce__()[0], (np.ndarray, (HUGE,), b"b"), state
 
-    path.write_bytes(pickle.dumps({"param_std": Claiming()}))
+    path.write_bytes(pickle.dumps({"param_std": Oversized()}))
 
 
 def huge_bin(path):
@@ -131,7 +131,7 @@ def huge_hdf5(path):
 
     with h5py.File(path, "r+") as file:
         del file["shape/model/pcaBasis"]
-        # Chunks that were never written take no place in the file.
+        # Chunks that are never written occupy no space in the file.
         file.create_dataset("shape/model/pcaBasis", (HUGE, 40), "f4", chunks=(1024, 40))
 
 
@@ -145,7 +145,7 @@ def huge_hdf5(path):
         ("bfm2017", "model2017-1_face12_nomouth.h5", huge_hdf5),
     ],
 )
-def test_a_huge_array_is_not_given_memory(written, kind, name, change):
+def test_huge_array_is_rejected_without_allocation(written, kind, name, change):
     folder, read = written(kind)
     change(folder / name)
     check(read, folder / name, "Cannot read")
@@ -189,7 +189,7 @@ def change_text(path, change):
     path.write_text(change(path.read_text()))
 
 
-def gone(_):
+def remove(_):
     return None
 
 
@@ -207,50 +207,50 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
 @pytest.mark.parametrize(
     ("kind", "name", "change", "fault"),
     [
-        # What is there is named where something is not.
+        # Missing arrays; the message lists the present ones.
         (
             "3ddfa's mats",
             EXPRESSION,
-            lambda p: change_mat(p, w_exp=gone),
+            lambda p: change_mat(p, w_exp=remove),
             "no w_exp, but mu_exp, sigma_exp",
         ),
         (
             "deep3d",
             BASEL,
-            lambda p: change_mat(p, shapeMU=gone),
+            lambda p: change_mat(p, shapeMU=remove),
             "no shapeMU, but shapePC, shapeEV",
         ),
         (
             "3ddfa",
             WHITENING,
-            lambda p: change_pickle(p, param_std=gone),
+            lambda p: change_pickle(p, param_std=remove),
             "no param_std, but param_mean",
         ),
         (
             "3ddfa_v2",
             MESH,
-            lambda p: change_pickle(p, u=gone),
+            lambda p: change_pickle(p, u=remove),
             "no u_shp, but w_shp, w_exp, keypoints",
         ),
         (
             "3ddfa_v2",
             MESH,
             lambda p: face_model_files.write_pickle(p, [1, 2]),
-            "no dictionary of w_shp, w_exp",
+            "not a dictionary of w_shp, w_exp",
         ),
         (
             "bfm2017",
             STATISMO,
-            lambda p: change_hdf5(p, "shape/model/mean", gone),
+            lambda p: change_hdf5(p, "shape/model/mean", remove),
             "no shape/model/mean, but .*expression/model/mean",
         ),
         (
             "ict",
             "vertex_indices.json",
-            lambda p: change_json(p, "expressions", gone),
+            lambda p: change_json(p, "expressions", remove),
             "no expressions, but incompatibilities, idx_to_landmark_verts",
         ),
-        # Values that are no numbers.
+        # Values that are not finite numbers.
         ("3ddfa", "train.configs/u_shp.npy", lambda p: change_npy(p, with_nan), "not finite"),
         (
             "3ddfa's mats",
@@ -258,9 +258,19 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             lambda p: change_mat(p, w=with_nan),
             "w: it has values .*not finite",
         ),
-        ("3ddfa's mats", SHAPE, lambda p: change_mat(p, tri=lambda _: "no"), "no array of numbers"),
+        (
+            "3ddfa's mats",
+            SHAPE,
+            lambda p: change_mat(p, tri=lambda _: "no"),
+            "not an array of numbers",
+        ),
         ("3ddfa_v2", MESH, lambda p: change_pickle(p, w_exp=with_nan), "w_exp: it has values"),
-        ("3ddfa_v2", MESH, lambda p: change_pickle(p, u=lambda _: "mean"), "no array of numbers"),
+        (
+            "3ddfa_v2",
+            MESH,
+            lambda p: change_pickle(p, u=lambda _: "mean"),
+            "not an array of numbers",
+        ),
         (
             "bfm2017",
             STATISMO,
@@ -287,7 +297,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             lambda p: change_text(p, lambda t: t.replace("v ", "v x", 1)),
             "damaged",
         ),
-        # Other sizes.
+        # Unexpected sizes.
         (
             "3ddfa",
             "train.configs/u_exp.npy",
@@ -310,7 +320,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             "3ddfa_v2",
             MESH,
             lambda p: change_pickle(p, u=lambda a: a[1:]),
-            "not three for",
+            "size 662 is not a multiple of three",
         ),
         (
             "3ddfa",
@@ -322,7 +332,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             "3ddfa",
             "train.configs/keypoints_sim.npy",
             lambda p: change_npy(p, lambda a: a[::-1]),
-            "rows of x, y and z must follow",
+            "must have consecutive rows of x, y and z",
         ),
         (
             "3ddfa",
@@ -353,19 +363,19 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             "3ddfa's mats",
             EXPRESSION,
             lambda p: change_mat(p, mu_exp=lambda a: a[3:], w_exp=lambda a: a[3:]),
-            "for 220 vertices, the mean face has 221",
+            "have 220 vertices, the mean face has 221",
         ),
         (
             "deep3d",
             "BFM_exp_idx.mat",
             lambda p: change_mat(p, trimIndex=lambda a: a[1:]),
-            "keeps 220 vertices, the expressions are for 221",
+            "lists 220 vertices, the expressions have 221",
         ),
         (
             "deep3d",
             "Exp_Pca.bin",
             lambda p: p.write_bytes(p.read_bytes()[:-4]),
-            "10 components, 29168 bytes are no mean face and so many",
+            "10 components, and the remaining 29168 bytes are not a mean and that number",
         ),
         (
             "bfm2017",
@@ -377,7 +387,7 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             "bfm2017",
             STATISMO,
             lambda p: change_hdf5(p, "metadata/landmarks/json", lambda _: b"[{}]"),
-            "no list of points with id and coordinates",
+            "not a list of points with id and coordinates",
         ),
         (
             "ict",
@@ -395,33 +405,33 @@ WHITENING, MESH = "train.configs/param_whitening.pkl", "configs/bfm_noneck_v3.pk
             "ict",
             "vertex_indices.json",
             lambda p: change_json(p, "idx_to_landmark_verts", lambda a: [0, *a[1:]]),
-            "not all are vertices of M_Face",
+            "not all landmarks are vertices of M_Face",
         ),
         (
             "ict",
             "vertex_indices.json",
             lambda p: change_json(p, "expressions", lambda _: [1]),
-            "no list of names",
+            "not a list of names",
         ),
     ],
 )
-def test_a_fault_is_named(written, kind, name, change, fault):
+def test_fault_is_named(written, kind, name, change, fault):
     folder, read = written(kind)
     change(folder / name)
     check(read, folder / name, fault)
 
 
-def test_without_h5py_it_is_asked_for(written, monkeypatch):
+def test_missing_h5py_is_named(written, monkeypatch):
     folder, read = written("bfm2017")
     monkeypatch.setitem(sys.modules, "h5py", None)
     check(read, folder / STATISMO, "needs h5py: install it")
 
 
-def test_a_model_in_another_unit_is_noticed(face_model, tmp_path):
+def test_model_in_another_unit_is_rejected(face_model, tmp_path):
     face_model_files.write_ict(tmp_path, face_model, WEIGHT_STD)
     for path in tmp_path.glob("*.obj"):
         text = path.read_text()
         path.write_text(re.sub(r"(?<=[v ] )(\S+)\.", r"\g<1>00.", text))
     source = READERS["ict"](tmp_path)
-    with pytest.raises(FaceModelError, match=r"corners of the eyes, vertices \d+ and \d+, are"):
+    with pytest.raises(FaceModelError, match=r"outer eye corners, vertices \d+ and \d+, are"):
         standard_model(source, source.landmarks)

@@ -1,4 +1,4 @@
-"""Each format: files of its exact structure become the small model that they were made from."""
+"""Readers of all formats reproduce the small model that the files were written from."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ from twodasl_jax.face_model_formats.ict import WEIGHT_STD
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.models.face_model import load_expression_units, load_face_model, save_face_model
 
-NAMED = {"center.nose.tip": 30, "center.chin.tip": 8}  # BFM 2017's names of iBUG's landmarks
+NAMED = {"center.nose.tip": 30, "center.chin.tip": 8}  # landmarks by their names in BFM 2017
 
 
 def write_bfm2017(folder, model):
@@ -34,7 +34,7 @@ def write_bfm2017(folder, model):
     )
 
 
-# By the name of the kind: the format, and what writes its face_model_files.
+# The format and the writer of each kind of files.
 KINDS = {
     "3ddfa": ("3ddfa", face_model_files.write_3ddfa),
     "3ddfa_v2": ("3ddfa_v2", face_model_files.write_3ddfa_v2),
@@ -51,7 +51,7 @@ KINDS = {
 
 @pytest.fixture(scope="module", params=KINDS)
 def source(request, face_model, tmp_path_factory):
-    """What is read from the files of each kind."""
+    """The face model read from the files of each kind."""
     format_name, write = KINDS[request.param]
     return READERS[format_name](write(tmp_path_factory.mktemp("files"), face_model))
 
@@ -63,12 +63,12 @@ def vertices(face_model):
 
 @pytest.fixture(scope="module")
 def centred(face_model, vertices):
-    """The mean face with its origin at the mean of the landmarks' vertices."""
+    """The mean face with its origin at the mean of the landmark vertices."""
     mean = np.asarray(face_model.mean, np.float64)
     return mean - mean[vertices].mean(axis=0)
 
 
-def test_the_faces_are_those_of_the_original(source, face_model, vertices, centred):
+def test_faces_equal_original(source, face_model, vertices, centred):
     model = standard_model(source, vertices)
     np.testing.assert_allclose(model.mean, centred, atol=1e-3)
     random = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_the_faces_are_those_of_the_original(source, face_model, vertices, centr
     )
 
 
-def test_the_mesh_is_that_of_the_original(source, face_model, vertices):
+def test_mesh_equals_original(source, face_model, vertices):
     model = standard_model(source, vertices)
     assert {tuple(np.roll(row, -row.argmin())) for row in model.triangles} == {
         tuple(np.roll(row, -row.argmin())) for row in np.asarray(face_model.triangles)
@@ -93,7 +93,7 @@ def test_the_mesh_is_that_of_the_original(source, face_model, vertices):
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-3)
 
 
-def test_the_file_of_the_package_holds_it(source, vertices, tmp_path):
+def test_model_survives_saving_and_loading(source, vertices, tmp_path):
     model = standard_model(source, vertices)
     save_face_model(tmp_path / "model.npz", model)
     again = load_face_model(tmp_path / "model.npz")
@@ -101,7 +101,7 @@ def test_the_file_of_the_package_holds_it(source, vertices, tmp_path):
         np.testing.assert_array_equal(getattr(again, name), values)
 
 
-def test_expressions_with_names_are_units(source, face_model, vertices, tmp_path):
+def test_named_expressions_become_expression_units(source, face_model, vertices, tmp_path):
     model = standard_model(source, vertices)
     units = expression_units(source, model)
     save_face_model(tmp_path / "model.npz", model, units)
@@ -115,30 +115,30 @@ def test_expressions_with_names_are_units(source, face_model, vertices, tmp_path
     np.testing.assert_allclose(loaded.displacements, full, atol=np.abs(full).max() / 1000)
     assert component_names(loaded, model) == loaded.names
     found = fit_units(loaded, model, np.full(10, 2, np.float32))
-    # The later ones move the mesh so little that the caution takes more of them.
+    # The later units displace the mesh so little that the sparsity prior shrinks them more.
     np.testing.assert_allclose(found[:5], 2 * WEIGHT_STD, atol=0.07)
 
 
-def test_texture_coordinates_are_kept_or_made(source, face_model, vertices):
+def test_texture_coordinates_are_kept_or_generated(source, face_model, vertices):
     model = standard_model(source, vertices)
     assert model.uv.min() >= 0
     assert model.uv.max() <= 1
     if source.texture is None:
-        # To the subject's left is right in the texture, and up is up.
+        # u grows toward the subject's left, and v grows upward.
         x, y = model.mean[:, 0], model.mean[:, 1]
         assert np.corrcoef(model.uv[:, 0], x)[0, 1] > 0.9
         assert np.corrcoef(model.uv[:, 1], y)[0, 1] > 0.99
         area = np.linalg.det(np.diff(model.uv[model.uv_triangles], axis=1))
-        assert (area >= -1e-6).all(), "the skin is not folded"
+        assert (area >= -1e-6).all(), "the surface does not fold"
     else:
         corners = [frozenset(map(tuple, t)) for t in np.round(model.uv[model.uv_triangles], 4)]
         own = np.asarray(face_model.uv)[face_model.uv_triangles]
         assert set(corners) == {frozenset(map(tuple, t)) for t in np.round(own, 4)}
 
 
-def test_published_coefficients_keep_unit_and_origin(source, face_model, vertices):
+def test_published_model_keeps_unit_and_origin(source, face_model, vertices):
     if not source.has_published_vectors:
-        with pytest.raises(FaceModelError, match="No network publishes coefficients"):
+        with pytest.raises(FaceModelError, match="There are no published coefficients"):
             published_model(source, vertices)
         return
     model = published_model(source, vertices)
@@ -155,9 +155,7 @@ def test_published_coefficients_keep_unit_and_origin(source, face_model, vertice
     )
 
 
-def test_guos_mean_expression_is_left_out_and_only_3ddfas_vectors_are_published(
-    face_model, tmp_path
-):
+def test_guo_expressions_have_no_mean_and_no_published_vectors(face_model, tmp_path):
     source = READERS["bfm2009"](face_model_files.write_deep3d(tmp_path, face_model))
     assert not source.has_published_vectors
     np.testing.assert_allclose(
@@ -165,7 +163,7 @@ def test_guos_mean_expression_is_left_out_and_only_3ddfas_vectors_are_published(
     )
 
 
-def test_basels_whole_mesh_is_kept_where_the_expressions_have_all_of_it(face_model, tmp_path):
+def test_whole_basel_mesh_is_kept_if_expressions_cover_it(face_model, tmp_path):
     whole, _ = face_model_files.whole_basel(face_model, extra=0)
     whole["tl"] = whole["tl"][:-2]
     scipy.io.savemat(tmp_path / "01_MorphableModel.mat", whole)
@@ -175,7 +173,7 @@ def test_basels_whole_mesh_is_kept_where_the_expressions_have_all_of_it(face_mod
     assert len(source.mean) == len(face_model.mean)
 
 
-def test_a_mat_of_version_73_is_read_as_one_of_version_5(face_model, tmp_path):
+def test_mat_version_73_reads_like_version_5(face_model, tmp_path):
     h5py = pytest.importorskip("h5py")
     face_model_files.write_3ddfa_mats(tmp_path, face_model)
     expected = READERS["bfm2009"](tmp_path)
@@ -195,20 +193,20 @@ def test_a_mat_of_version_73_is_read_as_one_of_version_5(face_model, tmp_path):
     np.testing.assert_array_equal(found.landmarks, expected.landmarks)
 
 
-def test_3ddfas_files_may_lie_in_one_folder(face_model, tmp_path):
+def test_3ddfa_files_may_lie_in_one_folder(face_model, tmp_path):
     expected = READERS["3ddfa"](face_model_files.write_3ddfa(tmp_path, face_model))
     for path in [*tmp_path.glob("*/*")]:
         path.rename(tmp_path / path.name)
     np.testing.assert_array_equal(READERS["3ddfa"](tmp_path).mean, expected.mean)
 
 
-def test_quads_of_an_obj_become_two_triangles(face_model, tmp_path):
+def test_obj_quads_become_two_triangles(face_model, tmp_path):
     face_model_files.write_ict(tmp_path, face_model, WEIGHT_STD)
     path = tmp_path / "generic_neutral_mesh.obj"
     grid = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
     a, b, c, d = (g.ravel() for g in (grid[:-1, :-1], grid[1:, :-1], grid[1:, 1:], grid[:-1, 1:]))
     head, material, _ = path.read_text().partition("usemtl M_Face\n")
-    # Two vertices of the back of the head come first, and OBJ counts from 1.
+    # Two vertices of the back of the head come first, and OBJ numbers start at 1.
     quads = [" ".join(f"{v + 3}/{v + 1}" for v in quad) for quad in zip(a, b, c, d, strict=True)]
     path.write_text(head + material + "".join(f"f {quad}\n" for quad in quads))
     halves = np.stack([np.stack([a, b, c], -1), np.stack([a, c, d], -1)], axis=1).reshape(-1, 3)
@@ -217,12 +215,12 @@ def test_quads_of_an_obj_become_two_triangles(face_model, tmp_path):
     np.testing.assert_array_equal(source.texture.uv_triangles, halves)
 
 
-def test_landmarks_are_numbers_or_names_of_points(face_model, vertices, tmp_path):
+def test_landmark_list_accepts_vertices_and_point_names(face_model, vertices, tmp_path):
     source = READERS["bfm2017"](write_bfm2017(tmp_path, face_model))
     assert source.points == {name: vertices[landmark] for name, landmark in NAMED.items()}
     entries = list(vertices)
     for name, landmark in NAMED.items():
-        entries[landmark] = f"{name}  # as Basel calls it"
+        entries[landmark] = f"{name}  # Basel's name"
     listed = read_landmark_list(
         face_model_files.write_landmark_list(tmp_path / "l.txt", entries), source
     )
@@ -233,28 +231,31 @@ def test_landmarks_are_numbers_or_names_of_points(face_model, vertices, tmp_path
     ("change", "fault"),
     [
         (lambda entries: entries[:67], "lists 67 vertices, expected 68"),
-        (lambda entries: [*entries[:67], 221], "landmark 67 is 221, no vertex from 0 to 220"),
-        (lambda entries: [-1, *entries[1:]], "landmark 0 is -1, no vertex"),
-        (lambda entries: ["9" * 5000, *entries[1:]], "landmark 0 is 9{40}, no vertex"),
+        (
+            lambda entries: [*entries[:67], 221],
+            "landmark 67 is 221, expected a vertex from 0 to 220",
+        ),
+        (lambda entries: [-1, *entries[1:]], "landmark 0 is -1, expected a vertex"),
+        (lambda entries: ["9" * 5000, *entries[1:]], "landmark 0 is 9{40}, expected a vertex"),
         (
             lambda entries: ["nose.tip", *entries[1:]],
-            "landmark 0 is nose.tip, no vertex from 0 to 220, nor a name of the model's points, such as center.nose",
+            "landmark 0 is nose.tip, expected a vertex from 0 to 220 or a point of the model, for example center.nose",
         ),
     ],
 )
-def test_a_fault_of_a_landmark_list_is_placed(face_model, vertices, tmp_path, change, fault):
+def test_landmark_list_error_names_the_entry(face_model, vertices, tmp_path, change, fault):
     source = READERS["bfm2017"](write_bfm2017(tmp_path, face_model))
     path = face_model_files.write_landmark_list(tmp_path / "list.txt", change(list(vertices)))
     with pytest.raises(FaceModelError, match=fault):
         read_landmark_list(path, source)
 
 
-def test_landmarks_of_another_mesh_are_refused(source, vertices):
-    with pytest.raises(FaceModelError, match="do not lie as in a face"):
+def test_landmarks_of_another_mesh_are_rejected(source, vertices):
+    with pytest.raises(FaceModelError, match="are not those of a face"):
         standard_model(source, vertices[::-1])
 
 
-def test_the_real_ict_facekit(shared_data, tmp_path):
+def test_real_ict_facekit_sample_is_read(shared_data, tmp_path):
     with zipfile.ZipFile(shared_data / "ict" / "FaceXModel_sample.zip") as archive:
         archive.extractall(tmp_path)
     folder = tmp_path / "FaceXModel"
@@ -282,15 +283,15 @@ def test_the_real_ict_facekit(shared_data, tmp_path):
     mirrored = model.mean[model.mirror] * [-1, 1, 1]
     np.testing.assert_allclose(mirrored, model.mean, atol=0.1)
     height = np.ptp(model.mean[source.landmarks, 1])
-    assert 100 < height < 140, "millimetres from the brows to the chin"
+    assert 100 < height < 140, "the height from brows to chin in millimetres"
 
 
 @pytest.mark.parametrize("kind", ["3ddfa", "3ddfa_v2", "3ddfa's mats", "ict"])
-def test_each_missing_file_is_named(kind, face_model, tmp_path):
+def test_missing_file_is_named(kind, face_model, tmp_path):
     format_name, write = KINDS[kind]
     write(tmp_path, face_model)
     for path in sorted(tmp_path.rglob("*.*")):
-        # How many identities there are is not written anywhere else.
+        # The number of shape components is only known from these files.
         if path.name in ("train.configs", "identity039.obj"):
             continue
         content = path.read_bytes()

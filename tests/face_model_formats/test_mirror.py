@@ -1,4 +1,4 @@
-"""The other side of meshes that are symmetric, nearly so, or not at all."""
+"""Mirror maps of symmetric, nearly symmetric and asymmetric meshes."""
 
 import hypothesis
 import hypothesis.extra.numpy as hnp
@@ -18,13 +18,13 @@ CLOUDS = hnp.arrays(
 
 
 @hypothesis.given(CLOUDS)
-def test_any_points_have_an_involution(points):
+def test_mirror_of_any_points_is_an_involution(points):
     mirror = vertex_mirror(points)
     np.testing.assert_array_equal(mirror[mirror], np.arange(len(points)))
 
 
 @hypothesis.given(st.randoms(use_true_random=False))
-def test_a_symmetric_mesh_gets_its_own_mirror_in_any_order(random):
+def test_symmetric_mesh_has_exact_mirror_in_any_vertex_order(random):
     side = np.random.default_rng(random.getrandbits(32)).uniform(1, 80, (60, 3))
     middle = side[:9] * [0, 1, 1]
     points = np.concatenate([side, side * FLIP, middle])
@@ -34,7 +34,7 @@ def test_a_symmetric_mesh_gets_its_own_mirror_in_any_order(random):
     np.testing.assert_array_equal(vertex_mirror(points[order]), place[expected[order]])
 
 
-def test_the_nearest_of_two_is_the_partner_and_the_other_takes_what_is_left():
+def test_nearest_vertex_is_the_partner_and_the_rest_are_matched():
     points = np.array([[-10, 0, 0], [-10, 1, 0], [10, 0.1, 0], [12, 5, 0], [0.2, 9, 0]])
     np.testing.assert_array_equal(vertex_mirror(points), [2, 3, 0, 1, 4])
     np.testing.assert_array_equal(vertex_mirror(points[[0, 1, 2, 4]]), [2, 1, 0, 3])
@@ -45,7 +45,7 @@ def total_distance(points, mirror):
 
 
 def all_matchings(right, left):
-    """Yields every way to give each on the right one on the left, or none."""
+    """Yields all lists of pairs of a right and a left vertex in which each vertex occurs at most once."""
     if not right:
         yield []
         return
@@ -57,7 +57,7 @@ def all_matchings(right, left):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_other_matching_of_what_is_left_is_nearer(seed):
+def test_matching_of_remaining_vertices_is_optimal(seed):
     points = np.random.default_rng(seed).uniform([-20, 0, 0], [20, 9, 9], (11, 3))
     mirror = vertex_mirror(points)
     images = points * FLIP
@@ -71,11 +71,11 @@ def test_no_other_matching_of_what_is_left_is_nearer(seed):
         for one, two in pairs:
             other[one], other[two] = two, one
         totals.append(total_distance(points, other))
-    assert len(totals) > 1, "the case has vertices left over on both sides"
+    assert len(totals) > 1, "there are unmatched vertices on both sides"
     assert total_distance(points, mirror) == pytest.approx(min(totals))
 
 
-def test_another_mesh_on_each_side_is_matched_within_the_distance_of_its_vertices():
+def test_different_meshes_on_both_sides_match_within_vertex_spacing():
     random = np.random.default_rng(0)
     angle, height = random.uniform([[-1.4], [-80]], [[1.4], [80]], (2, 4000))
     points = np.stack([70 * np.sin(angle), height, 70 * np.cos(angle)], axis=-1)

@@ -1,7 +1,7 @@
-"""Published 62-vectors mean with an imported model what they mean with the model that they belong to.
+"""Published 62-vectors decode to the same landmarks with an imported face model as with their own.
 
-The model is imported from files of 3DDFA's structure that hold the real one's 68 landmark rows as their only vertices.
-Runs where the research data sets lie beside the project (fixture `shared_data`).
+The model is imported from 3DDFA files that contain only the 68 landmark rows of the real model as vertices. The tests
+need the research data sets beside the project (fixture `shared_data`).
 """
 
 import os
@@ -14,9 +14,9 @@ import pytest
 
 from tests.helpers import face_model_files
 from twodasl_jax.geometry.coefficients import Whitening, coefficients_from_official, unwhiten
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.frames import image_from_crop
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.models.face_model import load_face_model
 from twodasl_jax.preparation.face300w_lp import own_annotations, read_face300w_lp
 
@@ -38,7 +38,7 @@ def official(shared_data):
 
 @pytest.fixture(scope="module")
 def checkout(official, tmp_path_factory):
-    """A folder of 3DDFA's face_model_files."""
+    """A folder of 3DDFA's files."""
     arrays = {
         "u_shp": face_model_files.column(official["mean"]),
         "u_exp": face_model_files.column(np.zeros(204)),
@@ -56,14 +56,14 @@ def checkout(official, tmp_path_factory):
 def published(checkout, tmp_path_factory):
     path = tmp_path_factory.mktemp("imported") / "model.npz"
     run(
-        "import_face_model",
+        "face_model/import_face_model",
         *("--format=3ddfa", f"--source={checkout}", f"--output={path}"),
         "--coefficients=published",
     )
     return load_face_model(path)
 
 
-def test_a_published_vector_decodes_as_with_the_model_itself(
+def test_published_vectors_decode_as_with_their_own_model(
     official, published, shared_data, tmp_path
 ):
     data = shared_data / "aflw2000_dev"
@@ -76,26 +76,22 @@ def test_a_published_vector_decodes_as_with_the_model_itself(
     annotations = np.load(data / "annotations.npz")
     whitening = Whitening(official["param_mean"], official["param_std"])
     vectors = unwhiten(annotations["official_2dasl_params"].astype("f"), whitening)
-    found = coefficients_from_official(vectors)
-    points = synthesize(landmark_space(published), found.shape, found.expression)
-    in_crops = picture_from_model_affine(found.affine, points)
-    landmarks = image_from_crop(in_crops, annotations["roi_box"].astype("f"))
+    points = decode(landmark_space(published), coefficients_from_official(vectors))
+    landmarks = image_from_crop(points, annotations["roi_box"].astype("f"))
     assert expected.shape == (400, 68, 3)
     np.testing.assert_allclose(landmarks, expected, atol=0.01)
 
 
-def test_300w_lps_coefficients_are_those_of_the_model_in_millimetres(
-    checkout, shared_data, tmp_path
-):
+def test_300w_lp_coefficients_convert_to_standard_model(checkout, shared_data, tmp_path):
     run(
-        "import_face_model",
+        "face_model/import_face_model",
         *("--format=3ddfa", f"--source={checkout}", f"--output={tmp_path / 'model.npz'}"),
     )
     (tmp_path / "IBUG").symlink_to(shared_data / "300wlp_sample", target_is_directory=True)
     annotations = own_annotations(
         load_face_model(tmp_path / "model.npz"), read_face300w_lp(tmp_path)
     )
-    # Components 41 to 199 are missing; another model, or another unit, is several faces away.
+    # Components 41 to 199 are missing. Another model or unit would give errors of several face sizes.
     assert annotations.error.max() < 0.05
     coefficients = annotations.vectors[0, 12:]
     assert 0.3 < np.sqrt(np.mean(coefficients**2)) < 3, "in standard deviations"

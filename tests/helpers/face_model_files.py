@@ -1,7 +1,7 @@
-"""Face models in the exact files of each format, made from any small `MorphableModel`: names, shapes, types, units.
+"""Writers of face models in each supported format, from any small `MorphableModel`.
 
-Each writer fills a folder and returns what `--source` is for it. Where a format is in micrometres or centimetres, and
-has its origin elsewhere, so have these files; a mean expression is split off where the format has one.
+The files have the names, shapes, types, units and origins of the published ones. If a format stores a mean expression,
+it is subtracted from the mean face. Each writer fills a folder and returns the value of `--source` for it.
 """
 
 import json
@@ -11,20 +11,20 @@ import pickle
 import numpy as np
 import scipy.io
 
-MICROMETRES = 1000.0  # in a millimetre
-# Where the landmarks' mean lies in Basel's frame, mm.
+MICROMETRES = 1000.0  # per millimetre
+# The mean of the landmarks in Basel's frame, mm.
 ORIGIN = np.array([-0.4, -11.8, 89.8])
-MEAN_EXPRESSION = np.array([0.3, -0.5, 0.2])  # mm, of every vertex
+MEAN_EXPRESSION = np.array([0.3, -0.5, 0.2])  # mm, of each vertex
 
 
 def vertex_landmarks(model):
-    """Returns the vertex that is nearest to each landmark: formats know no barycentric ones."""
+    """Returns the vertex nearest to each landmark, because the formats have no barycentric landmarks."""
     nearest = np.argmax(model.landmark_weights, axis=1)
     return np.take_along_axis(np.asarray(model.landmark_vertices), nearest[:, None], axis=1)[:, 0]
 
 
-def rows_of(vertices):
-    """Returns 3 v, 3 v + 1, 3 v + 2 for each vertex v."""
+def coordinate_rows(vertices):
+    """Returns the rows 3 v, 3 v + 1 and 3 v + 2 of each vertex v."""
     return (3 * vertices[:, None] + np.arange(3)).ravel()
 
 
@@ -33,7 +33,7 @@ def column(values):
 
 
 def matrix(basis):
-    """Returns (3 V, K) in MATLAB's order, which is what NumPy then writes too."""
+    """Returns a (3 V, K) matrix in MATLAB's memory order, which NumPy keeps when it writes the file."""
     return np.asfortranarray(np.asarray(basis, np.float32).reshape(-1, basis.shape[-1]))
 
 
@@ -61,13 +61,13 @@ def write_3ddfa(folder, model):
         "u_exp": column(micrometres(mean_expression)),
         "w_shp_sim": matrix(model.shape_basis),
         "w_exp_sim": matrix(model.expression_basis),
-        "keypoints_sim": rows_of(vertex_landmarks(model)),
+        "keypoints_sim": coordinate_rows(vertex_landmarks(model)),
     }
     return write_3ddfa_arrays(folder, arrays, vector_whitening(model), model.triangles)
 
 
 def write_3ddfa_arrays(folder, arrays, whitening, triangles):
-    """Writes train.configs/ and visualize/; triangles are counter-clockwise, and clockwise in the file, as Basel's."""
+    """Writes train.configs/ and visualize/; reverses the counter-clockwise triangles, as in Basel's files."""
     configs, visualize = folder / "train.configs", folder / "visualize"
     configs.mkdir()
     visualize.mkdir()
@@ -82,7 +82,7 @@ def write_3ddfa_arrays(folder, arrays, whitening, triangles):
 
 
 def write_3ddfa_v2(folder, model, whole_mean=True):
-    """Writes the folder configs/ of 3DDFA_V2, with one mean or with two."""
+    """Writes the folder configs/ of 3DDFA_V2, with one mean face or with separate shape and expression means."""
     mean = micrometres(model.mean + ORIGIN)
     part = micrometres(np.broadcast_to(MEAN_EXPRESSION, mean.shape))
     means = (
@@ -91,7 +91,7 @@ def write_3ddfa_v2(folder, model, whole_mean=True):
     face = means | {
         "w_shp": matrix(model.shape_basis),
         "w_exp": matrix(model.expression_basis),
-        "keypoints": rows_of(vertex_landmarks(model)),
+        "keypoints": coordinate_rows(vertex_landmarks(model)),
     }
     write_pickle(folder / "configs" / "bfm_noneck_v3.pkl", face)
     write_pickle(folder / "configs" / "tri.pkl", np.ascontiguousarray(model.triangles.T))
@@ -123,9 +123,9 @@ def write_3ddfa_mats(folder, model):
 
 
 def whole_basel(model, extra=5):
-    """Returns the fields of a 01_MorphableModel.mat with more vertices, and which of them are the model's, from 0.
+    """Returns the fields of a 01_MorphableModel.mat with additional vertices, and the indices of the model's vertices.
 
-    The further ones come first and last, and a triangle joins them to the others.
+    The additional vertices come first and last, and triangles connect them to the others.
     """
     count = len(model.mean)
     kept = np.arange(extra, extra + count)
@@ -157,12 +157,12 @@ def write_guos_expressions(folder, model):
 
 
 def write_deep3d(folder, model):
-    """Writes the folder BFM of Deep3DFaceReconstruction, with Basel's own file in it."""
+    """Writes the folder BFM of Deep3DFaceReconstruction, including Basel's own file."""
     fields, kept = whole_basel(model)
     scipy.io.savemat(folder / "01_MorphableModel.mat", fields)
     write_guos_expressions(folder, model)
     scipy.io.savemat(folder / "BFM_exp_idx.mat", {"trimIndex": column(kept + 1)})
-    # The front is every vertex from the third on.
+    # The front excludes the first two vertices.
     front = np.arange(2, len(model.mean))
     scipy.io.savemat(folder / "BFM_front_idx.mat", {"idx": column(front + 1)})
     keypoints = np.searchsorted(front, vertex_landmarks(model)) + 1
@@ -171,10 +171,10 @@ def write_deep3d(folder, model):
 
 
 def write_basel_2017(path, model, points=None):
-    """Writes a Statismo file; `points` are named ones, {name: vertex}."""
+    """Writes a Statismo file; `points` are the vertices of named points, by name."""
     import h5py
 
-    # The mean face alone is the mean of both parts.
+    # The mean face is the sum of the means of both parts.
     part = np.broadcast_to(MEAN_EXPRESSION, model.mean.shape)
     mean = np.asarray(model.mean, np.float64) + ORIGIN
     parts = {
@@ -197,7 +197,7 @@ def write_basel_2017(path, model, points=None):
 
 
 def obj_text(vertices, model, faces):
-    """Returns an OBJ of ICT-FaceKit: vertices, texture coordinates, and faces by material."""
+    """Returns the text of an OBJ file of ICT-FaceKit; `faces` are lists of corners, by material."""
     lines = ["# ICT FaceKit", "mtllib ICTFaceModelMaterial.mtl"]
     lines += ["v {:.8f} {:.8f} {:.8f}".format(*vertex) for vertex in vertices]
     lines += ["vt {:.6f} {:.6f}".format(*uv) for uv in model.uv]
@@ -208,12 +208,13 @@ def obj_text(vertices, model, faces):
 
 
 def write_ict(folder, model, weight_std):
-    """Writes a FaceXModel: a back of the head of two more vertices before the face's, centimetres."""
+    """Writes the folder FaceXModel in centimetres; two vertices of the back of the head precede the face."""
     extra = 2
 
-    def mesh(moved):
+    def mesh(displacement):
         return (
-            np.pad(np.asarray(model.mean + ORIGIN + moved, np.float64), [(extra, 0), (0, 0)]) / 10
+            np.pad(np.asarray(model.mean + ORIGIN + displacement, np.float64), [(extra, 0), (0, 0)])
+            / 10
         )
 
     face = [

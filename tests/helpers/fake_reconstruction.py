@@ -1,16 +1,17 @@
-"""A reconstructor for tests of what comes after it: it finds as many faces as the photo tells it."""
+"""Fake reconstructors and photos for tests of what follows the reconstruction."""
 
 import numpy as np
 
 from twodasl_jax.geometry import projection, rotation
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.imaging.detection import FaceBoxes
 from twodasl_jax.inference.reconstruction import Face
 
 
 def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75, expression=()):
-    """A face of mean identity with the first expression coefficients, projected to a place in a photo."""
+    """Returns a face of mean shape in a photo. `expression` has the first coefficients."""
     angles = np.array([yaw, 0, 0], np.float32)
     camera = projection.WeakPerspective(
         scale=np.array(scale, np.float32),
@@ -21,25 +22,21 @@ def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75, expression=()):
     def pad(values, size):
         return np.pad(np.asarray(values, np.float32), (0, size - len(values)))
 
-    shape = pad((), len(model.shape_std))
-    expression = pad(expression, len(model.expression_std))
-
-    def place(space):
-        return np.asarray(
-            projection.picture_from_model(camera, synthesize(space, shape, expression))
-        )
-
+    in_image = Coefficients(
+        projection.affine_from_camera(camera),
+        pad((), len(model.shape_std)),
+        pad(expression, len(model.expression_std)),
+    )
     x, y = centre
     box = np.array([x - 60, y - 60, x + 60, y + 60], np.float32)
-    # The crop is as large as the box.
-    in_crop = np.array(projection.affine_from_camera(camera))
-    in_crop[:2, 3] -= box[:2]
+    # The box has the size of the crop, so the frames differ by a translation.
+    crop_affine = np.array(in_image.affine)
+    crop_affine[:2, 3] -= box[:2]
+    in_crop = Coefficients(crop_affine, in_image.shape, in_image.expression)
     return Face(
-        vertices=place(model),
-        landmarks=place(landmark_space(model)),
-        coefficients=np.asarray(
-            official_from_coefficients(Coefficients(in_crop, shape, expression))
-        ),
+        vertices=np.asarray(decode(model, in_image)),
+        landmarks=np.asarray(decode(landmark_space(model), in_image)),
+        coefficients=np.asarray(official_from_coefficients(in_crop)),
         box=box,
         euler_angles=angles,
         score=score,
@@ -47,7 +44,7 @@ def make_face(model, centre, scale=0.5, yaw=0.0, score=0.75, expression=()):
 
 
 class FakeReconstructor:
-    """Returns one face for each unit of the red of a photo's first pixel; its blue makes their expression."""
+    """Reads the number of faces from the first pixel's red, and their expression from its blue."""
 
     def __init__(self, model):
         self.model = model
@@ -55,7 +52,7 @@ class FakeReconstructor:
     def __call__(self, image):
         height, width, _ = image.shape
         count, expression = int(image[0, 0, 0]), image[0, 0, 2] / 100
-        # The later a face, the larger it is, and the stronger its expression.
+        # Each face is larger than the previous one and has a stronger expression.
         return [
             make_face(
                 self.model,
@@ -68,41 +65,41 @@ class FakeReconstructor:
 
 
 def photo_with_faces(count, height=120, width=200, expression=0):
-    """A photo in which `FakeReconstructor` finds so many faces with so much of the first expression, in percent."""
+    """Returns a photo with `count` faces for `FakeReconstructor`. `expression` is in hundredths."""
     image = np.full((height, width, 3), (90, 140, 200), np.uint8)
     image[0, 0] = count, 0, expression
     return image
 
 
-class FakeFollower:
-    """Sees the red squares of `frame_with_squares` as faces: a reconstructor and a detector for tests of videos."""
+class FakeFaceSource:
+    """A reconstructor and detector for tests of videos. Red squares are faces."""
 
     def __init__(self, model):
         self.model = model
 
     def __call__(self, image, boxes):
-        """Finds the square in each box, or in its middle where there is none."""
+        """Returns a face at the square in each box, or at the centre of a box without a square."""
         return [
             make_face(self.model, self._centre(image, box), scale=0.3, expression=(0.5,))
             for box in boxes
         ]
 
     def detect(self, image):
-        """Finds at most one square in each half of the picture."""
+        """Detects at most one square in each half of the image."""
         half = image.shape[1] / 2
         halves = ((0, 0, half, image.shape[0]), (half, 0, 2 * half, image.shape[0]))
-        centres = [self._centre(image, box) for box in halves if _is_red(_cut(image, box)).any()]
+        centres = [self._centre(image, box) for box in halves if _is_red(_crop(image, box)).any()]
         boxes = [[x - 40, y - 40, x + 40, y + 40] for x, y in centres]
         return FaceBoxes(
             np.array(boxes, np.float32).reshape(-1, 4), np.full(len(boxes), 0.9, np.float32)
         )
 
-    def judge(self, crop):
-        """Is sure of crops that show red."""
+    def score(self, crop):
+        """Returns 0.9 for a crop with red pixels, and 0 for any other."""
         return 0.9 if _is_red(crop).any() else 0.0
 
     def _centre(self, image, box):
-        rows, columns = np.nonzero(_is_red(_cut(image, box)))
+        rows, columns = np.nonzero(_is_red(_crop(image, box)))
         x0, y0, x1, y1 = np.maximum(box, 0).astype(int)
         if not len(rows):
             return (x0 + x1) / 2, (y0 + y1) / 2
@@ -110,14 +107,14 @@ class FakeFollower:
 
 
 def frame_with_squares(*centres, height=120, width=200):
-    """A frame in which `FakeFollower` sees faces at these places."""
+    """Returns a frame in which `FakeFaceSource` finds a face at each of the centres."""
     image = np.full((height, width, 3), (60, 110, 100), np.uint8)
     for x, y in centres:
         image[y - 6 : y + 6, x - 6 : x + 6] = (250, 10, 10)
     return image
 
 
-def _cut(image, box):
+def _crop(image, box):
     x0, y0, x1, y1 = np.maximum(box, 0).astype(int)
     return image[y0:y1, x0:x1]
 

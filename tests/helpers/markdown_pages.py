@@ -1,4 +1,4 @@
-"""Markdown pages as their tests see them: links, headings, blocks of code, and the commands in them."""
+"""Parsing of Markdown pages: links, headings, code blocks and commands."""
 
 import functools
 import pathlib
@@ -19,14 +19,14 @@ _INNERMOST_OPTION = re.compile(r"\s*\[[^][]*\]")
 
 
 class Block(NamedTuple):
-    """A block of Python: the line of its page that it starts after, and its text."""
+    """A Python block: the line of the page before its first line, and its text."""
 
     line: int
     text: str
 
 
 class Command(NamedTuple):
-    """A command: its words with all that it may be given, and without; what it sets in the environment is left out."""
+    """A command, with and without its optional arguments. Environment variables are removed."""
 
     words: tuple[str, ...]
     shortest: tuple[str, ...]
@@ -37,24 +37,24 @@ class Command(NamedTuple):
 
 @functools.cache
 def tokens(page: pathlib.Path) -> list[Token]:
-    """Returns the blocks of a page."""
+    """Returns the Markdown tokens of a page."""
     return markdown_it.MarkdownIt("commonmark").enable("table").parse(page.read_text("utf-8"))
 
 
 def inline(page: pathlib.Path) -> Iterator[Token]:
-    """Yields what the text of a page consists of: words, code, links."""
+    """Yields the inline tokens of a page: words, code, links."""
     for token in tokens(page):
         yield from token.children or ()
 
 
 def links(page: pathlib.Path) -> list[str]:
-    """Returns where the links and pictures of a page lead."""
+    """Returns the targets of links and pictures of a page."""
     ends = {"link_open": "href", "image": "src"}
     return [str(part.attrs[ends[part.type]]) for part in inline(page) if part.type in ends]
 
 
 def anchors(page: pathlib.Path) -> set[str]:
-    """Returns the names that GitHub gives to the headings of a page."""
+    """Returns the anchors that GitHub creates for the headings of a page."""
     titles = [
         after.content
         for before, after in zip(tokens(page), tokens(page)[1:], strict=False)
@@ -65,12 +65,12 @@ def anchors(page: pathlib.Path) -> set[str]:
 
 
 def inline_code(page: pathlib.Path) -> list[str]:
-    """Returns the code in the text of a page, without its blocks."""
+    """Returns the inline code of a page."""
     return [part.content for part in inline(page) if part.type == "code_inline"]
 
 
 def steps(page: pathlib.Path) -> list[Command | Block]:
-    """Returns the commands of a page, in its blocks and in its text, and its blocks of Python, from top to bottom."""
+    """Returns the commands and Python blocks of a page in their order."""
     found: list[Command | Block] = []
     for token in tokens(page):
         if token.type == "inline":
@@ -86,9 +86,9 @@ def steps(page: pathlib.Path) -> list[Command | Block]:
 
 
 def commands_in(text: str) -> list[Command]:
-    """Returns the commands of this project in lines of a shell; other lines are passed over.
+    """Returns the commands of this project in lines of shell code, and ignores other lines.
 
-    `D="python x.py"` names the beginning of a command for later lines, and what stands in brackets may be left out.
+    `D="python x.py"` defines a prefix for later lines. Arguments in brackets are optional.
     """
     names: dict[str, str] = {}
     found = []
@@ -110,7 +110,7 @@ def commands_in(text: str) -> list[Command]:
 
 
 def _command(line: str, words: list[str]) -> Command:
-    if words[0] == "pip":  # whose brackets name extras
+    if words[0] == "pip":  # Its brackets name extras.
         return Command(tuple(words), tuple(words))
     count = len(_split(line)) - len(words)
     shortest = line

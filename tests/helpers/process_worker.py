@@ -1,4 +1,4 @@
-"""One of several processes that take a step together: `python process_worker.py MAP PORT COUNT INDEX OUTPUT.npz`."""
+"""A process that takes training steps with others: `python process_worker.py MAP PORT COUNT INDEX OUTPUT.npz`."""
 
 import functools
 import sys
@@ -7,24 +7,25 @@ import jax
 import numpy as np
 
 from tests.helpers import small_runs, synthetic_model
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.networks import BatchGroups
 from twodasl_jax.training import processes
 from twodasl_jax.training.devices import AXIS, MAPS, local_copy
-from twodasl_jax.training.face_space import build_space, whitening_of
+from twodasl_jax.training.face_space import build_space
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
 
-# Of all processes together.
+# The number of devices of all processes together.
 DEVICES = 4
 
 
 def two_steps(kind, index, count):
-    """Takes two steps on this process's share of a batch; returns the arrays of the result by name."""
+    """Takes two steps on the share of a process of a batch, and returns the resulting arrays by name."""
     model = MorphableModel(**synthetic_model.arrays())
     batch = small_runs.batch(model, 8, 8)
     space = build_space(model, whitening_of(batch.annotated.vector), 20)
-    mine = jax.tree.map(lambda leaf: np.split(leaf, count)[index], batch)
+    share = jax.tree.map(lambda leaf: np.split(leaf, count)[index], batch)
     recipe = small_runs.recipe(
         BatchGroups(1, AXIS),
         AXIS,
@@ -33,7 +34,7 @@ def two_steps(kind, index, count):
     devices = MAPS[kind](functools.partial(train_step, recipe, space), jax.devices())
     state = devices.replicate(create_state(recipe, jax.random.key(0)))
     for _ in range(2):
-        state, metrics = devices.step(state, devices.split(mine), jax.random.key(3))
+        state, metrics = devices.step(state, devices.split(share), jax.random.key(3))
     leaves = jax.tree_util.tree_leaves_with_path(local_copy((state, metrics)))
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
 

@@ -1,4 +1,8 @@
-"""The flags of a program in experiments/, without running or importing it."""
+"""The flags of a program in experiments/, without running the program.
+
+A program registers its flags in `absl.flags.FLAGS` when it is imported, and two programs may define the same flag.
+Therefore this module runs only the flag definitions of the source, with a `FlagValues` of their own.
+"""
 
 import ast
 import pathlib
@@ -12,13 +16,13 @@ _LIBRARIES = {"flags": flags, "config_flags": config_flags}
 
 
 def parse(program: pathlib.Path, arguments: list[str]) -> list[str]:
-    """Parses arguments as the program would, and returns those that are no flags.
+    """Parses arguments as the program would, and returns those that are not flags.
 
     Raises:
       flags.Error: a flag is unknown or missing, or its value is not allowed.
-      AttributeError: a setting that the config does not have.
+      AttributeError: the config does not have a setting.
     """
-    # ml_collections looks for the settings of a config in the command line.
+    # ml_collections reads the settings of a config from `sys.argv`.
     with mock.patch.object(sys, "argv", [str(program), *arguments]):
         return defined_by(program)([str(program), *arguments])[1:]
 
@@ -26,16 +30,15 @@ def parse(program: pathlib.Path, arguments: list[str]) -> list[str]:
 def defined_by(program: pathlib.Path) -> flags.FlagValues:
     """Returns the flags that a program defines."""
     values = flags.FlagValues()
-    names = _Names(program)
+    names = _Names(program, values)
     for node in ast.walk(ast.parse(program.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and _defines(node.func):
+        if isinstance(node, ast.Call) and _defines_flag(node.func):
             node.keywords.append(ast.keyword("flag_values", ast.Name("_values", ast.Load())))
-            names["_values"] = values
             names.run(ast.Expr(node))
     return values
 
 
-def _defines(function: ast.expr) -> bool:
+def _defines_flag(function: ast.expr) -> bool:
     return (
         isinstance(function, ast.Attribute)
         and isinstance(function.value, ast.Name)
@@ -45,18 +48,15 @@ def _defines(function: ast.expr) -> bool:
 
 
 class _Names(dict):
-    """The names of a module, each found when it is asked for by running the statement that binds it."""
+    """The names of a module. Looking up a name runs the statement that binds it."""
 
-    def __init__(self, path: pathlib.Path):
-        super().__init__(_LIBRARIES, __file__=str(path))
+    def __init__(self, path: pathlib.Path, values: flags.FlagValues):
+        super().__init__(_LIBRARIES, __file__=str(path), _values=values)
         self._statements = ast.parse(path.read_text("utf-8")).body
 
     def run(self, statement: ast.stmt) -> None:
         module = ast.fix_missing_locations(ast.Module([statement], []))
-        folder = str(pathlib.Path(self["__file__"]).parent)
-        # As a program, it would find the folders beside it.
-        with mock.patch.object(sys, "path", [folder, *sys.path]):
-            exec(compile(module, self["__file__"], "exec"), {}, self)
+        exec(compile(module, self["__file__"], "exec"), {}, self)
 
     def __missing__(self, name):
         for statement in self._statements:

@@ -1,4 +1,4 @@
-"""Test sets in the exact format of the published ones, of faces from the small face model."""
+"""Test sets in the format of the published ones, with faces of the small face model."""
 
 import pathlib
 
@@ -6,10 +6,11 @@ import imageio.v3 as imageio
 import numpy as np
 import scipy.io
 
-from twodasl_jax.geometry.coefficients import pose7_from_camera
+from twodasl_jax.geometry.coefficients import Coefficients, pose7_from_camera
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.frames import box_from_landmarks
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.models.face_model import save_face_model
 
@@ -19,7 +20,19 @@ YAWS = (0.0, -20.0, 45.0, -50.0, 70.0, 80.0)
 
 
 class Faces:
-    """Six faces, two in each yaw bin: `names`, `yaw`, `points` (6, 68, 3) in the image frame, `pose7` (6, 7)."""
+    """Six faces, two per yaw bin.
+
+    Attributes:
+      names: the names of the faces.
+      yaw: (6,) yaw in degrees.
+      pose: (6, 3) yaw, pitch and roll in degrees.
+      shape: (6, 40) shape coefficients.
+      expression: (6, 10) expression coefficients.
+      camera: the cameras to the image frame.
+      points: (6, 68, 3) landmarks in the image frame.
+      pose7: (6, 7) the poses in the layout of 300W-LP.
+      boxes: (6, 4) crop boxes in the image frame.
+    """
 
     def __init__(self, model):
         random = np.random.default_rng(5)
@@ -37,16 +50,16 @@ class Faces:
             rotation=np.asarray(rotation_from_euler(np.radians(self.pose).astype("f"))),
             translation=random.uniform(180, 260, (count, 3)).astype("f"),
         )
-        points = synthesize(
-            landmark_space(model), self.shape.astype("f"), self.expression.astype("f")
+        coefficients = Coefficients(
+            affine_from_camera(camera), self.shape.astype("f"), self.expression.astype("f")
         )
-        self.points = np.asarray(picture_from_model(camera, points))
+        self.points = np.asarray(decode(landmark_space(model), coefficients))
         self.pose7 = np.asarray(pose7_from_camera(camera, SIDE))
         self.boxes = np.asarray(box_from_landmarks(self.points[..., :2]))
 
 
-def write_pictures(folder, names):
-    """Grey pictures with noise, of AFLW2000-3D's size."""
+def write_images(folder, names):
+    """Writes images of noise in the size of AFLW2000-3D's images."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
         noise = np.random.default_rng(number).integers(0, 255, (45, 45, 3), np.uint8)
@@ -54,8 +67,8 @@ def write_pictures(folder, names):
 
 
 def write_aflw2000(folder, faces):
-    """`imageNNNNN.jpg` and `.mat` with the fields, shapes and types of the published files."""
-    write_pictures(folder, faces.names)
+    """Writes `imageNNNNN.jpg` and `.mat` with the fields, shapes and types of the published files."""
+    write_images(folder, faces.names)
     for row, name in enumerate(faces.names):
         fields = {
             "pt2d": np.zeros((2, 21)),
@@ -69,8 +82,8 @@ def write_aflw2000(folder, faces):
 
 
 def write_aflw_lfpa(folder, points, visible, boxes):
-    """`BoundingBox.mat`, `Landmark.mat` and `TestImages/1.jpg`, ... for (N, 34, 2) points."""
-    write_pictures(folder / "TestImages", range(1, 1 + len(points)))
+    """Writes `BoundingBox.mat`, `Landmark.mat` and `TestImages/1.jpg`, ... for (N, 34, 2) landmarks."""
+    write_images(folder / "TestImages", range(1, 1 + len(points)))
     corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     rows = np.concatenate([points[..., 0], points[..., 1], visible], axis=1)
     scipy.io.savemat(folder / "BoundingBox.mat", {"bboxesT": corners, "bboxesTr": corners[:0]})
@@ -78,7 +91,7 @@ def write_aflw_lfpa(folder, points, visible, boxes):
 
 
 def write_synthetic(folder, faces, model):
-    """What experiments/render_faces.py writes, with noise for pictures."""
+    """Writes the files of experiments/render_test_set.py --source=face_model, with images of noise."""
     write_annotations(
         folder,
         faces,
@@ -93,8 +106,8 @@ def write_synthetic(folder, faces, model):
 
 
 def write_annotations(folder, faces, **more):
-    """`annotations.npz` and `images/`; `more` are optional arrays."""
-    write_pictures(folder / "images", faces.names)
+    """Writes `annotations.npz` and `images/`; `more` are optional arrays."""
+    write_images(folder / "images", faces.names)
     np.savez(
         folder / "annotations.npz",
         names=[f"{name}.jpg" for name in faces.names],

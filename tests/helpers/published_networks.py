@@ -1,28 +1,27 @@
-"""The published networks with made-up weights, so that tests need no checkpoint: their names, shapes and numbers.
+"""State dicts with the published names and shapes and with synthetic numbers, so that tests need no checkpoint.
 
-Numbers come from integers that are mixed up as hash functions do it, the same on every machine. Only NumPy.
+The numbers are hashes of integers, equal on every machine. The module needs only NumPy.
 """
 
 import zlib
 
 import numpy as np
 
-# Blocks of MobileNetV1 by their published names: (channels in units of the stem's, stride).
-MOBILENET_BLOCKS = {
-    **{"dw2_1": (2, 1), "dw2_2": (4, 2), "dw3_1": (4, 1), "dw3_2": (8, 2)},
-    **{"dw4_1": (8, 1), "dw4_2": (16, 2)},
-    **{f"dw5_{number}": (16, 1) for number in range(1, 6)},
-    **{"dw5_6": (32, 2), "dw6": (32, 1)},
+# The blocks of MobileNetV1 by their published names, with their channels in multiples of the stem's.
+_MOBILENET_BLOCKS = {
+    **{"dw2_1": 2, "dw2_2": 4, "dw3_1": 4, "dw3_2": 8, "dw4_1": 8, "dw4_2": 16},
+    **{f"dw5_{number}": 16 for number in range(1, 6)},
+    **{"dw5_6": 32, "dw6": 32},
 }
-# Stages of ResNet-50: (blocks, channels of the bottleneck, stride).
-RESNET_STAGES = ((3, 64, 1), (4, 128, 2), (6, 256, 2), (3, 512, 1))
+# The stages of ResNet-50: the number of blocks, and the channels of the bottleneck.
+_RESNET_STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 
-# So that the picture is still seen behind so many layers without shortcuts.
+# Keeps the signal from vanishing in a deep network without shortcuts.
 _GAIN = 1.3
 
 
 def numbers(name, shape, low=-1.0, high=1.0):
-    """Returns (*shape) float32 between two bounds, other ones for every name."""
+    """Returns a float32 array of pseudo-random numbers between two bounds, different for every name."""
     mixed = np.arange(np.prod(shape, dtype=int), dtype=np.uint32) * np.uint32(2654435761)
     mixed += np.uint32(zlib.crc32(name.encode()))
     for shift, factor in ((15, 2246822519), (13, 3266489917)):
@@ -33,10 +32,10 @@ def numbers(name, shape, low=-1.0, high=1.0):
 
 
 def mobilenet_state(width):
-    """Returns the state dict of 3DDFA's MobileNetV1 whose stem has so many channels."""
+    """Returns the state dict of 3DDFA's MobileNetV1 with `width` channels in its stem."""
     state = _convolution("conv1", (width, 3, 3, 3)) | _norm("bn1", width, _GAIN)
     inputs = width
-    for name, (multiple, _) in MOBILENET_BLOCKS.items():
+    for name, multiple in _MOBILENET_BLOCKS.items():
         outputs = multiple * width
         state |= _convolution(f"{name}.conv_dw", (inputs, 1, 3, 3))
         state |= _norm(f"{name}.bn_dw", inputs, _GAIN)
@@ -50,7 +49,7 @@ def resnet_state():
     """Returns the state dict of 2DASL's ResNet-50."""
     state = _convolution("conv1", (64, 4, 7, 7)) | _norm("bn1", 64)
     inputs = 64
-    for stage, (blocks, channels, _) in enumerate(RESNET_STAGES, start=1):
+    for stage, (blocks, channels) in enumerate(_RESNET_STAGES, start=1):
         for block in range(blocks):
             name, width = f"layer{stage}.{block}", 4 * channels
             shapes = ((channels, inputs, 1, 1), (channels, channels, 3, 3), (width, channels, 1, 1))
@@ -64,8 +63,8 @@ def resnet_state():
     return state | _dense("fc", (62, inputs))
 
 
-def pictures():
-    """Returns two pictures (2, 120, 120, 3) uint8 RGB, smooth ones with noise."""
+def images():
+    """Returns two smooth images with noise, (2, 120, 120, 3) uint8 RGB."""
     y, x = np.mgrid[:120, :120] / 120
     waves = [np.sin(7 * x + 3 * y), np.cos(5 * y - 2 * x), np.sin(4 * x * y + 1)]
     smooth = np.stack([np.stack(waves, -1), np.stack(waves[::-1], -1) ** 2])
@@ -73,7 +72,7 @@ def pictures():
 
 
 def landmark_maps():
-    """Returns two landmark maps (2, 120, 120): -1, and +1 at some pixels."""
+    """Returns two landmark maps, (2, 120, 120): +1 at some pixels and -1 elsewhere."""
     maps = np.full((2, 120, 120), -1, np.float32)
     maps[0, 20:100:17, 30:90:13] = 1
     maps[1, 35:80:9, 25:100:31] = 1

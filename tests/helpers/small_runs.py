@@ -1,4 +1,4 @@
-"""A small run of the whole method: networks that compile in a second, formula formula_faces, and every term."""
+"""A small training step with every loss term: networks that compile in a second, and formula faces."""
 
 import dataclasses
 
@@ -10,12 +10,13 @@ import optax
 
 from tests.helpers import formula_faces
 from twodasl_jax import losses
-from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.data.augmentation import Augmentation, SimulatedDetector
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.networks import BatchGroups, BatchNorm
-from twodasl_jax.training.recipe import CriticRecipe, LossWeights, Recipe
+from twodasl_jax.training.recipe import CriticRecipe, Recipe
+from twodasl_jax.training.settings import LossWeights
 from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
 
 ALL_LOSSES = LossWeights(
@@ -32,7 +33,7 @@ ALL_LOSSES = LossWeights(
 
 
 class SmallNet(nn.Module):
-    """One strided convolution, BatchNorm and a dense layer."""
+    """A regressor of one strided convolution, BatchNorm and a dense layer."""
 
     output_size: int = 62
     groups: BatchGroups = BatchGroups()
@@ -45,7 +46,7 @@ class SmallNet(nn.Module):
 
 
 class SmallCritic(nn.Module):
-    """A critic of one layer of each kind."""
+    """A self-critic with one convolution and two dense layers."""
 
     def setup(self):
         self.encoder, self.head = nn.Conv(4, (24, 24), (24, 24)), nn.Dense(8)
@@ -62,7 +63,7 @@ class SmallCritic(nn.Module):
 
 
 def critic_recipe(**changes):
-    """A critic that counts from the first step."""
+    """Returns a critic recipe in which L_sc has its full weight from the first step."""
     critic = CriticRecipe(
         network=SmallCritic(),
         optimizer=optax.sgd(0.1, momentum=0.9),
@@ -75,24 +76,27 @@ def critic_recipe(**changes):
 
 
 def recipe(groups=BatchGroups(), axis_name=None, **changes):
-    """Every term, plain gradient descent (Adam turns rounding errors of tiny gradients into steps)."""
-    whole = Recipe(
+    """Returns a recipe with every term and with SGD.
+
+    Adam would turn the rounding errors of tiny gradients into full updates.
+    """
+    default = Recipe(
         network=SmallNet(groups=groups),
         optimizer=optax.sgd(0.01, momentum=0.9),
         average_decay=0.9,
         augmentation=Augmentation(10, 0.05, 3, 0.5, 0.1, 0.2, 0.3),
-        detection=Detection(0.8, 1.0, 1.0, 0.1),
+        detection=SimulatedDetector(0.8, 1.0, 1.0, 0.1),
         landmark_map=MapStyle("official", "hard"),
         point_norm=losses.POINT_NORMS["euclidean"],
         loss_weights=ALL_LOSSES,
         critic=critic_recipe(),
         axis_name=axis_name,
     )
-    return dataclasses.replace(whole, **changes)
+    return dataclasses.replace(default, **changes)
 
 
 def batch(model, annotated=8, wild=8):
-    """Formula formula_faces, of which the first are annotated; some landmarks are missing or hidden."""
+    """Returns a batch of formula faces, the annotated ones first; some landmarks are missing or hidden."""
     count = annotated + wild
     camera, shape, expression, points = formula_faces.random_faces(model, max(count, 1))
     vectors = official_from_coefficients(
@@ -101,7 +105,6 @@ def batch(model, annotated=8, wild=8):
     images = np.stack([formula_faces.draw(p) for p in points])[:count]
     landmarks, visibility = points[:count, :, :2].copy(), np.full((count, 68), 2, np.uint8)
     landmarks[::3, 30], visibility[1::3, 17:22] = np.nan, 1
-    wild_faces = LabelledFaces(images[annotated:], landmarks[annotated:], visibility[annotated:])
     return TrainBatch(
         AnnotatedFaces(
             images[:annotated],
@@ -109,10 +112,10 @@ def batch(model, annotated=8, wild=8):
             visibility[:annotated],
             np.asarray(vectors)[:annotated],
         ),
-        wild_faces,
+        LabelledFaces(images[annotated:], landmarks[annotated:], visibility[annotated:]),
     )
 
 
 def same(one, other):
-    """Whether two trees of arrays are equal bit for bit."""
+    """Returns whether two trees of arrays are equal bit for bit."""
     return jax.tree.all(jax.tree.map(np.array_equal, one, other))

@@ -1,4 +1,4 @@
-"""One of several processes that step until one is asked to stop: `python stopping_worker.py PORT COUNT INDEX`."""
+"""A process that steps with others until one receives SIGTERM: `python stopping_worker.py PORT COUNT INDEX`."""
 
 import sys
 import time
@@ -8,18 +8,18 @@ from twodasl_jax.training import processes
 from twodasl_jax.training.stopping import preemption_signal
 
 
-def step_until_asked():
+def step_until_preempted():
     port, count, index = map(int, sys.argv[1:])
     processes.join(f"127.0.0.1:{port}", count, index)
-    with preemption_signal() as stops:
+    with preemption_signal() as should_stop:
         for step in range(1, 3000):
             time.sleep(0.02)
             if step == 1:
                 print("started", flush=True)
-            if stops(step):
+            if should_stop(step):
                 print(step, flush=True)
                 return
 
 
 if __name__ == "__main__":
-    sys.exit(entry_points.exit_status(step_until_asked))
+    sys.exit(entry_points.exit_status(step_until_preempted))

@@ -1,4 +1,4 @@
-"""Files as PyTorch writes them, and such as nobody should: each pickle is put together from its operations."""
+"""Writer of valid and malformed PyTorch files; it assembles pickles from single operations."""
 
 import pickle
 import zipfile
@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-TYPES = {np.dtype(np.float32): "FloatStorage", np.dtype(np.float16): "HalfStorage"} | {
-    np.dtype(np.int64): "LongStorage"
+STORAGE_TYPES = {
+    np.dtype(np.float32): "FloatStorage",
+    np.dtype(np.float16): "HalfStorage",
+    np.dtype(np.int64): "LongStorage",
 }
 
 
-class Claim(NamedTuple):
-    """What a pickle says of a tensor and its storage."""
+class Declaration(NamedTuple):
+    """A tensor and its storage as a pickle declares them."""
 
     key: str
     length: int
@@ -23,57 +25,60 @@ class Claim(NamedTuple):
 
 
 def plain(value):
-    """The operations that make numbers, texts and containers."""
+    """Returns the operations that build numbers, text and containers."""
     return pickle.dumps(value, protocol=2)[2:-1]
 
 
 def named(module, name):
+    """Returns the operation that looks up a global."""
     return f"c{module}\n{name}\n".encode()
 
 
 def call(function, *arguments):
+    """Returns the operations that call a function; all parts are operations."""
     return function + b"(" + b"".join(arguments) + b"tR"
 
 
 def dictionary(entries):
-    """Of operations by their keys."""
+    """Returns the operations that build a dictionary from the operations of its values, by key."""
     return b"}(" + b"".join(plain(key) + value for key, value in entries.items()) + b"u"
 
 
-def tensor(claim, *, stream):
-    """The operations that rebuild a tensor; a stream's storages have a sixth part."""
+def tensor(declaration, *, stream):
+    """Returns the operations that rebuild a tensor; in streams, storages have a sixth part."""
     parts = [
         plain("storage"),
-        named("torch", claim.storage_type),
-        plain(claim.key),
+        named("torch", declaration.storage_type),
+        plain(declaration.key),
         plain("cuda:2"),
     ]
-    parts += [plain(claim.length)] + ([plain(None)] if stream else [])
+    parts += [plain(declaration.length)] + ([plain(None)] if stream else [])
     storage = b"(" + b"".join(parts) + b"tQ"
-    rest = (plain(value) for value in (claim.offset, claim.shape, claim.strides, False, {}))
-    return call(named("torch._utils", "_rebuild_tensor_v2"), storage, *rest)
+    rest = (declaration.offset, declaration.shape, declaration.strides, False, {})
+    return call(named("torch._utils", "_rebuild_tensor_v2"), storage, *map(plain, rest))
 
 
 def write(path, body, storages, *, stream):
-    """Writes a file of the operations of its object and the bytes of its storages, by key."""
+    """Writes a file from the operations of its object and the arrays of its storages, by key."""
     (_write_stream if stream else _write_zip)(path, b"\x80\x02" + body + b".", storages)
 
 
 def write_state(path, state, *, stream, entry="state_dict", others=()):
-    """Writes a checkpoint of arrays by name, with further entries: their operations by key."""
+    """Writes a checkpoint of arrays by name; `others` are the operations of further entries, by key."""
     arrays = {str(place): np.ascontiguousarray(array) for place, array in enumerate(state.values())}
     tensors = {
-        name: tensor(claim_of(key, array), stream=stream)
+        name: tensor(_declaration(key, array), stream=stream)
         for name, (key, array) in zip(state, arrays.items(), strict=True)
     }
     body = dictionary({**dict(others), entry: dictionary(tensors)})
     write(path, body, arrays, stream=stream)
 
 
-def claim_of(key, array):
-    """What is true of a contiguous array."""
+def _declaration(key, array):
+    """Returns the true declaration of a contiguous array."""
     strides = tuple(stride // array.itemsize for stride in array.strides)
-    return Claim(key, array.size, array.shape, strides, storage_type=TYPES[array.dtype])
+    storage_type = STORAGE_TYPES[array.dtype]
+    return Declaration(key, array.size, array.shape, strides, storage_type=storage_type)
 
 
 def _write_zip(path, pickled, storages):

@@ -1,4 +1,4 @@
-"""The viewer's page as a browser reads it: its elements, and the data in it."""
+"""Parser for pages of the viewer: their elements, texts and data."""
 
 import base64
 import html.parser
@@ -9,12 +9,12 @@ import numpy as np
 
 
 class Page(html.parser.HTMLParser):
-    """The elements of a page, and the text inside of those that have an id or are scripts or styles.
+    """The elements and texts of a page.
 
     Attributes:
-      elements: (tag, attributes) in order.
-      texts: text by tag, a list each.
-      content: the data that the page's program reads.
+      elements: the (tag, attributes) pairs in document order.
+      texts: the list of texts of each tag.
+      content: the data for the script of the page.
     """
 
     def __init__(self, source):
@@ -44,16 +44,19 @@ class Page(html.parser.HTMLParser):
         self._open = None
 
     def named(self, tag):
+        """Returns the elements with a tag."""
         return [element for element in self.elements if element[0] == tag]
 
     def having(self, attribute):
+        """Returns the attributes of all elements that have a given attribute."""
         return [attributes for _, attributes in self.elements if attribute in attributes]
 
 
-def unpacked(packed):
-    """The numbers of an array of a page."""
-    return np.frombuffer(inflated(packed), np.dtype(packed["type"]).newbyteorder("<"))
+def decode_array(packed):
+    """Inverts `packing.encode_array`; the result is flat."""
+    return np.frombuffer(decode_bytes(packed), np.dtype(packed["type"]).newbyteorder("<"))
 
 
-def inflated(entry):
+def decode_bytes(entry):
+    """Inverts `packing.encode_bytes` for an entry of the page's data."""
     return zlib.decompress(base64.b64decode(entry["data"]))

@@ -1,6 +1,6 @@
-"""One of several processes that read the weights of a run of one: `python weights_worker.py PORT COUNT INDEX`.
+"""A process that reads the weights of a run of one process: `python weights_worker.py PORT COUNT INDEX`.
 
-The folder of the run is the environment's WORKDIR.
+The environment variable WORKDIR contains the folder of the run.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Real processes that work together, for tests of what they say to each other."""
+"""Worker processes for tests of training in several processes."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def free_port():
-    """Returns a port that nobody listens at."""
+    """Returns an unused port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
@@ -19,7 +19,7 @@ def free_port():
 
 @contextlib.contextmanager
 def started_pair(module):
-    """Starts two processes of a module of the tests and yields them once both have said that they started."""
+    """Starts two processes of a module in tests/helpers, and yields them after both have printed "started"."""
     command = [sys.executable, "-m", f"tests.helpers.{module}", str(free_port()), "2"]
     workers = [
         subprocess.Popen(
@@ -34,7 +34,7 @@ def started_pair(module):
     ]
     try:
         for worker in workers:
-            # Gloo, which connects them, has its say first.
+            # Gloo, the transport between the processes, prints first.
             assert "started\n" in iter(worker.stdout.readline, "")
         yield workers
     finally:

@@ -1,16 +1,16 @@
-"""Face models as others publish them, and what makes `MorphableModel`s of them.
+"""Readers for published face models, and their conversion to `MorphableModel`.
 
-    fields.py           arrays of single files, read without executing anything and checked
-    source_model.py     a face model in the unit, frame and counting of its files
-    basel_2009.py       Basel's model of 2009 with an expression basis: `bfm2009`
-    basel_2017.py       Basel's models of 2017 and 2019: `bfm2017`
-    tddfa.py            what comes with 3DDFA and 2DASL, and with 3DDFA_V2: `3ddfa`, `3ddfa_v2`
+    fields.py           arrays of single files: read without executing code, then checked
+    source_model.py     a face model in the unit, frame and vertex numbering of its files
+    basel_2009.py       Basel Face Model 2009 with an expression basis: `bfm2009`
+    basel_2017.py       Basel Face Model 2017 and 2019: `bfm2017`
+    tddfa.py            the models of 3DDFA and 2DASL, and of 3DDFA_V2: `3ddfa`, `3ddfa_v2`
     ict.py              ICT-FaceKit: `ict`
-    landmark_list.py    which vertices the 68 landmarks are, where a format does not say so
-    normalization.py    from there into the model frame, with all that a `MorphableModel` has
-    mirror.py           the vertex on the other side of a face that is not exactly symmetric
+    landmark_list.py    the vertices of the 68 landmarks, for formats that do not store them
+    normalization.py    conversion to the model frame and to `MorphableModel`
+    mirror.py           the mirror map of a mesh that is not exactly symmetric
 
-None of these models comes with the package. docs/face_models.md says where they come from.
+The package contains none of these models. docs/face_models.md lists their sources.
 """
 
 import pathlib

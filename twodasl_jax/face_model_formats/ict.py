@@ -1,25 +1,26 @@
 """ICT-FaceKit: a folder `FaceXModel` of OBJ files of one mesh.
 
-    generic_neutral_mesh.obj        the mean face, in centimetres, with texture coordinates
-    identity000.obj, ...            the mean face moved by one standard deviation of each component of identity
+    generic_neutral_mesh.obj        the mean face in centimetres, with texture coordinates
+    identity000.obj, ...            the mean face displaced by one standard deviation of each shape component
     jawOpen.obj, ...                the mean face with each of the `expressions` of vertex_indices.json fully applied
     vertex_indices.json             idx_to_landmark_verts: the vertices of the 68 landmarks
 
-Kept is the face (material `M_Face`: skin with ears and throat), not the back of the head, mouth, teeth and eyes.
+Only the face is read (material `M_Face`: skin with ears and throat), without the back of the head, mouth, teeth and
+eyes.
 
-Expressions come without statistics. `WEIGHT_STD` is this package's choice of how much they are usually applied: the
-weight of ICT's blendshape is `WEIGHT_STD` times the coefficient, and weights below zero are not expressions. They are
-also the expression units of the model, under ICT's names.
+The files have no statistics of the expressions. `WEIGHT_STD` is this package's choice of the standard deviation of a
+blendshape weight: the weight is `WEIGHT_STD` times the coefficient. Negative weights are not valid expressions. The
+expressions are also the expression units of the model, under ICT's names.
 
 References:
   Li et al., Learning Formation of Physically-Based Face Attributes, 2020.
 """
 
-import dataclasses
 import itertools
 import json
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -36,14 +37,13 @@ _NEUTRAL, _INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
 _FACE = "M_Face"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Face:
-    """The part of a mesh that is kept.
+class _Face(NamedTuple):
+    """The part of the mesh that has the material of the face.
 
     Attributes:
-      vertices: (N,) its vertices in the mesh's numbers, ascending.
-      triangles: (F, 3) in its own numbers.
-      texture: of its triangles.
+      vertices: (N,) the mesh vertices of the face, ascending.
+      triangles: (F, 3) indices into `vertices`.
+      texture: the texture coordinates of the triangles.
     """
 
     vertices: Int[np.ndarray, " N"]
@@ -52,38 +52,38 @@ class _Face:
 
 
 def read_ict(folder: pathlib.Path) -> SourceModel:
-    """Returns the model of ICT-FaceKit's folder.
+    """Returns the face model of ICT-FaceKit.
 
     Args:
-      folder: `FaceXModel`.
+      folder: the folder `FaceXModel`.
 
     Raises:
       FaceModelError: a file is missing or damaged, or the files do not fit together.
     """
-    path = fields.needed(folder, _NEUTRAL)
-    expressions, landmark_numbers = _read_indices(fields.needed(folder, _INDICES))
-    identity_paths = [
-        fields.needed(folder, f"identity{number:03}.obj")
-        for number in range(_identity_count(folder))
+    path = fields.require_file(folder, _NEUTRAL)
+    expressions, landmark_field = _read_indices(fields.require_file(folder, _INDICES))
+    shape_paths = [
+        fields.require_file(folder, f"identity{number:03}.obj")
+        for number in range(_shape_count(folder))
     ]
-    expression_paths = [fields.needed(folder, f"{name}.obj") for name in expressions]
+    expression_paths = [fields.require_file(folder, f"{name}.obj") for name in expressions]
     lines = _read_lines(path)
     neutral = _positions(path, lines)
     face = _face(path, lines, len(neutral))
-    landmarks = fields.landmarks(landmark_numbers, len(neutral), 0)
+    landmarks = fields.landmarks(landmark_field, len(neutral), 0)
     if not np.isin(landmarks, face.vertices).all():
         raise FaceModelError(
-            f"Cannot use {landmark_numbers.name}: not all are vertices of {_FACE}."
+            f"Cannot use {landmark_field.name}: not all landmarks are vertices of {_FACE}."
         )
 
     def basis(paths: Sequence[pathlib.Path]) -> Float[np.ndarray, "V 3 K"]:
-        moved = [_displacements(path, neutral)[face.vertices] for path in paths]
-        return np.stack(moved, axis=-1)
+        displacements = [_displacements(path, neutral)[face.vertices] for path in paths]
+        return np.stack(displacements, axis=-1)
 
     return SourceModel(
         path=folder,
         mean=neutral[face.vertices],
-        shape=Components(basis(identity_paths), np.ones(len(identity_paths))),
+        shape=Components(basis(shape_paths), np.ones(len(shape_paths))),
         expression=Components(
             basis(expression_paths),
             np.full(len(expression_paths), WEIGHT_STD),
@@ -104,17 +104,19 @@ def _read_indices(path: pathlib.Path) -> tuple[list[str], Field]:
     keys = list(indices) if isinstance(indices, dict) else []
     for key in ("expressions", "idx_to_landmark_verts"):
         if key not in keys:
-            raise FaceModelError(f"Cannot use {path}: it has no {key}, but {fields.listed(keys)}.")
+            raise FaceModelError(
+                f"Cannot use {path}: it has no {key}, but {fields.join_names(keys)}."
+            )
     names = indices["expressions"]
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-        raise FaceModelError(f"Cannot use {path}: expressions is no list of names.")
+        raise FaceModelError(f"Cannot use {path}: expressions is not a list of names.")
     with fields.reading(path):
         numbers = np.array(indices["idx_to_landmark_verts"])
-    return names, fields.field_of(path, "idx_to_landmark_verts", numbers)
+    return names, fields.as_field(path, "idx_to_landmark_verts", numbers)
 
 
-def _identity_count(folder: pathlib.Path) -> int:
-    """Returns how many identities there are, at least one, if none between them is missing."""
+def _shape_count(folder: pathlib.Path) -> int:
+    """Returns the number of shape components if their files are complete, at least one."""
     numbers = [
         int(path.stem.removeprefix("identity"))
         for path in folder.glob("identity*.obj")
@@ -135,29 +137,28 @@ def _positions(path: pathlib.Path, lines: Sequence[str]) -> Float[np.ndarray, "V
 def _displacements(
     path: pathlib.Path, neutral: Float[np.ndarray, "V 3"]
 ) -> Float[np.ndarray, "V 3"]:
-    """Returns by how much a mesh is moved from the neutral one."""
-    moved = _positions(path, _read_lines(path))
-    if len(moved) != len(neutral):
+    """Returns the displacements of a mesh from the neutral one."""
+    positions = _positions(path, _read_lines(path))
+    if len(positions) != len(neutral):
         raise FaceModelError(
-            f"Cannot use {path}: it has {len(moved)} vertices, {_NEUTRAL} has {len(neutral)}."
+            f"Cannot use {path}: it has {len(positions)} vertices, {_NEUTRAL} has {len(neutral)}."
         )
-    return moved - neutral
+    return positions - neutral
 
 
 def _coordinates(
     path: pathlib.Path, lines: Sequence[str], key: str, count: int
 ) -> Float[np.ndarray, "N count"]:
-    """Returns so many numbers of each line that begins with the key."""
+    """Returns the first `count` numbers of each line that starts with the key."""
     with fields.reading(path):
         rows = [
             line[len(key) :].split(maxsplit=count)[:count] for line in lines if line.startswith(key)
         ]
         numbers = np.array(rows, dtype=np.float64).reshape(-1, count)
-    return fields.field_of(path, f"lines {key.strip()}", numbers).values
+    return fields.as_field(path, f"lines {key.strip()}", numbers).values
 
 
 def _face(path: pathlib.Path, lines: Sequence[str], vertex_count: int) -> _Face:
-    """Returns the part of the mesh that has the material of the face."""
     uv = _coordinates(path, lines, "vt ", 2)
     with fields.reading(path):
         corners = np.array(list(_corners(lines))).reshape(-1, 3, 2)
@@ -165,16 +166,16 @@ def _face(path: pathlib.Path, lines: Sequence[str], vertex_count: int) -> _Face:
         raise FaceModelError(f"Cannot use {path}: it has no faces of the material {_FACE}.")
     where = f"{path}, lines f"
     vertices, triangles = np.unique(
-        fields.vertex_numbers(Field(corners[..., 0], where), vertex_count, 1), return_inverse=True
+        fields.vertex_indices(Field(corners[..., 0], where), vertex_count, 1), return_inverse=True
     )
     used, uv_triangles = np.unique(
-        fields.vertex_numbers(Field(corners[..., 1], where), len(uv), 1), return_inverse=True
+        fields.vertex_indices(Field(corners[..., 1], where), len(uv), 1), return_inverse=True
     )
     return _Face(vertices, triangles, Texture(uv[used], uv_triangles))
 
 
 def _corners(lines: Iterable[str]) -> Iterator[list[list[int]]]:
-    """Yields the triangles of the face: three corners, each the numbers of its vertex and texture coordinates."""
+    """Yields the triangles of the face: for each of three corners, its vertex number and texture number."""
     material = ""
     for line in lines:
         if line.startswith("usemtl "):

@@ -1,7 +1,7 @@
-"""Which vertices the 68 iBUG landmarks are, in a text file: for formats and meshes that do not say so.
+"""Text files that list the vertices of the 68 iBUG landmarks, for formats that do not store them.
 
-The file holds 68 entries in iBUG's order, separated by white space; from a # on a line is a comment. An entry is a
-vertex, counted from 0, or the name of a point that the model's own files have, such as center.nose.tip.
+The file has 68 entries in iBUG's order, separated by white space. A # starts a comment. An entry is a vertex index that
+starts at 0, or the name of a point in the model's own files, for example center.nose.tip.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from twodasl_jax.errors import FaceModelError
 from twodasl_jax.face_model_formats.fields import LANDMARK_COUNT, reading
 from twodasl_jax.face_model_formats.source_model import SourceModel
 
-_LONGEST = 9  # digits of a vertex
+_MAX_DIGITS = 9
 
 
 def read_landmark_list(path: pathlib.Path, source: SourceModel) -> Int[np.ndarray, " 68"]:
@@ -23,7 +23,7 @@ def read_landmark_list(path: pathlib.Path, source: SourceModel) -> Int[np.ndarra
 
     Args:
       path: the file.
-      source: the model whose vertices and points it means.
+      source: the model of these vertices and points.
 
     Raises:
       FaceModelError: the file is missing, or an entry is neither a vertex nor a point of the model.
@@ -40,13 +40,13 @@ def read_landmark_list(path: pathlib.Path, source: SourceModel) -> Int[np.ndarra
 
 def _vertices(path: pathlib.Path, entries: list[str], source: SourceModel) -> Iterator[int]:
     for number, entry in enumerate(entries):
-        is_number = entry.isdecimal() and len(entry) <= _LONGEST
+        is_number = entry.isdecimal() and len(entry) <= _MAX_DIGITS
         vertex = int(entry) if is_number else source.points.get(entry, -1)
         last = len(source.mean) - 1
         if not 0 <= vertex <= last:
             near = difflib.get_close_matches(entry, source.points, 3, 0)
-            hint = f", nor a name of the model's points, such as {', '.join(near)}" if near else ""
+            hint = f" or a point of the model, for example {', '.join(near)}" if near else ""
             raise FaceModelError(
-                f"Cannot use {path}: landmark {number} is {entry:.40}, no vertex from 0 to {last}{hint}."
+                f"Cannot use {path}: landmark {number} is {entry:.40}, expected a vertex from 0 to {last}{hint}."
             )
         yield vertex

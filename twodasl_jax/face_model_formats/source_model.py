@@ -1,4 +1,4 @@
-"""A face model as its files have it."""
+"""A face model as its files store it."""
 
 import dataclasses
 import pathlib
@@ -10,13 +10,13 @@ from jaxtyping import Float, Int
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Components:
-    """K directions in which a face changes.
+    """K shape or expression components.
 
     Attributes:
-      basis: (V, 3, K) displacement of each vertex.
-      std: (K,) standard deviation of what is multiplied with it.
-      ranked: whether the first ones matter most, so that the others can be left out.
-      names: of what each does where it is multiplied with one; empty where the files give none.
+      basis: (V, 3, K) displacements of the vertices.
+      std: (K,) standard deviations of the coefficients of `basis`.
+      ranked: whether the components are in order of importance, so that the last ones can be left out.
+      names: the names of the components; empty if the files have none.
     """
 
     basis: Float[np.ndarray, "V 3 K"]
@@ -27,7 +27,12 @@ class Components:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Texture:
-    """Texture coordinates, (U, 2) in [0, 1] with v up, and for each triangle those of its corners, (F, 3)."""
+    """Texture coordinates.
+
+    Attributes:
+      uv: (U, 2) coordinates in [0, 1]; v points up.
+      uv_triangles: (F, 3) rows of `uv` for the corners of each triangle.
+    """
 
     uv: Float[np.ndarray, "U 2"]
     uv_triangles: Int[np.ndarray, "F 3"]
@@ -35,21 +40,21 @@ class Texture:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SourceModel:
-    """A face model in the unit and with the origin of its files; vertices are counted from 0.
+    """A face model in the unit and with the origin of its files; vertex indices start at 0.
 
-    The axes of all formats are those of the model frame: x to the subject's left, y up, z out of the face.
+    All formats have the axes of the model frame: x to the subject's left, y up, z out of the face.
 
     Attributes:
-      path: of its files, for messages.
+      path: the file or folder, for error messages.
       mean: (V, 3) the mean face.
-      shape: components of identity.
-      expression: components of expression.
-      triangles: (F, 3) all clockwise or all counter-clockwise seen from outside.
-      millimetres: the length of the files' unit.
-      landmarks: (68,) vertices of the iBUG landmarks; None where the files do not say.
-      points: other points that the files give names to, and their vertices.
-      texture: None where the files have none.
-      has_published_vectors: whether networks of the 3DDFA family predict multiples of the bases as they are.
+      shape: the shape components.
+      expression: the expression components.
+      triangles: (F, 3) all clockwise or all counter-clockwise, seen from outside.
+      millimetres: the length of the files' unit in millimetres.
+      landmarks: (68,) the vertices of the iBUG landmarks; None if the files do not contain them.
+      points: the vertices of other named points of the files, by name.
+      texture: the texture coordinates; None if the files have none.
+      has_published_vectors: whether networks of the 3DDFA family predict coefficients of these bases.
     """
 
     path: pathlib.Path

@@ -1,46 +1,46 @@
-"""The face models of 3DDFA, which 2DASL uses too, and of 3DDFA_V2: Basel's of 2009, cut to 40 + 10 components.
+"""The face models of 3DDFA and 2DASL, and of 3DDFA_V2: Basel Face Model 2009, reduced to 40 + 10 components.
 
     3DDFA       train.configs/    u_shp.npy and u_exp.npy (3 V, 1), w_shp_sim.npy (3 V, 40), w_exp_sim.npy (3 V, 10)
                                   keypoints_sim.npy: the 204 rows of the landmarks; param_whitening.pkl: param_std (62,)
-                visualize/        tri.mat: tri (3, F), counted from 1
+                visualize/        tri.mat: tri (3, F), vertices numbered from 1
     3DDFA_V2    configs/          bfm_noneck_v3.pkl: u (or u_shp and u_exp), w_shp, w_exp, keypoints
-                                  tri.pkl: (3, F), counted from 0; param_mean_std_62d_120x120.pkl: std (62,)
+                                  tri.pkl: (3, F), vertices numbered from 0; param_mean_std_62d_120x120.pkl: std (62,)
 
-The files may also lie in the folder itself. All is in micrometres. They have no standard deviations of the components:
-those of the training set's coefficients, by which the networks' vectors are whitened, stand for them.
+The files may also lie directly in the folder. The unit is the micrometre. The files do not contain the standard
+deviations of the components. The whitening of the networks' vectors replaces them: it has the standard deviations of
+the training set's coefficients.
 
 References:
   Zhu et al., Face Alignment in Full Pose Range: A 3D Total Solution, 2017.
   Guo et al., Towards Fast, Accurate and Stable 3D Dense Face Alignment, 2020.
 """
 
-import dataclasses
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.errors import FaceModelError
 from twodasl_jax.face_model_formats import fields
-from twodasl_jax.face_model_formats.basel_2009 import MATLAB, MILLIMETRES
+from twodasl_jax.face_model_formats.basel_2009 import MATLAB_FIRST, MILLIMETRES
 from twodasl_jax.face_model_formats.fields import Field
 from twodasl_jax.face_model_formats.source_model import Components, SourceModel
 from twodasl_jax.geometry.coefficients import POSE_COUNT, SHAPE_COUNT, VECTOR_SIZE
 
-_PARTS = ("u_shp", "u_exp")
+_MEANS = ("u_shp", "u_exp")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Files:
-    """What both formats have, under other names and in other kinds of files.
+class _Files(NamedTuple):
+    """The fields that both formats have, under different names.
 
     Attributes:
-      means: whose sum is the mean face, (3 V, 1) each.
-      shape: (3 V, 40) identity.
-      expression: (3 V, 10) expression.
-      vector_std: (62,) by which the networks' vectors are whitened.
-      landmark_rows: (204,) rows of the 68 landmarks.
-      triangles: (3, F).
+      means: (3 V, 1) fields that add up to the mean face.
+      shape: (3 V, 40) the shape components.
+      expression: (3 V, 10) the expression components.
+      vector_std: (62,) the standard deviations that whiten the networks' vectors.
+      landmark_rows: (204,) the rows of the 68 landmarks in the bases.
+      triangles: (3, F) the triangles.
     """
 
     means: tuple[Field, ...]
@@ -52,17 +52,17 @@ class _Files:
 
 
 def read_3ddfa(folder: pathlib.Path) -> SourceModel:
-    """Returns the model of a checkout of 3DDFA or 2DASL, or of a folder of its files.
+    """Returns the face model of a checkout of 3DDFA or 2DASL, or of a folder of its files.
 
     Args:
-      folder: see above.
+      folder: a folder of the files that the module docstring lists.
 
     Raises:
       FaceModelError: a file is missing or damaged, or the files do not fit together.
     """
 
     def file(name: str, inside: str = "train.configs") -> pathlib.Path:
-        return fields.needed(folder, f"{inside}/{name}", name)
+        return fields.require_file(folder, f"{inside}/{name}", name)
 
     def array(name: str) -> Field:
         return fields.read_npy(file(f"{name}.npy"))
@@ -76,41 +76,41 @@ def read_3ddfa(folder: pathlib.Path) -> SourceModel:
         landmark_rows=array("keypoints_sim"),
         triangles=fields.read_mat(file("tri.mat", "visualize"), ("tri",))["tri"],
     )
-    return _model(folder, files, MATLAB)
+    return _source_model(folder, files, MATLAB_FIRST)
 
 
 def read_3ddfa_v2(folder: pathlib.Path) -> SourceModel:
-    """Returns the model of a checkout of 3DDFA_V2, or of a folder of its files.
+    """Returns the face model of a checkout of 3DDFA_V2, or of a folder of its files.
 
     Args:
-      folder: see above.
+      folder: a folder of the files that the module docstring lists.
 
     Raises:
       FaceModelError: a file is missing or damaged, or the files do not fit together.
     """
 
     def file(name: str) -> pathlib.Path:
-        return fields.needed(folder, f"configs/{name}", name)
+        return fields.require_file(folder, f"configs/{name}", name)
 
     path = file("bfm_noneck_v3.pkl")
     found = fields.read_pickled_fields(path, ("w_shp", "w_exp", "keypoints"), ("u",))
-    parts = {"u": found["u"]} if "u" in found else fields.read_pickled_fields(path, _PARTS)
+    means = {"u": found["u"]} if "u" in found else fields.read_pickled_fields(path, _MEANS)
     whitening = fields.read_pickled_fields(file("param_mean_std_62d_120x120.pkl"), ("std",))
     files = _Files(
-        means=tuple(parts.values()),
+        means=tuple(means.values()),
         shape=found["w_shp"],
         expression=found["w_exp"],
         vector_std=whitening["std"],
         landmark_rows=found["keypoints"],
         triangles=fields.read_pickled(file("tri.pkl")),
     )
-    return _model(folder, files, 0)
+    return _source_model(folder, files, 0)
 
 
-def _model(folder: pathlib.Path, files: _Files, first: int) -> SourceModel:
-    """Returns the model of files in which triangles count vertices from `first`."""
+def _source_model(folder: pathlib.Path, files: _Files, first: int) -> SourceModel:
+    """Returns the face model; `first` is the number of the first vertex in the triangles."""
     mean = _sum(files.means)
-    std = fields.deviations(files.vector_std, VECTOR_SIZE)[POSE_COUNT:]
+    std = fields.standard_deviations(files.vector_std, VECTOR_SIZE)[POSE_COUNT:]
     return SourceModel(
         path=folder,
         mean=mean,
@@ -143,10 +143,10 @@ def _components(field: Field, vertex_count: int, std: Float[np.ndarray, " K"]) -
 
 
 def _landmarks(field: Field, vertex_count: int) -> Int[np.ndarray, " 68"]:
-    """Returns the vertices v whose rows 3 v, 3 v + 1 and 3 v + 2 of a basis are listed."""
+    """Returns the landmark vertices v from their rows 3 v, 3 v + 1 and 3 v + 2 of a basis."""
     rows = field.values.reshape(-1)
     if rows.size % 3 or (rows.reshape(-1, 3) - rows[::3, None] != [0, 1, 2]).any():
         raise FaceModelError(
-            f"Cannot use {field.name}: the rows of x, y and z must follow each other for each landmark."
+            f"Cannot use {field.name}: each landmark must have consecutive rows of x, y and z."
         )
     return fields.landmarks(Field(rows[::3] / 3, field.name), vertex_count, 0)

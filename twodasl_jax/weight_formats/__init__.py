@@ -1,7 +1,7 @@
-"""Published weights and coefficients of others, read into the package's own form.
+"""Readers for published weights and coefficients.
 
-torch_files.py          PyTorch's checkpoints, without PyTorch and without executing anything
+torch_files.py          PyTorch checkpoints, read without PyTorch and without executing code
 published_weights.py    the networks of 2DASL, 3DDFA and 3DDFA_V2
-model_change.py         coefficients of one form of a face model, as those of another
-landmark_basis.py       the face model's 68 landmarks that published coefficients belong to
+model_change.py         conversion of coefficients between two descriptions of one face model
+landmark_basis.py       the 68 landmarks of the face model that published coefficients belong to
 """

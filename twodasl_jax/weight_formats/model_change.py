@@ -1,4 +1,4 @@
-"""One face model described twice: what coefficients of one description are in the other."""
+"""Conversion of coefficient vectors between two descriptions of one face model."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ from twodasl_jax.geometry.morphable_model import ShapeSpace
 
 
 class ModelChange(NamedTuple):
-    """How coefficient vectors change with the description of their face model.
+    """A linear map of coefficient vectors from one description of a face model to another.
 
     Attributes:
-      matrix: (C, C) from vectors of the official layout, unwhitened, to those of the other description.
-      misfit: the largest distance of a point of the mean face from where it should be, relative to the face, or of a
-        component, relative to its length. For one model that is described twice it is rounding; nan where a component
-        moves no point.
+      matrix: (C, C) the map of unwhitened vectors in the official layout.
+      misfit: the largest difference between the two descriptions: of a point of the mean face, relative to the size of
+        the face, or of a component, relative to its length. It is rounding error if both describe the same model, and
+        nan if a component displaces no point.
     """
 
     matrix: Float[np.ndarray, "C C"]
@@ -25,31 +25,33 @@ class ModelChange(NamedTuple):
 
 @typed
 def change_of_model(own: ShapeSpace, other: ShapeSpace) -> ModelChange:
-    """Finds how the coefficients of one description of a face model become those of another.
+    """Computes the map from coefficients of one description of a face model to coefficients of another.
 
-    Units, axes and origin may differ, own = L other + o, and the amplitudes of the components. A row (p, t) of a
-    projection, p own + t, becomes (p L, p o + t).
+    The descriptions may differ in unit, axes and origin, own = L other + o, and in the lengths of the components. A row
+    (p, t) of a projection, p own + t, becomes (p L, p o + t).
 
     Args:
-      own: points of the model whose coefficients are known.
-      other: the same points of the model whose coefficients are wanted, with as many components.
+      own: the points of the description that the given vectors belong to.
+      other: the same points, with the same number of components, in the description of the resulting vectors.
     """
     points, others = (np.asarray(space.mean, np.float64) for space in (own, other))
     homogeneous = np.concatenate([others, np.ones((len(others), 1))], axis=1)
     placement = np.linalg.lstsq(homogeneous, points)[0].T  # (3, 4): L and o
     gaps = np.linalg.norm(homogeneous @ placement.T - points, axis=1)
-    ours = _components(own)
-    theirs = np.einsum("dc,pck->pdk", placement[:, :3], _components(other))
+    own_components = _components(own)
+    other_components = np.einsum("dc,pck->pdk", placement[:, :3], _components(other))
     with np.errstate(invalid="ignore"):
-        amplitudes = np.sum(ours * theirs, axis=(0, 1)) / np.sum(theirs**2, axis=(0, 1))
-        differences = np.linalg.norm(ours - theirs * amplitudes, axis=(0, 1))
-        relative = differences / np.linalg.norm(ours, axis=(0, 1))
+        amplitudes = np.sum(own_components * other_components, axis=(0, 1)) / np.sum(
+            other_components**2, axis=(0, 1)
+        )
+        differences = np.linalg.norm(own_components - other_components * amplitudes, axis=(0, 1))
+        relative = differences / np.linalg.norm(own_components, axis=(0, 1))
     misfits = [gaps.max() / np.linalg.norm(np.ptp(points, axis=0)), *relative]
     return ModelChange(_matrix(placement, amplitudes), float(np.max(misfits)))
 
 
 def _components(space: ShapeSpace) -> Float[np.ndarray, "P 3 K"]:
-    """Returns what each coefficient, being one, moves the points by."""
+    """Returns the displacements of the points per unit of each coefficient."""
     bases = (space.shape_basis * space.shape_std, space.expression_basis * space.expression_std)
     return np.concatenate([np.asarray(basis, np.float64) for basis in bases], axis=-1)
 

@@ -1,20 +1,20 @@
-"""State dicts out of PyTorch's files, without PyTorch and without executing anything that a file asks for.
+"""State dicts of PyTorch files, read without PyTorch and without executing code.
 
-Since PyTorch 1.6 `torch.save` writes a zip archive, uncompressed, its files in one folder of any name:
+Since PyTorch 1.6, `torch.save` writes an uncompressed zip archive. Its files lie in one folder of any name:
 
-    data.pkl     a pickle of the object, in which tensors are rebuilt from storages, and storages are persistent ids:
+    data.pkl     a pickle of the object; its tensors are rebuilt from storages, which are persistent ids:
                  ("storage", torch.FloatStorage, key, device, count)
     data/KEY     the numbers of a storage
     byteorder    "little" or "big"; older files have none and are little-endian
 
-Before that, and where it is told to, it writes one stream, little-endian:
+Older versions, and newer ones on request, write one little-endian stream:
 
-    three pickles        a magic number, the version of the protocol, sizes of the writer's types
+    three pickles        a magic number, the protocol version, the sizes of the writer's types
     a pickle             the object as above, with None as a sixth part of the persistent ids
     a pickle             the keys of all storages, in order
-    for each of these    the count of its numbers in 8 bytes, and the numbers
+    for each storage     the count of its numbers in 8 bytes, and the numbers
 
-What a file claims of a tensor is compared with what it holds before memory is taken for it.
+The declared size of a tensor is compared with the data in the file before memory is allocated for it.
 
 References:
   PyTorch's documentation, "Serialization semantics"; its `torch/serialization.py` and `torch/_utils.py`.
@@ -42,8 +42,8 @@ _ZIP_SIGNATURE = b"PK\x03\x04"
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _LEGACY_VERSION = 1001
 _COUNT_BYTES = 8
-_MOST_AXES = 8
-# A `RuntimeError` comes from an encrypted file, the last ones from places that are none.
+_MAX_AXES = 8
+# Encrypted files raise RuntimeError; invalid offsets raise the errors of the second line.
 _ZIP_DAMAGE = (
     *(zipfile.BadZipFile, EOFError, RuntimeError),
     *(ValueError, OverflowError, struct.error),
@@ -64,7 +64,7 @@ _STORAGE_TYPES = {
 
 
 class _Storage(NamedTuple):
-    """What a pickle claims of a storage."""
+    """A storage as a pickle declares it."""
 
     dtype: np.dtype
     key: str
@@ -72,7 +72,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """What a pickle claims of a tensor; offset and strides are counted in numbers of its storage."""
+    """A tensor as a pickle declares it; offset and strides are in elements of its storage."""
 
     storage: _Storage
     offset: int
@@ -80,20 +80,20 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-# Returns the bytes of a storage by its key.
+# Returns the bytes of the storage with the given key.
 _Reader = Callable[[str], bytes | memoryview]
 
 
 def read_state_dict(path: pathlib.Path, entries: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns the tensors of one entry of a checkpoint, by name, each in the type that it is stored in.
+    """Returns the tensors of one entry of a checkpoint, by name and in their stored types.
 
     Args:
-      path: what `torch.save` wrote of a dictionary, in either form.
-      entries: names that the entry may have; the first that the file holds is taken.
+      path: a dictionary that `torch.save` wrote, as archive or as stream.
+      entries: the possible names of the entry; the first that exists is read.
 
     Raises:
-      WeightsError: the file is missing, damaged or no such file, asks for anything but tensors and plain data, holds
-        less than it claims, or has none of these entries, or something else than tensors in it.
+      WeightsError: the file is missing, damaged or of another kind, contains anything but tensors and plain data,
+        declares more data than it has, lacks all of the entries, or has other objects than tensors in the entry.
     """
     try:
         content = path.read_bytes()
@@ -110,35 +110,38 @@ def read_state_dict(path: pathlib.Path, entries: Sequence[str]) -> dict[str, np.
 
 def _state_dict(checkpoint: Any, entries: Sequence[str]) -> dict[str, _Tensor]:
     if not isinstance(checkpoint, dict):
-        raise pickle.UnpicklingError("it holds no dictionary, so it is no checkpoint")
+        raise pickle.UnpicklingError("it is not a dictionary, so it is not a checkpoint")
     name = next((entry for entry in entries if entry in checkpoint), None)
     if name is None:
         found = ", ".join(key for key in checkpoint if isinstance(key, str)) or "nothing"
         raise pickle.UnpicklingError(f"it has no {' or '.join(entries)}, but {found:.200}")
     state = checkpoint[name]
     if not isinstance(state, dict):
-        raise pickle.UnpicklingError(f"its {name} is no dictionary of tensors")
+        raise pickle.UnpicklingError(f"its {name} is not a dictionary of tensors")
     for key, value in state.items():
         if not isinstance(key, str):
-            raise pickle.UnpicklingError(f"its {name} holds more than tensors by their names")
+            raise pickle.UnpicklingError(f"its {name} has a key that is not a name")
         if not isinstance(value, _Tensor):
-            raise pickle.UnpicklingError(f"its {name} holds {key:.100}, which is no tensor")
+            raise pickle.UnpicklingError(f"its {name} contains {key:.100}, which is not a tensor")
     return state
 
 
 def _check_sizes(state: dict[str, _Tensor], size: int) -> None:
-    """Raises where tensors reach beyond their storages, or are larger than the file, by repetition for example."""
-    claimed = 0
+    """Raises if a tensor extends beyond its storage, or if all together are larger than the file.
+
+    Tensors with repeated elements can be larger than their storages.
+    """
+    declared = 0
     for name, (storage, offset, shape, strides) in state.items():
         reach = sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True))
         if math.prod(shape) and offset + reach >= storage.length:
             raise pickle.UnpicklingError(
-                f"{name} claims the shape {shape}, for which its storage of {storage.length} numbers is too small"
+                f"{name} declares shape {shape}, for which its storage of {storage.length} numbers is too small"
             )
-        claimed += math.prod(max(count, 1) for count in shape) * storage.dtype.itemsize
-    if claimed > size:
+        declared += math.prod(max(count, 1) for count in shape) * storage.dtype.itemsize
+    if declared > size:
         raise pickle.UnpicklingError(
-            f"its tensors claim {claimed} bytes, and the whole file has {size}"
+            f"its tensors declare {declared} bytes, but the file has only {size}"
         )
 
 
@@ -148,7 +151,7 @@ def _numbers(name: str, tensor: _Tensor, read: _Reader) -> np.ndarray:
     numbers = read(storage.key)
     if len(numbers) != storage.length * item:
         raise pickle.UnpicklingError(
-            f"{name} claims a storage of {storage.length * item} bytes, and the file has {len(numbers)} there"
+            f"{name} declares a storage of {storage.length * item} bytes, but the file has {len(numbers)}"
         )
     flat = np.frombuffer(numbers, storage.dtype)[offset:]
     in_bytes = [stride * item for stride in strides]
@@ -163,18 +166,18 @@ def _open_zip(content: bytes) -> tuple[Any, _Reader]:
     names = archive.namelist()
     folders = [name.removesuffix("data.pkl") for name in names if name.endswith("/data.pkl")]
     if len(folders) != 1:
-        raise pickle.UnpicklingError("it is a zip archive, but not one that PyTorch wrote")
+        raise pickle.UnpicklingError("it is a zip archive that PyTorch did not write")
 
     def read(name: str) -> bytes:
         return _file_of(archive, folders[0] + name, len(content))
 
     if f"{folders[0]}byteorder" in names and read("byteorder") != b"little":
-        raise pickle.UnpicklingError("a big-endian machine wrote it: save it again on another")
+        raise pickle.UnpicklingError("it is big-endian: save it again on a little-endian machine")
     return _Unpickler(read("data.pkl")).load(), lambda key: read(f"data/{key}")
 
 
 def _file_of(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
-    """Returns a file of an archive of so many bytes; being stored as it is, it cannot be larger."""
+    """Returns a file of an archive of `size` bytes; uncompressed files cannot be larger than the archive."""
     try:
         entry = archive.getinfo(name)
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > size:
@@ -190,7 +193,7 @@ def _open_stream(content: bytes) -> tuple[Any, _Reader]:
     stream = io.BytesIO(content)
     magic, version, _ = (_next_pickle(stream).load() for _ in range(3))
     if (magic, version) != (_MAGIC_NUMBER, _LEGACY_VERSION):
-        raise pickle.UnpicklingError("it is no file that PyTorch wrote")
+        raise pickle.UnpicklingError("it is not a PyTorch file")
     unpickler = _next_pickle(stream)
     checkpoint = unpickler.load()
     keys = _next_pickle(stream).load()
@@ -205,39 +208,39 @@ def _open_stream(content: bytes) -> tuple[Any, _Reader]:
 
 
 def _storages(
-    stream: io.BytesIO, claimed: dict[str, _Storage], keys: Any
+    stream: io.BytesIO, declared: dict[str, _Storage], keys: Any
 ) -> Iterator[tuple[str, memoryview]]:
-    """Yields the storages that follow one another to the end of a stream, by their keys."""
+    """Yields the keys and bytes of the storages from the current position of a stream to its end."""
     content = stream.getbuffer()
     place = stream.tell()
     for key in keys if isinstance(keys, list) else ():
-        if not isinstance(key, str) or key not in claimed:
+        if not isinstance(key, str) or key not in declared:
             raise pickle.UnpicklingError("it has a storage that no tensor uses")
         first = place + _COUNT_BYTES
         count = int.from_bytes(content[place:first], "little", signed=True)
-        place = first + count * claimed[key].dtype.itemsize
+        place = first + count * declared[key].dtype.itemsize
         if not first <= place <= len(content):
             raise pickle.UnpicklingError(f"it ends within its storage {key:.40}")
         yield key, content[first:place]
 
 
 def _next_pickle(stream: io.BytesIO) -> "_Unpickler":
-    """Returns what reads the next of several pickles; the stream then stands behind it."""
+    """Returns an unpickler of the next pickle, and moves the stream past it."""
     start = stream.tell()
     try:
         for _ in pickletools.genops(stream):
             pass
-    # `genops` says with all of these that something is missing or wrong.
+    # `genops` raises any of these for a truncated or invalid pickle.
     except (ValueError, OverflowError, IndexError) as error:
-        raise pickle.UnpicklingError("it is cut off, or no file that PyTorch wrote") from error
+        raise pickle.UnpicklingError("it is truncated or not a PyTorch file") from error
     return _Unpickler(stream.getvalue()[start : stream.tell()])
 
 
 class _Unpickler(SafeUnpickler):
-    """Unpickles the object of a file, with `_Tensor` in place of its tensors.
+    """Unpickles the object of a file, with a `_Tensor` for each tensor.
 
     Attributes:
-      storages: that it has met, by key.
+      storages: the storages that the pickle has declared so far, by key.
     """
 
     def __init__(self, content: bytes):
@@ -249,19 +252,19 @@ class _Unpickler(SafeUnpickler):
             return super().load()
         except pickle.UnpicklingError:
             raise
-        # Which exceptions a damaged pickle can lead to is not documented.
+        # The exceptions that a damaged pickle can cause are not documented.
         except Exception as error:
             raise pickle.UnpicklingError("its pickle is damaged") from error
 
-    def persistent_load(self, claim: Any) -> _Storage:
-        kind, storage_type, key, _, length, *views = claim
-        # Views of other storages were possible once; PyTorch never wrote any.
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, storage_type, key, _, length, *views = pid
+        # The format allowed views of other storages, but PyTorch never wrote any.
         if (kind, views) not in (("storage", []), ("storage", [None])) or not isinstance(key, str):
-            raise pickle.UnpicklingError("it has something else than tensors")
+            raise pickle.UnpicklingError("it contains an object that is not a tensor")
         _check_counts(length)
         storage = _Storage(_STORAGE_TYPES[storage_type], key, length)
         if self.storages.setdefault(key, storage) != storage:
-            raise pickle.UnpicklingError(f"it claims two different things of its storage {key:.40}")
+            raise pickle.UnpicklingError(f"it declares storage {key:.40} in two different ways")
         return storage
 
 
@@ -271,9 +274,9 @@ def _check_counts(*counts: Any) -> None:
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    """What `torch._utils._rebuild_tensor_v2` is given; gradients and hooks are left out."""
+    """Stands in for `torch._utils._rebuild_tensor_v2`; ignores gradients and hooks."""
     _check_counts(offset, *shape, *strides)
-    if not isinstance(storage, _Storage) or not len(shape) == len(strides) <= _MOST_AXES:
+    if not isinstance(storage, _Storage) or not len(shape) == len(strides) <= _MAX_AXES:
         raise pickle.UnpicklingError("it has a tensor of impossible shape")
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
@@ -283,6 +286,6 @@ _ALLOWED: dict[str, Any] = {
     "torch._utils._rebuild_tensor": Function(_rebuild_tensor),
     "torch._utils._rebuild_tensor_v2": Function(_rebuild_tensor),
     "torch._utils._rebuild_parameter": Function(lambda tensor, *_: tensor),
-    # Their names alone: a pickle could not call or alter them.
+    # Strings stand in for the storage types, because a pickle can neither call nor alter them.
     **{name: name for name in _STORAGE_TYPES},
 }

@@ -1,4 +1,4 @@
-"""From MakeHuman's data to the arrays of the face model's file."""
+"""Assembly of the face model's file from MakeHuman's data."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.expression_units.activation import twin_of
-from twodasl_jax.expression_units.metric import vertex_metric
+from twodasl_jax.expression_units.units import vertex_metric
 
 from . import basis, expressions, landmarks, lips, population, region
 from .makehuman import MakeHuman
@@ -15,16 +15,16 @@ SEED = 20261122
 NUM_FACES = 20_000
 SHAPE_COMPONENTS = 80
 EXPRESSION_COMPONENTS = 20
-# The 62-vector holds this many; they take part in sharing out the opening of the mouth.
+# The expression components of the 62-vector; `share_mouth_opening` rotates only these.
 DEFAULT_EXPRESSION_COMPONENTS = 10
-# The identities behind the population's figures are a hundred scanned adults; photos show more
-# variety. Their standard deviations are widened by this factor.
+# The population statistics come from a model of scanned adults. Photos show more variety, so this
+# factor widens the standard deviations.
 SHAPE_SPREAD = 1.4
-# Components must not make the lips cut each other up to this many standard deviations; those that
-# do are shortened to one of these shares.
+# The lips must not intersect up to this number of standard deviations of a component. A component
+# that violates this is shortened by the largest safe of these factors.
 LIP_SIGMAS = 2.0
 LIP_SHARES = np.linspace(1.0, 0.05, 39)
-# Displacements are rounded to this step at one standard deviation, mm, so that the file compresses.
+# The rounding step of the displacements at one standard deviation, mm, so that the file compresses.
 ROUNDING = 0.004
 
 _MIDDLE_OF_INNER_LIPS = [62, 66]
@@ -33,7 +33,14 @@ _MIRROR_X = np.array([-1.0, 1.0, 1.0])
 
 @dataclasses.dataclass(frozen=True)
 class Face:
-    """The face's mesh, its landmark rows and its lips."""
+    """The mesh of the face with its landmarks and lips.
+
+    Attributes:
+      mesh: the mesh.
+      landmark_vertices: (68, 3) the vertices of each landmark.
+      landmark_weights: (68, 3) their weights; each row sums to one.
+      lips: the triangles of the lips.
+    """
 
     mesh: region.Region
     landmark_vertices: Int[np.ndarray, "68 3"]
@@ -42,16 +49,14 @@ class Face:
 
 
 def build(source: MakeHuman) -> dict[str, np.ndarray]:
-    """Builds the arrays of the face model's file.
+    """Returns the arrays of the face model's file by name.
+
+    The names are those of `twodasl_jax.geometry.morphable_model.MorphableModel`. Additional arrays are
+    `triangle_parts` (0 skin, 1 eye, 2 mouth), the `metric` of the components, `expression_units` in mm,
+    `expression_unit_names`, and the activations of the mean face, `expression_units_at_rest`.
 
     Args:
       source: the MakeHuman data.
-
-    Returns:
-      The arrays by name, as `twodasl_jax.geometry.morphable_model.MorphableModel` names them, and
-      beside them `triangle_parts` (0 skin, 1 eye, 2 mouth), the `metric` of the components,
-      `expression_units` in mm, `expression_unit_names` and `expression_units_at_rest`, the
-      activations of the mean face.
     """
     face = find_face(source)
     people = population.sample_population(source, np.random.default_rng(SEED), NUM_FACES)
@@ -80,39 +85,39 @@ def build(source: MakeHuman) -> dict[str, np.ndarray]:
 
 
 def find_face(source: MakeHuman) -> Face:
-    """Cuts the face out of the base mesh and finds its landmarks and lips."""
+    """Returns the face, cut out of the base mesh."""
     mesh = region.face_region(source.base, source.mirror)
-    number = base_vertex_numbers(mesh)
+    index = face_vertex_indices(mesh)
     vertices, weights = landmarks.landmark_rows(source.mirror)
     contact = region.cavity_loop(source.base, 0)
-    return Face(mesh, number[vertices], weights, lips.find_lips(mesh.triangles, number[contact]))
+    return Face(mesh, index[vertices], weights, lips.find_lips(mesh.triangles, index[contact]))
 
 
-def base_vertex_numbers(mesh: region.Region) -> Int[np.ndarray, " N"]:
-    """Returns each base-mesh vertex's number in the face, -1 if it is not there as it was."""
-    number = np.full(mesh.matrix.shape[1], -1)
+def face_vertex_indices(mesh: region.Region) -> Int[np.ndarray, " N"]:
+    """Returns the index of each base-mesh vertex in the face, -1 if it was moved or removed."""
+    index = np.full(mesh.matrix.shape[1], -1)
     entries = mesh.matrix.tocoo()
     whole = entries.data == 1.0
-    number[entries.col[whole]] = entries.row[whole]
-    return number
+    index[entries.col[whole]] = entries.row[whole]
+    return index
 
 
 def on_face(fields: Float[np.ndarray, "K N 3"], mesh: region.Region) -> Float[np.ndarray, "K V 3"]:
-    """Carries displacements of the base mesh over to the face."""
+    """Returns displacements of the face from those of the base mesh."""
     return np.stack([mesh.matrix @ field for field in fields])
 
 
 def symmetric(
     fields: Float[np.ndarray, "K V 3"], mesh: region.Region
 ) -> Float[np.ndarray, "K V 3"]:
-    """Returns the parts of displacement fields that are equal to their mirror images."""
+    """Returns the symmetric parts of displacement fields."""
     return (fields + fields[:, mesh.mirror] * _MIRROR_X) / 2.0
 
 
 def twin_symmetric(
     units: Float[np.ndarray, "K V 3"], names: list[str], mesh: region.Region
 ) -> Float[np.ndarray, "K V 3"]:
-    """Makes left and right expression units exact mirror images of each other."""
+    """Returns expression units with left and right units as exact mirror images of each other."""
     twin = [names.index(twin_of(name)) for name in names]
     return (units + units[twin][:, mesh.mirror] * _MIRROR_X) / 2.0
 
@@ -124,7 +129,7 @@ def mean_face(
     identity: Float[np.ndarray, "K V 3"],
     units: Float[np.ndarray, "E V 3"],
 ) -> Float[np.ndarray, "V 3"]:
-    """Returns the mean identity with relaxed lips, the mean of its landmarks at the origin."""
+    """Returns the mean identity with relaxed lips; its origin is the mean of the landmarks."""
     relaxed = expressions.relaxed_activations(source.expression_unit_names)
     mean = face.mesh.matrix @ source.base.vertices
     mean = mean + np.tensordot(identity_weights, identity, axes=1)
@@ -140,7 +145,7 @@ def shape_components(
     fields: Float[np.ndarray, "K V 3"],
     covariance: Float[np.ndarray, "K K"],
 ) -> basis.Components:
-    """Returns the components of identity, free of pose and size."""
+    """Returns the shape components, without changes of pose and size."""
     fields = basis.without_similarities(fields, mean, metric)
     components = basis.principal_components(fields, covariance, metric, SHAPE_COMPONENTS)
     components = dataclasses.replace(components, std=SHAPE_SPREAD * components.std)
@@ -154,7 +159,7 @@ def expression_components(
     units: Float[np.ndarray, "K V 3"],
     names: list[str],
 ) -> basis.Components:
-    """Returns the components of expression."""
+    """Returns the expression components."""
     covariance = expressions.activation_covariance(names)
     components = basis.principal_components(units, covariance, metric, EXPRESSION_COMPONENTS)
     components = share_mouth_opening(components, metric, face, DEFAULT_EXPRESSION_COMPONENTS)
@@ -164,20 +169,20 @@ def expression_components(
 def share_mouth_opening(
     components: basis.Components, metric: Float[np.ndarray, " V"], face: Face, count: int
 ) -> basis.Components:
-    """Rotates the symmetric ones of the first components so that all open the mouth equally far.
+    """Rotates the symmetric among the first components so that all open the mouth equally far.
 
-    Principal components put nearly all opening into one of them, and one standard deviation of that
-    one closes the mouth far past contact. A rotation of the coefficients leaves their standard
-    normal prior and the faces they span as they are, and shares the opening out.
+    One principal component has nearly all of the opening, and minus one standard deviation of it
+    closes the mouth far past contact. A rotation of the coefficients distributes the opening. It changes
+    neither their standard normal prior nor the set of faces.
 
     Args:
       components: expression components, each symmetric or antisymmetric.
-      metric: the weight of each vertex.
+      metric: (V,) the weight of each vertex.
       face: the mesh and its landmarks.
-      count: how many components take part.
+      count: the number of components to rotate.
 
     Returns:
-      Components of independent coefficients; the rotated ones are no longer orthogonal.
+      Components with independent coefficients; the rotated ones are not orthogonal.
     """
     scaled = components.basis * components.std
     upper, lower = face.landmark_vertices[_MIDDLE_OF_INNER_LIPS, 0]
@@ -195,10 +200,10 @@ def share_mouth_opening(
 def lip_safe(
     components: basis.Components, mean: Float[np.ndarray, "V 3"], face_lips: lips.Lips
 ) -> basis.Components:
-    """Shortens the standard deviation of components that make the lips cut each other.
+    """Reduces the standard deviations of components that make the lips intersect.
 
-    A Gaussian has two sides, but a closed mouth cannot close further: such a component keeps its
-    direction, and its standard deviation shrinks until the lips only touch at `LIP_SIGMAS` of it.
+    A Gaussian coefficient has both signs, but a closed mouth cannot close further. Such a component keeps
+    its direction. Its standard deviation is reduced until the lips only touch at `LIP_SIGMAS` of it.
     """
     std = components.std.copy()
     for i in range(len(std)):

@@ -8,11 +8,11 @@ from jaxtyping import Float
 
 @dataclasses.dataclass(frozen=True)
 class Components:
-    """Principal components, strongest first.
+    """Principal components in order of decreasing standard deviation.
 
     Attributes:
-      basis: displacement fields, orthonormal in the metric.
-      std: standard deviation of each coefficient; `basis * std` is in mm.
+      basis: (V, 3, C) displacement fields, orthonormal in the metric.
+      std: (C,) the standard deviation of each coefficient; `basis * std` is in mm.
     """
 
     basis: Float[np.ndarray, "V 3 C"]
@@ -24,15 +24,15 @@ def without_similarities(
     vertices: Float[np.ndarray, "V 3"],
     metric: Float[np.ndarray, " V"],
 ) -> Float[np.ndarray, "K V 3"]:
-    """Removes what a small rotation, translation or scaling of the mean face can explain.
+    """Returns displacement fields without small rotations, translations and scalings of the mean face.
 
     Args:
-      fields: displacements in mm.
-      vertices: the mean face in mm.
-      metric: the weight of each vertex.
+      fields: (K, V, 3) displacements in mm.
+      vertices: (V, 3) the mean face in mm.
+      metric: (V,) the weight of each vertex.
 
     Returns:
-      The parts of the fields that are orthogonal, in the metric, to all seven motions.
+      (K, V, 3) the parts of the fields that are orthogonal, in the metric, to these seven motions.
     """
     centred = vertices - metric @ vertices
     axes = np.eye(3)
@@ -51,16 +51,16 @@ def principal_components(
     metric: Float[np.ndarray, " V"],
     count: int,
 ) -> Components:
-    """Principal components of random combinations of displacement fields.
+    """Returns the principal components of random combinations of displacement fields.
 
     Args:
-      fields: displacements in mm.
-      covariance: of the fields' weights.
-      metric: the weight of each vertex.
+      fields: (K, V, 3) displacements in mm.
+      covariance: (K, K) the covariance of the weights of the fields.
+      metric: (V,) the weight of each vertex.
       count: the number of components to keep.
 
     Returns:
-      Components in descending order; the entry of largest magnitude of each is positive.
+      Components in descending order; the largest entry of each, by magnitude, is positive.
     """
     value, vector = np.linalg.eigh(covariance)
     factor = vector * np.sqrt(np.maximum(value, 0.0))

@@ -1,4 +1,4 @@
-"""Cutting a triangle mesh along the zero line of a scalar field, without slivers or teeth."""
+"""Clipping of a triangle mesh along the zero line of a scalar field, without slivers or jagged edges."""
 
 import dataclasses
 import itertools
@@ -11,16 +11,16 @@ from jaxtyping import Float, Int
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """The part of a mesh where the field is positive.
+    """The part of a mesh in which a field is positive.
 
-    The old vertices keep their numbers (some have moved onto the cut, many are now unused); the
-    points where the cut crosses an edge follow them. The same holds for texture coordinates.
+    The original vertices keep their indices, although some have moved onto the cut and many are unused.
+    The points at which the cut crosses an edge follow them. Texture coordinates are treated alike.
 
     Attributes:
-      matrix: old and new vertices from the old ones.
-      triangles: indices into the rows of `matrix`.
-      uv_matrix: old and new texture coordinates from the old ones.
-      uv_triangles: indices into the rows of `uv_matrix`.
+      matrix: the linear map from the original vertices to all vertices.
+      triangles: (F, 3) rows of `matrix`.
+      uv_matrix: the linear map from the original texture coordinates to all texture coordinates.
+      uv_triangles: (F, 3) rows of `uv_matrix`.
     """
 
     matrix: scipy.sparse.csr_matrix
@@ -36,18 +36,18 @@ def clip(
     num_uv: int,
     snap: float,
 ) -> Cut:
-    """Keeps the part of a mesh where a field, linear on each edge, is positive.
+    """Returns the part of a mesh in which a field, linear on each edge, is positive.
 
     Args:
-      field: value at each vertex.
-      triangles: vertex indices.
-      uv_triangles: texture indices, corner by corner.
+      field: (N,) the value at each vertex.
+      triangles: (T, 3) vertex indices.
+      uv_triangles: (T, 3) texture indices of the same corners.
       num_uv: the number of texture coordinates.
-      snap: a vertex nearer to the cut than this share of a crossed edge is moved along that edge
-          onto the cut instead of cutting the edge there.
+      snap: a share of the edge length. A vertex nearer to the cut is moved along the crossed edge onto
+        the cut, and the edge is not split.
 
     Returns:
-      The cut mesh; triangles keep their orientation.
+      The clipped mesh; triangles keep their orientation.
     """
     partner, share = _snapped(field, triangles, snap)
     field = np.where(share > 0, 0.0, field)
@@ -73,7 +73,7 @@ def clip(
 def _snapped(
     field: np.ndarray, triangles: np.ndarray, snap: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each vertex the neighbour it moves towards and how far (0 = it stays)."""
+    """Returns the neighbour that each vertex moves toward, and the share of the edge (0 if it does not move)."""
     start, end = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
     start, end = np.concatenate([start, end]), np.concatenate([end, start])
     crossed = field[start] * field[end] < 0
@@ -82,7 +82,7 @@ def _snapped(
     near = distance < snap
     start, end, distance = start[near], end[near], distance[near]
     partner, share = np.arange(len(field)), np.zeros(len(field))
-    for i in np.argsort(-distance, kind="stable"):  # the nearest crossing is written last
+    for i in np.argsort(-distance, kind="stable"):  # so that the nearest crossing wins
         partner[start[i]], share[start[i]] = end[i], distance[i]
     return partner, share
 
@@ -90,7 +90,7 @@ def _snapped(
 def _uv_partner(
     partner: np.ndarray, triangles: np.ndarray, uv_triangles: np.ndarray, num_uv: int
 ) -> Int[np.ndarray, " num_uv"]:
-    """For each texture point of a moved vertex the texture point it moves towards."""
+    """Returns the texture point that each texture point moves toward."""
     result = np.arange(num_uv)
     for step in (1, 2):
         towards = np.roll(triangles, -step, axis=1) == partner[triangles]
@@ -99,13 +99,14 @@ def _uv_partner(
 
 
 def _positive_part(field: Float[np.ndarray, " 3"]) -> list[tuple[int, int, float]]:
-    """Returns the corners of the part of a triangle where the field is positive.
+    """Returns the polygon in which the field of a triangle is positive.
 
     Args:
-      field: values at the triangle's corners.
+      field: (3,) the values at the corners of the triangle.
 
     Returns:
-      Points on its edges in its orientation: from which corner, to which, and how far.
+      The points of the polygon in the orientation of the triangle. Each is a start corner, an end corner
+      and the share of the edge between them.
     """
     polygon = []
     for i, j in ((0, 1), (1, 2), (2, 0)):
@@ -117,13 +118,13 @@ def _positive_part(field: Float[np.ndarray, " 3"]) -> list[tuple[int, int, float
 
 
 def _fan(numbers: Iterable[int]) -> list[list[int]]:
-    """Splits a convex polygon into triangles."""
+    """Returns the triangles of a convex polygon."""
     first, *rest = numbers
     return [[first, second, third] for second, third in itertools.pairwise(rest)]
 
 
 class _Points:
-    """Numbered points of a mesh: the old vertices first, then points on their edges."""
+    """The points of a clipped mesh: the original vertices, then points on their edges."""
 
     def __init__(self, partner: np.ndarray, share: np.ndarray) -> None:
         self._num_old = len(partner)
@@ -132,7 +133,7 @@ class _Points:
         self._numbers: dict[tuple[int, int], int] = {}
 
     def on_edge(self, start: int, end: int, share: float) -> int:
-        """The number of the point that lies `share` of the way from `start` to `end`."""
+        """Returns the index of the point at `share` of the edge from `start` to `end`; adds it if needed."""
         if start == end:
             return start
         key = (min(start, end), max(start, end))
@@ -143,7 +144,7 @@ class _Points:
         return self._numbers[key]
 
     def matrix(self) -> scipy.sparse.csr_matrix:
-        """The points from the old vertices."""
+        """Returns the linear map from the original vertices to all points."""
         share, column = np.array(self._shares), np.array(self._ends)
         row = np.arange(len(share))
         entries = np.concatenate([1.0 - share, share])

@@ -1,10 +1,9 @@
-"""The joint distribution of the 52 facial units' activations.
+"""The joint distribution of the activations of the 52 expression units.
 
-The model describes activations as half-normal (`twodasl_jax.expression_units.activation`): around the
-relaxed face each unit follows a normal distribution of which only the non-negative side occurs. The
-Gaussian prior of the fitted coefficients is then exact on the side that faces use. The left and the
-right twin of a unit mostly act together, and the lips close over an open jaw ("mouthClose") in
-proportion to it.
+Activations are half-normal (`twodasl_jax.expression_units.activation`): around the relaxed face, each
+unit follows the non-negative side of a normal distribution. The Gaussian prior of the fitted
+coefficients is exact on that side. Left and right twins of a unit mostly act together. "mouthClose"
+closes the lips over an open jaw, in proportion to "jawOpen".
 """
 
 import numpy as np
@@ -13,20 +12,17 @@ from jaxtyping import Float
 from twodasl_jax.expression_units.activation import EXCLUSIVE_TWINS, scale_of, twin_of
 
 TWIN_CORRELATION = 0.8
-# The mean share of an open jaw over which the lips stay closed.
+# The mean ratio of "mouthClose" to "jawOpen".
 CLOSED_SHARE = 0.3
-# The relaxed face about which the units act: lips slightly parted.
+# The activations of the relaxed face, with slightly parted lips.
 RELAXED = {"jawOpen": 0.18}
 
 
 def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
-    """The covariance of the normal variables behind the activations.
+    """Returns the covariance of the normal variables behind the activations, positive semi-definite.
 
     Args:
-      names: the units; twins must both be present.
-
-    Returns:
-      A positive semi-definite matrix.
+      names: the names of the units; both twins of a unit must be present.
     """
     scale = np.array([scale_of(name) for name in names])
     correlation = np.eye(len(names))
@@ -41,5 +37,5 @@ def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
 
 
 def relaxed_activations(names: list[str]) -> Float[np.ndarray, " K"]:
-    """The activations of the mean face."""
+    """Returns the activations of the mean face."""
     return np.array([RELAXED.get(name, 0.0) for name in names])

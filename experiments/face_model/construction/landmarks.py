@@ -1,10 +1,9 @@
-"""Where the 68 iBUG landmarks lie on the base mesh, and what each of them means.
+"""The 68 iBUG landmarks on the base mesh, with their anatomical meaning.
 
 Each landmark of the subject's left half and of the midline is a weighted mean of up to three
-neighbouring hm08 vertices; the right half is their mirror image. The points are placed by their
-meaning in the 68-point mark-up as 300W-LP uses it in 3D: the jaw line runs on the head itself, from
-the ear along the edge of the mandible to the chin, and does not slide forward with the outline that
-a camera happens to see.
+neighbouring vertices of hm08. The right half is the mirror image. The landmarks follow the 3D definition
+of the mark-up in 300W-LP: the jaw line is fixed to the head, from the ear along the edge of the mandible
+to the chin, and does not follow the visible outline of the face.
 """
 
 import numpy as np
@@ -66,14 +65,14 @@ LEFT_AND_MIDLINE = {
 def landmark_rows(
     mirror: Int[np.ndarray, " N"],
 ) -> tuple[Int[np.ndarray, "68 3"], Float[np.ndarray, "68 3"]]:
-    """The 68 landmarks as weighted means of base-mesh vertices.
+    """Returns the 68 landmarks as weighted means of base-mesh vertices.
 
     Args:
-      mirror: the mirror map of the base mesh.
+      mirror: (N,) the mirror map of the base mesh.
 
     Returns:
-      Vertex indices and weights; each row of weights sums to 1, unused places hold weight 0 of
-      the row's first vertex.
+      (68, 3) vertex indices and (68, 3) weights. Each row of weights sums to one. Unused entries have
+      weight zero and the first vertex of the row.
     """
     vertices = np.zeros((68, 3), dtype=np.int64)
     weights = np.zeros((68, 3))

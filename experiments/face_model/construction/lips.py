@@ -1,34 +1,34 @@
-"""Do the lips cut into each other?"""
+"""Detection of intersections between the lips."""
 
 import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-# Rings of triangles around the contact line that count as lips, and the share of the contact line
-# next to each corner of the mouth, where the lips are one skin, that does not.
+# The lips are the rings of triangles around the contact line, without the vertices next to each corner
+# of the mouth, because the skin of both lips is connected there.
 LIP_RINGS = 4
 CORNER_VERTICES = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Lips:
-    """The triangles of the two lips."""
+    """The triangles of the upper and the lower lip."""
 
     upper: Int[np.ndarray, "U 3"]
     lower: Int[np.ndarray, "L 3"]
 
 
 def find_lips(triangles: Int[np.ndarray, "F 3"], contact: Int[np.ndarray, " n"]) -> Lips:
-    """Finds the lips on both sides of the contact line.
+    """Returns the lips on both sides of the contact line.
 
     Args:
-      triangles: the face's triangles.
-      contact: the closed contact line, from its upper midline vertex round by one corner of the
-          mouth to its lower midline vertex and back by the other corner.
+      triangles: (F, 3) the triangles of the face.
+      contact: (n,) the vertices of the closed contact line, from the upper midline vertex through one
+        corner of the mouth to the lower midline vertex and back through the other corner.
 
     Returns:
-      The lips, up to `LIP_RINGS` rings away from the contact line and without the corners.
+      The triangles within `LIP_RINGS` rings of the contact line, without the corners.
     """
     quarter, half = (len(contact) + 2) // 4, len(contact) // 2
     place = np.arange(len(contact))
@@ -45,7 +45,7 @@ def find_lips(triangles: Int[np.ndarray, "F 3"], contact: Int[np.ndarray, " n"])
 
 
 def _grown(triangles: np.ndarray, seed: np.ndarray, rings: int, barrier: np.ndarray) -> np.ndarray:
-    """The vertices up to some rings of triangles away from a seed, short of a barrier."""
+    """Returns the vertices within some rings of triangles around a seed, without crossing a barrier."""
     for _ in range(rings):
         touched = np.any(np.isin(triangles, np.setdiff1d(seed, barrier)), axis=1)
         seed = np.union1d(seed, np.setdiff1d(triangles[touched], barrier))
@@ -57,14 +57,13 @@ def _inside(triangles: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
 
 def count_crossings(vertices: Float[np.ndarray, "V 3"], lips: Lips) -> int:
-    """Counts where an edge of one lip pierces a triangle of the other.
+    """Returns the number of intersections of edges of one lip with triangles of the other.
+
+    It is zero if the lips are apart or only touch.
 
     Args:
-      vertices: the face in mm.
-      lips: its lips.
-
-    Returns:
-      The number of pierced triangles; 0 if the lips are apart or only touch.
+      vertices: (V, 3) the face in mm.
+      lips: the lips.
     """
     pairs = ((lips.upper, lips.lower), (lips.lower, lips.upper))
     return sum(int(_pierced(vertices[_edges(a)], vertices[b]).sum()) for a, b in pairs)
@@ -78,7 +77,7 @@ def _edges(triangles: np.ndarray) -> Int[np.ndarray, "E 2"]:
 def _pierced(
     segments: Float[np.ndarray, "E 2 3"], triangles: Float[np.ndarray, "F 3 3"]
 ) -> Bool[np.ndarray, "E F"]:
-    """Whether a segment passes through a triangle (Moeller and Trumbore, 1997)."""
+    """Returns whether each segment passes through each triangle (Moeller and Trumbore, 1997)."""
     direction = (segments[:, 1] - segments[:, 0])[:, None]
     first, second = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
     across = np.cross(direction, second)

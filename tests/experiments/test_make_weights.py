@@ -1,4 +1,4 @@
-"""The program that imports published weights, and the one that runs them as their authors do."""
+"""Weights files from training runs and published checkpoints, and the scores of published networks."""
 
 import dataclasses
 import json
@@ -37,13 +37,13 @@ def run(program, **flags):
 
 @pytest.fixture(scope="module")
 def published_model(face_model):
-    """The small face model as its authors may have it: in micrometres, turned, about another origin."""
+    """The small face model in its authors' description: micrometres, rotated, with another origin."""
     return other_description(face_model)
 
 
 @pytest.fixture(scope="module")
 def whitening():
-    """Of faces that fill the crop."""
+    """The whitening of coefficients of faces that fill the crop."""
     pose = np.array([4e-4, 0, 0, 60, 0, 4e-4, 0, 60, 0, 0, 4e-4, -60])
     mean = np.concatenate([pose, np.zeros(50)]).astype(np.float32)
     std = np.concatenate([np.where(pose > 1, 5, 5e-5), np.full(50, 0.3)]).astype(np.float32)
@@ -52,7 +52,7 @@ def whitening():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, face_model, published_model, whitening):
-    """A folder of all files that go into an import."""
+    """A folder of all input files."""
     folder = tmp_path_factory.mktemp("files")
     state = published_networks.mobilenet_state(8)
     torch_writer.write_state(folder / "small.pth", state, stream=False)
@@ -64,7 +64,7 @@ def folder(tmp_path_factory, face_model, published_model, whitening):
 
 def inputs(folder):
     return {
-        "checkpoint": folder / "small.pth",
+        "published": folder / "small.pth",
         "whitening": folder / "whitening.npz",
         "published_model": folder / "published.npz",
         "face_model": folder / "model.npz",
@@ -72,34 +72,52 @@ def inputs(folder):
 
 
 @pytest.fixture(scope="module")
-def imported(folder):
-    """What the program says; its weights are in the folder."""
-    return run("import_weights", **inputs(folder), output=folder / "small.npz")
+def converted(folder):
+    """The finished program; it writes small.npz to the folder."""
+    return run("make_weights", **inputs(folder), output=folder / "small.npz")
 
 
-def test_weights_are_written_for_the_face_model(imported, folder, face_model):
-    assert (imported.returncode, imported.stderr) == (0, "")
+def test_published_weights_are_written_for_the_face_model(converted, folder, face_model):
+    assert (converted.returncode, converted.stderr) == (0, "")
     weights = load_weights(folder / "small.npz")
     assert weights.architecture == "mobilenet_v1_025"
     assert weights.face_model == digest(face_model)
-    assert weights.face_model in imported.stdout
+    assert weights.face_model in converted.stdout
 
 
-def test_a_face_model_in_other_units_is_noticed(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"published": ""}, "Give one source of the weights: --workdir"),
+        ({"workdir": "runs/first"}, "Give one source of the weights: --workdir"),
+        ({"published": "", "workdir": "runs/first"}, "--whitening does not apply to --workdir"),
+        ({"checkpoint": "best"}, "--checkpoint does not apply to --published"),
+        ({"whitening": ""}, "--whitening is missing: --published needs it"),
+    ],
+)
+def test_flags_of_two_sources_are_rejected(folder, tmp_path, changes, sentence):
+    flags = inputs(folder) | changes | {"output": tmp_path / "weights.npz"}
+    finished = run("make_weights", **flags)
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(sentence)
+    assert not list(tmp_path.iterdir())
+
+
+def test_face_model_in_another_unit_is_rejected(folder, tmp_path):
     flags = inputs(folder) | {"output": tmp_path / "weights.npz"}
     del flags["published_model"]
-    finished = run("import_weights", **flags)
+    finished = run("make_weights", **flags)
     assert finished.returncode == 2
-    assert "give the model in the units in which the network was published" in finished.stderr
+    assert "give the model in the unit in which the network was published" in finished.stderr
     assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
-def made_up_set(folder):
-    """The made-up pictures as a test set, each of them one crop."""
+def synthetic_set(folder):
+    """A test set of the synthetic images, each a whole crop."""
     (folder / "set" / "images").mkdir(parents=True)
-    for name, picture in zip("ab", published_networks.pictures(), strict=True):
-        Image.fromarray(picture).save(folder / "set" / "images" / f"{name}.png")
+    for name, image in zip("ab", published_networks.images(), strict=True):
+        Image.fromarray(image).save(folder / "set" / "images" / f"{name}.png")
     np.savez(
         folder / "set" / "annotations.npz",
         names=["a", "b"],
@@ -110,14 +128,14 @@ def made_up_set(folder):
     return folder / "set"
 
 
-@pytest.mark.usefixtures("imported")
-def test_the_network_is_run_as_its_authors_do(
-    folder, made_up_set, published_model, whitening, golden
+@pytest.mark.usefixtures("converted")
+def test_published_network_decodes_as_in_pytorch(
+    folder, synthetic_set, published_model, whitening, golden
 ):
-    """What PyTorch's network says of the same pictures, decoded in its authors' units."""
+    """Compares with the outputs of PyTorch for the same images, decoded in the authors' description."""
     finished = run(
         "decode_coefficients",
-        data_dir=made_up_set,
+        data_dir=synthetic_set,
         weights=folder / "small.npz",
         face_model=folder / "model.npz",
         first_pixel=0.25,
@@ -134,12 +152,12 @@ def test_the_network_is_run_as_its_authors_do(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("imported")
-def test_a_report_with_another_face_model(folder, made_up_set):
+@pytest.mark.usefixtures("converted")
+def test_report_with_another_face_model(folder, synthetic_set):
     finished = run(
         "evaluate",
         protocol="annotations",
-        data_dir=made_up_set,
+        data_dir=synthetic_set,
         weights=folder / "small.npz",
         face_model=folder / "model.npz",
         output_dir=folder / "report",
@@ -169,19 +187,17 @@ def not_a_number(path, stream):
 @pytest.mark.parametrize(
     ("write", "stream", "reason"),
     [
-        (hostile, False, "it asks for 'os.system'"),
-        (hostile, True, "it asks for 'os.system'"),
+        (hostile, False, "it uses 'os.system'"),
+        (hostile, True, "it uses 'os.system'"),
         (truncated, True, "it ends within its storage"),
         (not_a_number, False, "fc.bias has values that are not finite"),
     ],
 )
-def test_a_bad_checkpoint_is_one_sentence_and_leaves_nothing(
-    folder, tmp_path, write, stream, reason
-):
+def test_bad_checkpoint_gives_one_sentence_and_no_file(folder, tmp_path, write, stream, reason):
     path = tmp_path / "bad.pth"
     write(path, stream)
-    flags = inputs(folder) | {"checkpoint": path, "output": tmp_path / "weights.npz"}
-    finished = run("import_weights", **flags)
+    flags = inputs(folder) | {"published": path, "output": tmp_path / "weights.npz"}
+    finished = run("make_weights", **flags)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr.startswith(f"Cannot use {path}: {reason}")
     assert len(finished.stderr.splitlines()) == 1
@@ -190,7 +206,7 @@ def test_a_bad_checkpoint_is_one_sentence_and_leaves_nothing(
 
 @pytest.fixture(scope="module")
 def official(shared_data, tmp_path_factory):
-    """The files of an import of 3DDFA_V2, with the published landmarks as a face model of 68 vertices."""
+    """The input files for 3DDFA_V2, with a face model of the 68 published landmark rows."""
     folder, source = tmp_path_factory.mktemp("official"), shared_data / "official"
     rows = dict(np.load(source / "bfm68.npz"))
     whitening = {f"param_{name}": rows[f"mb05_param_{name}"] for name in ("mean", "std")}
@@ -199,7 +215,7 @@ def official(shared_data, tmp_path_factory):
     save_face_model(folder / "published.npz", published_model)
     save_face_model(folder / "model.npz", in_millimetres(published_model))
     return {
-        "checkpoint": source / "mb05_120x120.pth",
+        "published": source / "mb05_120x120.pth",
         "whitening": folder / "whitening.npz",
         "published_model": folder / "published.npz",
         "face_model": folder / "model.npz",
@@ -207,7 +223,7 @@ def official(shared_data, tmp_path_factory):
 
 
 def model_of_landmarks(space):
-    """A face model whose vertices are its landmarks; its triangles only have to be some."""
+    """Returns a face model with the landmarks as vertices and arbitrary triangles."""
     rows = np.arange(68, dtype=np.int32)
     triangles = np.stack([rows, np.roll(rows, 1), np.roll(rows, 2)], axis=1)
     return MorphableModel(
@@ -222,7 +238,7 @@ def model_of_landmarks(space):
 
 
 def in_millimetres(model):
-    """Basel's model as this package has it: about the middle of the landmarks, in about standard deviations."""
+    """Returns the model in millimetres, with the origin at the mean of the landmarks and rough standard deviations."""
     return dataclasses.replace(
         model,
         mean=(model.mean - model.mean.mean(axis=0)) / 1000,
@@ -232,8 +248,8 @@ def in_millimetres(model):
 
 
 @pytest.mark.slow
-def test_3ddfa_v2_scores_as_it_does_in_pytorch(official, shared_data, tmp_path):
-    finished = run("import_weights", **official, output=tmp_path / "mb05.npz")
+def test_3ddfa_v2_scores_equal_pytorch(official, shared_data, tmp_path):
+    finished = run("make_weights", **official, output=tmp_path / "mb05.npz")
     assert finished.returncode == 0, finished.stderr
     data = {"data_dir": shared_data / "aflw2000_dev"}
     finished = run(

@@ -1,6 +1,6 @@
-"""What the pages take for given, made up in the published formats: files under the names of the pages, and arrays.
+"""Synthetic inputs for documented commands and examples: files in published formats, and arrays.
 
-All faces are those of the small face model, so that a program needs a moment for them.
+All faces come from the small face model, so that programs run quickly.
 """
 
 import functools
@@ -23,20 +23,22 @@ from tests.helpers import (
 )
 from tests.helpers.protocol_files import Faces, write_aflw2000, write_annotations
 from tests.weight_formats.test_model_change import other_description
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.models.face_model import save_face_model
-from twodasl_jax.training.face_space import build_space, whitening_of
+from twodasl_jax.training.face_space import build_space
 from twodasl_jax.training.recipe import create_state
 from twodasl_jax.training.step import train_step
 from twodasl_jax.videos.files import VideoFrame, writing_video
 
 ROOT = pathlib.Path(__file__).parents[2]
-_WEIGHT_STD = 0.3  # of ICT-FaceKit's blendshapes
+# The standard deviation of ICT-FaceKit's blendshape weights.
+_WEIGHT_STD = 0.3
 
 
 def write_files(folder, model):
-    """Fills a folder with what the commands of the pages read."""
+    """Writes the input files of all documented commands to a folder."""
     _write_checkout(folder)
     _write_photos(folder)
     _write_face_models(folder, model)
@@ -46,7 +48,7 @@ def write_files(folder, model):
 
 
 def names_of(page, model):
-    """Returns what the examples of a page use without saying where it comes from, by name."""
+    """Returns the variables that the examples of a page use without defining them."""
     return _NAMES[page](model) if page in _NAMES else {}
 
 
@@ -66,7 +68,7 @@ def _of_readme(model):
 
 
 def _of_data_preparation(model):
-    """The fields of a `.mat` file of 300W-LP, and what belongs to them."""
+    """Returns the fields of a `.mat` file of 300W-LP and the statistics of its face model."""
     random = np.random.default_rng(0)
     (fields,), _, _ = lp_files.random_fields(model, 1)
     return {
@@ -99,7 +101,7 @@ _NAMES = {
 
 
 def _write_checkout(folder):
-    """Links what commands read of the checkout; files that they write replace the links, not the face_model_files."""
+    """Links the files of the checkout. A command that writes such a file replaces the link only."""
     for name in ("experiments", "configs"):
         (folder / name).symlink_to(ROOT / name)
     assets = folder / "twodasl_jax" / "assets"
@@ -114,9 +116,9 @@ def _write_photos(folder):
     for name in ("portrait.jpg", "photo.jpg", "laughing.jpg", "PHOTO_OR_FOLDER/photo.jpg"):
         shutil.copy(str(photo), folder / name)
     image = read_photo(folder / "photo.jpg")
-    with writing_video(folder / "clip.mp4", Fraction(25)) as film:
+    with writing_video(folder / "clip.mp4", Fraction(25)) as write_frame:
         for number in range(5):
-            film(VideoFrame(number, number / 25, np.roll(image, 2 * number, axis=1)))
+            write_frame(VideoFrame(number, number / 25, np.roll(image, 2 * number, axis=1)))
 
 
 def _write_face_models(folder, model):
@@ -134,7 +136,7 @@ def _write_face_models(folder, model):
 
 
 def _write_published_network(folder):
-    """3DDFA_V2's checkpoint, smaller, and its whitening, of faces that fill the crop."""
+    """Writes a smaller checkpoint of 3DDFA_V2, and a whitening for faces that fill the crop."""
     state = published_networks.mobilenet_state(8)
     torch_writer.write_state(folder / "mb05_120x120.pth", state, stream=False)
     pose = np.array([4e-4, 0, 0, 60, 0, 4e-4, 0, 60, 0, 0, 4e-4, -60])
@@ -149,16 +151,16 @@ def _write_training_faces(folder, model):
     (folder / "FACES").mkdir()
     formula_faces.write_folder(folder / "FACES", formula_faces.random_faces(model)[3])
     fields, _, _ = lp_files.random_fields(model, 60)
-    for number, of_one in enumerate(fields):
-        lp_files.write_pair(folder / "300W_LP", f"AFW/AFW_{number}_1_0", of_one)
+    for number, face_fields in enumerate(fields):
+        lp_files.write_pair(folder / "300W_LP", f"AFW/AFW_{number}_1_0", face_fields)
     (folder / "SKINS").mkdir()
     Image.effect_noise((64, 64), 40).convert("RGB").save(folder / "SKINS" / "skin.png")
 
 
 def _write_test_sets(folder, model):
     sets, space = Faces(model), landmark_space(model)
-    again = sets.points[..., :2].swapaxes(1, 2).astype("f")
-    np.save(folder / "AFLW2000-3D-Reannotated.pts68.npy", again)
+    reannotated = sets.points[..., :2].swapaxes(1, 2).astype("f")
+    np.save(folder / "AFLW2000-3D-Reannotated.pts68.npy", reannotated)
     np.savez(folder / "mine.npz", names=sets.names, landmarks=sets.points)
     write_aflw2000(folder / "AFLW2000-3D", sets)
     save_face_model(folder / "published.npz", other_description(model))

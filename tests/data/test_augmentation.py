@@ -1,4 +1,4 @@
-"""Augmentation: picture, labels and coefficients must move together."""
+"""Tests of augmentation: images, labels and annotations change consistently."""
 
 import dataclasses
 
@@ -10,17 +10,18 @@ import pytest
 from tests.helpers import formula_faces
 from twodasl_jax.data.augmentation import (
     Augmentation,
-    Detection,
     FaceSamples,
+    SimulatedDetector,
     augment,
-    detect,
     mirror_face,
     move_face,
+    simulate_detector,
 )
 from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.mirroring import coefficient_mirror
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import affine_from_camera, picture_from_model_affine
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import affine_from_camera
 
 STRONG = Augmentation(
     rotation=20, log_scale=0.15, shift=6, mirror=0.5, colour=0.2, grey=0.3, erase=0.5
@@ -52,10 +53,7 @@ def one(batch, row=0):
 
 
 def projected(face, face_model):
-    space = landmark_space(face_model)
-    coefficients = face.coefficients
-    points = synthesize(space, coefficients.shape, coefficients.expression)
-    return picture_from_model_affine(coefficients.affine, points)
+    return decode(landmark_space(face_model), face.coefficients)
 
 
 def brightest(image, channel):
@@ -63,18 +61,18 @@ def brightest(image, channel):
     return np.array([x + 0.5, y + 0.5])
 
 
-def test_no_augmentation_changes_nothing(some_faces, mirror):
+def test_default_augmentation_changes_nothing(some_faces, mirror):
     same = augment(keys(0), some_faces, mirror, Augmentation())
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), same, some_faces)
 
 
-def test_labels_and_coefficients_stay_together(some_faces, mirror, face_model):
+def test_augmented_coefficients_project_to_augmented_labels(some_faces, mirror, face_model):
     moved = jax.jit(augment, static_argnums=3)(keys(1), some_faces, mirror, STRONG)
     assert np.abs(moved.landmarks - some_faces.landmarks).max() > 5
     np.testing.assert_allclose(projected(moved, face_model)[..., :2], moved.landmarks, atol=0.02)
 
 
-def test_the_picture_moves_with_the_labels(some_faces):
+def test_image_moves_with_labels(some_faces):
     points = np.full((68, 3), -50.0)
     points[30] = 40.5, 70.5, 0
     face = one(some_faces)
@@ -91,7 +89,7 @@ def test_the_picture_moves_with_the_labels(some_faces):
     assert np.abs(np.asarray(moved.landmarks[30]) - points[30, :2]).max() > 5
 
 
-def test_what_comes_in_is_what_lay_in_the_margin(some_faces):
+def test_moved_crop_takes_pixels_from_margin(some_faces):
     wide = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (144, 144, 3)), jnp.float32)
     face = dataclasses.replace(one(some_faces), image=wide)
     moved = move_face(face, jnp.array([[1.0, 0.0, 12.0], [0.0, 1.0, -5.0]]))
@@ -100,7 +98,7 @@ def test_what_comes_in_is_what_lay_in_the_margin(some_faces):
     np.testing.assert_allclose(still.image, wide[12:132, 12:132], atol=1e-2)
 
 
-def test_depth_scales_with_the_picture(some_faces, face_model):
+def test_depth_scales_with_image(some_faces, face_model):
     face = one(some_faces)
     doubled = move_face(face, jnp.array([[0.0, -2.0, 5.0], [2.0, 0.0, 1.0]]))
     np.testing.assert_allclose(
@@ -108,13 +106,13 @@ def test_depth_scales_with_the_picture(some_faces, face_model):
     )
 
 
-def test_mirrored_twice_is_the_face(some_faces, mirror):
+def test_mirroring_twice_restores_face(some_faces, mirror):
     face = one(some_faces, 2)
     back = mirror_face(mirror_face(face, mirror), mirror)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), back, face)
 
 
-def test_the_mirror_image_shows_its_labels(some_faces, mirror, face_model):
+def test_mirror_image_matches_its_labels(some_faces, mirror, face_model):
     mirrored = mirror_face(one(some_faces, 3), mirror)
     np.testing.assert_allclose(
         projected(mirrored, face_model)[:, :2], mirrored.landmarks, atol=0.02
@@ -124,14 +122,14 @@ def test_the_mirror_image_shows_its_labels(some_faces, mirror, face_model):
     assert mirrored.image[y, x, 0] > 100
 
 
-def test_colours_stay_in_range_and_change(some_faces, mirror):
+def test_colour_augmentation_stays_in_range(some_faces, mirror):
     changed = augment(keys(2), some_faces, mirror, Augmentation(colour=0.5, grey=0.5))
     assert changed.image.min() >= 0
     assert changed.image.max() <= 255
     assert np.abs(changed.image - some_faces.image).mean() > 1
 
 
-def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
+def test_erasing_fills_small_rectangle_with_one_colour(some_faces, mirror):
     erased = augment(keys(3), some_faces, mirror, Augmentation(erase=1.0))
     for before, after in zip(some_faces.image, erased.image, strict=True):
         changed = (np.abs(np.asarray(after - before)) > 0.5).any(axis=-1)
@@ -140,23 +138,23 @@ def test_erasing_paints_one_colour_in_a_small_rectangle(some_faces, mirror):
             assert len(np.unique(np.asarray(after)[changed].round(2), axis=0)) == 1
 
 
-def test_faces_in_the_wild_move_like_annotated_ones(some_faces, mirror):
+def test_in_the_wild_faces_are_augmented_like_annotated_faces(some_faces, mirror):
     wild = dataclasses.replace(some_faces, coefficients=None)
-    moved, expected = (
-        augment(keys(5), formula_faces, mirror, STRONG) for faces in (wild, some_faces)
-    )
+    moved, expected = (augment(keys(5), faces, mirror, STRONG) for faces in (wild, some_faces))
     assert moved.coefficients is None
     np.testing.assert_allclose(moved.image, expected.image, atol=1e-3)
     np.testing.assert_allclose(moved.landmarks, expected.landmarks, atol=1e-3)
 
 
-def test_an_empty_batch_stays_empty(some_faces, mirror):
+def test_empty_batch_stays_empty(some_faces, mirror):
     nothing = jax.tree.map(lambda leaf: leaf[:0], some_faces)
     assert augment(keys(0, 0), nothing, mirror, STRONG).image.shape == (0, 120, 120, 3)
-    assert detect(keys(0, 0), nothing.landmarks, nothing.visible, Detection()).shape == (0, 68, 2)
+    assert simulate_detector(
+        keys(0, 0), nothing.landmarks, nothing.visible, SimulatedDetector()
+    ).shape == (0, 68, 2)
 
 
-def test_a_face_changes_in_the_same_way_in_any_batch(some_faces, mirror):
+def test_augmentation_of_face_is_independent_of_batch(some_faces, mirror):
     together = augment(keys(6), some_faces, mirror, STRONG)
     last = jax.tree.map(lambda leaf: leaf[3:], some_faces)
     jax.tree.map(
@@ -166,21 +164,25 @@ def test_a_face_changes_in_the_same_way_in_any_batch(some_faces, mirror):
     )
 
 
-def test_a_detector_of_no_share_finds_nothing(some_faces):
-    found = detect(keys(0), some_faces.landmarks, some_faces.visible, Detection(share=0.0))
+def test_detector_with_zero_share_finds_nothing(some_faces):
+    found = simulate_detector(
+        keys(0), some_faces.landmarks, some_faces.visible, SimulatedDetector(share=0.0)
+    )
     assert np.isnan(found).all()
 
 
-def test_a_perfect_detector_finds_the_labels(some_faces):
-    perfect = Detection(share=1.0, noise=0.0, hidden_noise=0.0, dropped=0.0)
-    found = detect(keys(0), some_faces.landmarks, some_faces.visible, perfect)
+def test_perfect_detector_returns_labels(some_faces):
+    perfect = SimulatedDetector(share=1.0, noise=0.0, hidden_noise=0.0, dropped=0.0)
+    found = simulate_detector(keys(0), some_faces.landmarks, some_faces.visible, perfect)
     np.testing.assert_array_equal(found, some_faces.landmarks)
 
 
-def test_a_detector_is_as_noisy_and_as_often_wrong_as_asked(some_faces):
+def test_detector_errors_have_configured_statistics(some_faces):
     landmarks = jnp.tile(some_faces.landmarks, (50, 1, 1))
     visible = jnp.tile(jnp.arange(68) % 2 == 0, (len(landmarks), 1))
-    found = np.asarray(detect(keys(4, 300), landmarks, visible, Detection(0.5, 2.0, 5.0, 0.2)))
+    found = np.asarray(
+        simulate_detector(keys(4, 300), landmarks, visible, SimulatedDetector(0.5, 2.0, 5.0, 0.2))
+    )
     missing = np.isnan(found).any(axis=-1)
     shown = ~missing.all(axis=-1)
     assert shown.mean() == pytest.approx(0.5, abs=0.1)

@@ -1,4 +1,4 @@
-"""The TFDS data set: written, read back, and refused where it does not belong."""
+"""Tests of the prepared data set: writing, reading, and rejection of mismatches."""
 
 import dataclasses
 import itertools
@@ -17,12 +17,12 @@ from twodasl_jax.data.face_crops import (
     open_face_crops,
     prepare_face_crops,
     read_index,
-    stored_picture,
     without_margin,
 )
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.imaging.crops import crop_photo
 from twodasl_jax.models import face_model as face_model_files
+from twodasl_jax.preparation.records import stored_picture
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def builder(data_dir, face_model):
     return open_face_crops(data_dir, face_model_files.digest(face_model))
 
 
-def test_every_face_is_in_one_split(builder):
+def test_every_face_is_in_exactly_one_split(builder):
     names = [
         record["name"].decode()
         for split in ("train", "validation")
@@ -39,7 +39,7 @@ def test_every_face_is_in_one_split(builder):
     assert sorted(names) == [f"face{row:03}.png" for row in range(formula_faces.COUNT)]
 
 
-def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
+def test_records_equal_input(builder, face_model, pseudo_3d):
     points = formula_faces.random_faces(face_model)[-1]
     for record in (builder.as_data_source("train")[5], builder.as_data_source("validation")[1]):
         row = int(record["name"][4:7])
@@ -53,17 +53,17 @@ def test_a_record_holds_what_went_in(builder, face_model, pseudo_3d):
         assert (record["visibility"][17:22] == (1 if row % 5 == 0 else 2)).all()
 
 
-def test_another_face_model_is_refused(data_dir):
+def test_other_face_model_is_rejected(data_dir):
     with pytest.raises(DatasetError, match="prepare it again"):
         open_face_crops(data_dir, "another")
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_empty_folder_is_rejected(tmp_path):
     with pytest.raises(DatasetError, match=r"prepare_data\.py"):
         open_face_crops(tmp_path, "any")
 
 
-def test_a_stored_picture_is_the_crop_with_its_surroundings():
+def test_stored_picture_is_crop_with_margin():
     y, x = np.mgrid[:200, :240] + 0.5
     photo = np.stack([x, y, x + y], axis=-1).clip(0, 255).astype(np.uint8)
     box = np.array([30.0, 20.0, 150.0, 140.0])
@@ -74,12 +74,12 @@ def test_a_stored_picture_is_the_crop_with_its_surroundings():
 
 
 @hypothesis.given(x=st.floats(-20, 120), y=st.floats(-20, 120), side=st.floats(40, 300))
-def test_the_middle_of_a_stored_picture_is_the_crop(x, y, side):
+def test_centre_of_stored_picture_is_crop(x, y, side):
     rows, columns = np.mgrid[:200, :240]
     photo = np.stack([rows, columns, rows // 2 + columns // 2], axis=-1).astype(np.uint8)
     box = np.array([x, y, x + side, y + side])
     difference = without_margin(stored_picture(photo, box)).astype(int) - crop_photo(photo, box)
-    # The filter at the rim of a crop does not see beyond it.
+    # The resize filter of a crop without margin is cut off at its border.
     assert np.abs(difference[3:-3, 3:-3]).max() <= 2
 
 
@@ -100,7 +100,7 @@ def plain_source(description="grey faces", count=4):
     return CropSource(description, "digest", 62, splits)
 
 
-def test_the_index_is_that_of_the_records(tmp_path):
+def test_index_equals_records(tmp_path):
     builder = prepare_face_crops(plain_source(), tmp_path)
     for split in ("train", "validation"):
         index = read_index(builder, split)
@@ -109,7 +109,7 @@ def test_the_index_is_that_of_the_records(tmp_path):
             assert (index.yaw[row], index.error[row]) == (record["yaw"], record["error"])
 
 
-def test_the_same_faces_are_not_written_twice(tmp_path):
+def test_complete_data_set_is_not_written_again(tmp_path):
     prepare_face_crops(plain_source(), tmp_path)
 
     def unread():
@@ -121,15 +121,13 @@ def test_the_same_faces_are_not_written_twice(tmp_path):
     )
 
 
-def test_other_faces_do_not_fit_into_the_folder(tmp_path):
+def test_folder_with_other_faces_is_rejected(tmp_path):
     prepare_face_crops(plain_source(), tmp_path)
-    with pytest.raises(
-        DatasetError, match=r"other faces already \(grey formula_faces, not red faces\)"
-    ):
+    with pytest.raises(DatasetError, match=r"other faces already \(grey faces, not red faces\)"):
         prepare_face_crops(plain_source("red faces"), tmp_path)
 
 
-def test_what_an_interrupted_preparation_left_is_removed(tmp_path):
+def test_remains_of_interrupted_preparation_are_deleted(tmp_path):
     class Interrupted(Exception):
         pass
 
@@ -149,7 +147,7 @@ def test_what_an_interrupted_preparation_left_is_removed(tmp_path):
     assert [path.name for path in (tmp_path / "face_crops").iterdir()] == ["2.0.0"]
 
 
-def test_a_preparation_whose_index_is_missing_is_completed(tmp_path):
+def test_missing_index_is_completed(tmp_path):
     builder = prepare_face_crops(plain_source(), tmp_path)
     (pathlib.Path(builder.data_dir) / "train_index.npz").unlink()
     with pytest.raises(DatasetError, match=r"train_index\.npz"):
@@ -157,7 +155,7 @@ def test_a_preparation_whose_index_is_missing_is_completed(tmp_path):
     assert len(read_index(prepare_face_crops(plain_source(), tmp_path), "train").yaw) == 4
 
 
-def test_a_folder_is_prepared_by_one_process_at_a_time(tmp_path):
+def test_concurrent_preparation_is_rejected(tmp_path):
     with (
         filelock.FileLock(tmp_path / ".lock"),
         pytest.raises(DatasetError, match="is being prepared by another process"),

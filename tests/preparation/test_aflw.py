@@ -1,17 +1,17 @@
-"""AFLW's two mark-ups, on files of the same form made from the embedded face model."""
+"""Tests of AFLW with two mark-ups, on files made from the embedded face model."""
 
 import zipfile
 
-import jax
 import numpy as np
 import pytest
 
 from tests.helpers import formula_faces
 from twodasl_jax.errors import DatasetError
-from twodasl_jax.geometry.morphable_model import synthesize
-from twodasl_jax.geometry.projection import picture_from_model
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.projection import affine_from_camera
 from twodasl_jax.models.face_model import embedded_face_model
-from twodasl_jax.models.point_rows import known_rows
+from twodasl_jax.models.mark_ups import embedded_mark_up
 from twodasl_jax.preparation.aflw import (
     AFLW_MIRROR,
     aflw_source,
@@ -21,7 +21,8 @@ from twodasl_jax.preparation.aflw import (
 )
 from twodasl_jax.preparation.pseudo_3d import fitted_landmarks
 
-# Faces with 68 points, of which the first two have no others and the third a doubtful place; more with 21 points alone.
+# The numbers of faces with 68 labels and of faces with 21 labels only. The first two faces lack the
+# 21, and the photo of the third shows several faces.
 BOTH, ALONE = 6, 4
 
 
@@ -32,11 +33,11 @@ def model():
 
 @pytest.fixture(scope="module")
 def truth(model):
-    """(BOTH + ALONE, 89, 2) points of both mark-ups."""
+    """The (BOTH + ALONE, 89, 2) landmarks of both mark-ups."""
     camera, shape, expression, _ = formula_faces.random_faces(model, BOTH + ALONE, seed=5)
-    space = both_mark_ups(model, known_rows("aflw", model))
-    project = jax.vmap(lambda c, s, e: picture_from_model(c, synthesize(space, s, e)))
-    return np.asarray(project(camera, shape, expression))[..., :2]
+    coefficients = Coefficients(affine_from_camera(camera), shape, expression)
+    space = both_mark_ups(model, embedded_mark_up("aflw", model))
+    return np.asarray(decode(space, coefficients))[..., :2]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def read(folder):
     return read_aflw(folder)
 
 
-def test_both_files_are_joined_by_name(read, truth):
+def test_both_mark_ups_are_joined_by_name(read, truth):
     assert read.names[:BOTH] == tuple(f"aflw68/image{row}.png" for row in range(BOTH))
     assert read.names[BOTH:] == tuple(f"aflw21/image{BOTH + row}.png" for row in range(ALONE))
     assert np.isnan(read.points[:2]).all()
@@ -85,24 +86,24 @@ def test_both_files_are_joined_by_name(read, truth):
     assert (read.visibility[4] == 2).all()
 
 
-def test_labels_that_may_be_a_neighbours_are_left_out(read):
+def test_labels_of_photos_with_several_faces_are_dropped(read):
     assert np.isnan(read.landmarks[2]).all()
     assert not read.visibility[2].any()
     assert np.isfinite(read.points[2, 0]).all()
 
 
-def test_either_mark_up_is_enough_for_a_fit(read, truth, model):
-    fits = fit_aflw(model, known_rows("aflw", model), read)
+def test_one_mark_up_suffices_for_fit(read, truth, model):
+    fits = fit_aflw(model, embedded_mark_up("aflw", model), read)
     assert np.isfinite(fits.error).all()
     distance = np.linalg.norm(fitted_landmarks(model, fits.vectors) - truth[:, :68], axis=-1)
-    # In the mean over the inner points; with 21 points alone much is left to the prior.
+    # The mean over the inner landmarks. With the 21 alone the prior has more influence.
     off = distance[:, 17:].mean(axis=1)
     assert (off[:2] < 1.0).all(), off
     assert (off < 3.0).all(), off
 
 
-def test_records_guess_what_is_not_labelled_and_say_so(read, model):
-    fits = fit_aflw(model, known_rows("aflw", model), read)
+def test_unlabelled_landmarks_are_stored_as_hidden_at_fitted_positions(read, model):
+    fits = fit_aflw(model, embedded_mark_up("aflw", model), read)
     source = aflw_source(read, fits, model)
     records = {record["name"]: record for split in source.splits.values() for record in split()}
     assert set(records) == set(read.names)
@@ -117,17 +118,17 @@ def test_records_guess_what_is_not_labelled_and_say_so(read, model):
     assert np.isnan(read.landmarks[3, :8]).all()
 
 
-def test_the_points_lie_where_their_names_say(model):
-    rows = known_rows("aflw", model)
+def test_embedded_positions_match_names_of_landmarks(model):
+    rows = embedded_mark_up("aflw", model)
     mean = np.einsum("pk,pkc->pc", rows.weights, model.mean[rows.vertices])
     mirrored = mean[AFLW_MIRROR] * [-1, 1, 1]
     np.testing.assert_allclose(mirrored, mean, atol=0.5)
-    # "Left" is the left of the picture: the subject's right, where x is negative.
+    # "Left" is the left of the picture, where x is negative.
     assert (mean[[0, 1, 2, 6, 7, 8, 12, 13, 17], 0] < 0).all()
     brow, eye, nose, mouth, chin = mean[[1, 7, 14, 18, 20], 1]
     assert brow > eye > nose > mouth > chin
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(DatasetError, match=r"annotations\.npz"):
         read_aflw(tmp_path)

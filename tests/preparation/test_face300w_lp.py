@@ -1,4 +1,4 @@
-"""300W-LP: files of known faces are read back in both ways, and one real file where the data sets lie beside."""
+"""Tests of 300W-LP on files of known faces, and on one published file if it is available."""
 
 import dataclasses
 
@@ -12,14 +12,9 @@ from tests.helpers import lp_files
 from twodasl_jax.data.face_crops import open_face_crops, prepare_face_crops, without_margin
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.geometry.coefficients import coefficients_from_official
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.frames import crop_from_image
-from twodasl_jax.geometry.morphable_model import (
-    MorphableModel,
-    landmark_space,
-    synthesize,
-    truncate,
-)
-from twodasl_jax.geometry.projection import picture_from_model_affine
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
 from twodasl_jax.models.face_model import digest, embedded_face_model
 from twodasl_jax.preparation import face300w_lp
 from twodasl_jax.preparation.face300w_lp import (
@@ -36,13 +31,13 @@ COUNT = 2 * FACES
 
 @pytest.fixture(scope="module")
 def written(face_model, tmp_path_factory):
-    """A folder of two pictures of each face, the second one mirrored by name, and their true coefficients."""
+    """A folder with two pictures per face, one of them in AFW_Flip, and the true coefficients."""
     folder = tmp_path_factory.mktemp("300W_LP")
     fields, *coefficients = lp_files.random_fields(face_model, COUNT)
     for row, one in enumerate(fields):
         part = "AFW_Flip" if row % 2 else "AFW"
         lp_files.write_pair(folder, f"{part}/AFW_{row // 2:03}_1_{row % 2}", one)
-    # What lies there too is not ours.
+    # Other folders must be ignored.
     for other in ("Code", "landmarks"):
         lp_files.write_pair(folder, f"{other}/AFW_000_1_0", fields[0])
         (folder / other / "AFW_000_1_0.jpg").unlink()
@@ -67,7 +62,7 @@ def fitted(face_model, faces_read):
 
 @pytest.fixture
 def pair(face_model, tmp_path):
-    """A folder of one picture, and its fields."""
+    """A folder with one picture, and the fields of its `.mat` file."""
     fields = lp_files.random_fields(face_model, 1)[0][0]
     lp_files.write_pair(tmp_path, "AFW/AFW_1_0", fields)
     return tmp_path, fields
@@ -75,23 +70,22 @@ def pair(face_model, tmp_path):
 
 def projected(model, vectors):
     found = coefficients_from_official(vectors, len(model.shape_std))
-    points = synthesize(landmark_space(model), found.shape, found.expression)
-    return np.asarray(picture_from_model_affine(found.affine, points))[..., :2]
+    return np.asarray(decode(landmark_space(model), found))[..., :2]
 
 
-def test_all_annotations_are_read_and_other_folders_left_alone(faces_read):
+def test_all_annotations_are_read_and_other_folders_ignored(faces_read):
     assert len(faces_read.names) == COUNT
     assert faces_read.names[0] == "AFW/AFW_000_1_0"
     assert faces_read.names[-1] == f"AFW_Flip/AFW_{FACES - 1:03}_1_1"
 
 
-def test_own_coefficients_are_those_that_were_written(written, own):
+def test_own_coefficients_equal_written_ones(written, own):
     found = coefficients_from_official(own.vectors)
     np.testing.assert_allclose(found.shape, written[1], atol=1e-5)
     np.testing.assert_allclose(found.expression, written[2], atol=1e-5)
 
 
-def test_own_coefficients_meet_the_labels(face_model, faces_read, own):
+def test_own_coefficients_project_to_labels(face_model, faces_read, own):
     landmarks = face300w_lp.labels(faces_read)
     distance = np.linalg.norm(projected(face_model, own.vectors) - landmarks, axis=-1)
     assert np.nanmax(distance) < 0.01
@@ -99,7 +93,7 @@ def test_own_coefficients_meet_the_labels(face_model, faces_read, own):
     np.testing.assert_allclose(own.yaw, faces_read.pose[:, 1], atol=1e-5)
 
 
-def test_a_model_with_fewer_components_takes_the_first(written, face_model, faces_read):
+def test_smaller_model_uses_first_components(written, face_model, faces_read):
     annotations = own_annotations(truncate(face_model, 20, 5), faces_read)
     found = coefficients_from_official(annotations.vectors, 20)
     np.testing.assert_allclose(found.shape, written[1][:, :20], atol=1e-5)
@@ -107,7 +101,7 @@ def test_a_model_with_fewer_components_takes_the_first(written, face_model, face
     assert 0.001 < np.median(annotations.error) < 0.1
 
 
-def test_one_face_alone_meets_its_labels(face_model, faces_read):
+def test_single_face_projects_to_labels(face_model, faces_read):
     one = dataclasses.replace(
         faces_read,
         **{
@@ -120,13 +114,13 @@ def test_one_face_alone_meets_its_labels(face_model, faces_read):
     assert np.nanmax(np.abs(points - face300w_lp.labels(one))) < 0.01
 
 
-def test_coefficients_of_another_model_are_refused(face_model, faces_read):
+def test_coefficients_of_other_model_are_rejected(face_model, faces_read):
     other = dataclasses.replace(face_model, mean=face_model.mean[:, [2, 1, 0]])
     with pytest.raises(DatasetError, match="not those of this face model"):
         own_annotations(other, faces_read)
 
 
-def test_a_model_with_more_components_is_refused(face_model, faces_read):
+def test_larger_model_is_rejected(face_model, faces_read):
     larger = dataclasses.replace(
         face_model,
         expression_basis=np.tile(face_model.expression_basis, 3),
@@ -136,14 +130,14 @@ def test_a_model_with_more_components_is_refused(face_model, faces_read):
         own_annotations(larger, faces_read)
 
 
-def test_fits_meet_the_labels_and_turn_the_head_as_stored(faces_read, fitted):
+def test_fits_match_labels_and_stored_yaw(faces_read, fitted):
     assert np.percentile(fitted.error, 90) < 0.02
     difference = np.degrees(np.abs(fitted.yaw - faces_read.pose[:, 1]))
     assert np.median(difference) < 3
     assert np.isfinite(fitted.vectors).all()
 
 
-def test_jaw_points_that_are_turned_away_are_no_labels(faces_read):
+def test_far_jaw_labels_are_dropped(faces_read):
     missing = np.isnan(face300w_lp.labels(faces_read)[..., 0])
     yaw = faces_read.pose[:, 1]
     assert missing[yaw > 0.3, :8].all()
@@ -152,7 +146,7 @@ def test_jaw_points_that_are_turned_away_are_no_labels(faces_read):
     assert missing.any(axis=1).sum() < COUNT
 
 
-def test_all_pictures_of_a_face_are_on_one_side():
+def test_all_pictures_of_face_are_in_one_split():
     names = [
         f"{part}/LFPW_image_{face:04}_{pose}"
         for part in ("LFPW", "LFPW_Flip")
@@ -167,7 +161,7 @@ def test_all_pictures_of_a_face_are_on_one_side():
     assert not held_out & {names[row].split("_")[-2] for row in rows["train"]}
 
 
-def test_records_are_stored_and_show_what_they_say(face_model, faces_read, own, tmp_path):
+def test_stored_records_match_annotations(face_model, faces_read, own, tmp_path):
     source = face300w_lp_source(faces_read, own, digest(face_model), "own coefficients")
     assert source.description == f"300W-LP, {COUNT} pictures, own coefficients"
     prepare_face_crops(source, tmp_path)
@@ -189,25 +183,25 @@ def test_records_are_stored_and_show_what_they_say(face_model, faces_read, own, 
         assert record["visibility"][~seen].max(initial=0) == 0
         x, y = record["landmarks"][30].astype(int)
         assert without_margin(record["image"])[y, x].min() > 200
-        # 3DDFA's crop, around all points.
+        # 3DDFA's crop around all labels.
         box = faces_read.boxes[row]
         extent = np.ptp(faces_read.points[row], axis=0).max()
         assert extent == pytest.approx((box[2] - box[0]) / np.sqrt(2), rel=1e-5)
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match=r"holds no pictures: give the folder .*AFW, HELEN"):
+def test_folder_without_pictures_is_rejected(tmp_path):
+    with pytest.raises(DatasetError, match=r"contains no pictures: give the folder .*AFW, HELEN"):
         read_face300w_lp(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".mat"])
-def test_a_file_without_its_twin_is_refused(pair, suffix):
+def test_file_without_counterpart_is_rejected(pair, suffix):
     (pair[0] / "AFW" / f"AFW_1_0{suffix}").unlink()
     with pytest.raises(DatasetError, match=rf"no {suffix} file .* AFW/AFW_1_0\..*remove"):
         read_face300w_lp(pair[0])
 
 
-def test_a_damaged_annotation_is_refused(pair):
+def test_damaged_annotation_is_rejected(pair):
     path = pair[0] / "AFW" / "AFW_1_0.mat"
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DatasetError, match=r"1 of 1 .*extract .* again.*AFW_1_0\.mat: it is dam"):
@@ -226,7 +220,7 @@ def test_a_damaged_annotation_is_refused(pair):
         ("Exp_Para", np.zeros((10, 1)), r"Exp_Para has shape \(10, 1\)"),
     ],
 )
-def test_an_annotation_of_another_kind_is_refused(pair, field, values, message):
+def test_invalid_annotation_is_rejected(pair, field, values, message):
     folder, fields = pair
     changed = fields | {field: values}
     if values is None:
@@ -237,7 +231,7 @@ def test_an_annotation_of_another_kind_is_refused(pair, field, values, message):
         read_face300w_lp(folder)
 
 
-def test_one_face_alone_cannot_be_split(pair, face_model):
+def test_single_face_cannot_be_split(pair, face_model):
     faces = read_face300w_lp(pair[0])
     annotations = own_annotations(face_model, faces)
     with pytest.raises(DatasetError, match="made from one photo"):
@@ -252,7 +246,7 @@ def test_one_face_alone_cannot_be_split(pair, face_model):
     ],
     ids=["damaged", "of another size"],
 )
-def test_a_picture_of_no_use_is_refused(pair, face_model, damage, message):
+def test_unusable_picture_is_rejected(pair, face_model, damage, message):
     folder, fields = pair
     lp_files.write_pair(folder, "AFW/AFW_2_0", fields)
     faces = read_face300w_lp(folder)
@@ -266,7 +260,7 @@ def test_a_picture_of_no_use_is_refused(pair, face_model, damage, message):
 
 @pytest.fixture(scope="module")
 def real(shared_data, tmp_path_factory):
-    """The published pair, in the folder of its set."""
+    """The published picture and its annotation."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "IBUG").symlink_to(shared_data / "300wlp_sample", target_is_directory=True)
     return read_face300w_lp(folder)
@@ -274,7 +268,7 @@ def real(shared_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def basel_landmarks(shared_data):
-    """The 68 landmark rows of the model of the published coefficients as a face model, in mm, std of one."""
+    """The 68 landmarks of the Basel face model as a face model in mm, with unit deviations."""
     rows = np.load(shared_data / "official" / "bfm68.npz")
     shape, expression = (
         rows[name].reshape(68, 3, -1).astype("f") for name in ("shape_basis", "expression_basis")
@@ -296,23 +290,22 @@ def basel_landmarks(shared_data):
     )
 
 
-def test_the_published_coefficients_meet_the_published_labels_but_on_the_far_cheek(
-    basel_landmarks, real
-):
+def test_published_coefficients_match_labels_except_on_far_cheek(basel_landmarks, real):
     annotations = own_annotations(basel_landmarks, real)
     points = np.asarray(crop_from_image(real.points, real.boxes))[0]
     gaps = np.linalg.norm(projected(basel_landmarks, annotations.vectors)[0] - points, axis=-1)
     percent = 100 * gaps / np.sqrt(np.prod(np.ptp(points, axis=0)))
-    # Not closer: the labels were not made from the coefficients, of which only the first 40 and 10 count here.
+    # The labels were not made from the coefficients, and only the first 40 and 10 coefficients are
+    # used here.
     assert 1.5 < percent[17:].mean() < 2.5
     assert annotations.error[0] < 0.04
-    # Why these are no labels: they lie on the outline, a quarter of the face away.
+    # Far jaw labels are on the outline, a quarter of the face away. This is why they are dropped.
     far = np.isnan(face300w_lp.labels(real)[0, :, 0])
     assert far.nonzero()[0].tolist() == list(range(9, 17))
     assert percent[far].max() > 20
 
 
-def test_a_fit_turns_the_head_as_published(real):
+def test_fit_matches_published_yaw(real):
     fits = fitted_annotations(embedded_face_model(), real)
     assert fits.error[0] < 0.03
     assert np.degrees(np.abs(fits.yaw[0] - real.pose[0, 1])) < 3

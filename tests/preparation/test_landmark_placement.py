@@ -1,28 +1,35 @@
-"""Points of a mark-up are found again where they were taken from."""
+"""Tests of landmark placement, from labels and from another face model."""
 
-import jax
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from tests.helpers import formula_faces
-from twodasl_jax.geometry.morphable_model import LandmarkRows, point_space, synthesize
-from twodasl_jax.geometry.projection import picture_from_model
-from twodasl_jax.preparation.landmark_placement import MarkUp, place_landmarks
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.mirroring import LANDMARK_MIRROR
+from twodasl_jax.geometry.morphable_model import LandmarkRows, landmark_space, point_space
+from twodasl_jax.geometry.projection import affine_from_camera
+from twodasl_jax.preparation.landmark_placement import (
+    MarkUp,
+    place_landmarks,
+    transfer_landmarks,
+)
 
 COUNT = 60
 
 
 @pytest.fixture(scope="module")
 def meshes(face_model):
-    """(COUNT, V, 2) formula formula_faces, in units of about their size."""
+    """The (COUNT, V, 2) vertices of formula faces, approximately in units of their size."""
     camera, shape, expression, _ = formula_faces.random_faces(face_model, COUNT, seed=4)
-    project = jax.vmap(lambda c, s, e: picture_from_model(c, synthesize(face_model, s, e)))
-    return np.asarray(project(camera, shape, expression))[..., :2] / 90
+    coefficients = Coefficients(affine_from_camera(camera), shape, expression)
+    return np.asarray(decode(face_model, coefficients))[..., :2] / 90
 
 
 @pytest.fixture(scope="module")
 def mark_up(face_model):
-    """Where three points really lie: one on each side, inside a triangle, and one on an edge of the midline."""
+    """Three true positions: two mirrored ones in triangles, and one on an edge of the midline."""
     triangles, mirror = np.asarray(face_model.triangles), np.asarray(face_model.mirror)
     own = mirror == np.arange(len(mirror))
     sides = np.flatnonzero((face_model.mean[triangles][..., 0] > 20).all(1))
@@ -49,7 +56,7 @@ def placed(model, rows, meshes, labels, weights):
     return place_landmarks(model, mark_up, meshes, labels, weights)
 
 
-def test_exact_labels_are_found(face_model, meshes, mark_up):
+def test_exact_labels_give_exact_positions(face_model, meshes, mark_up):
     labels = labels_of(meshes, mark_up)
     found = placed(face_model, mark_up, meshes, labels, np.ones(labels.shape[:2]))
     np.testing.assert_allclose(places(face_model, found), places(face_model, mark_up), atol=0.1)
@@ -57,7 +64,7 @@ def test_exact_labels_are_found(face_model, meshes, mark_up):
     assert (found.weights >= 0).all()
 
 
-def test_noise_missing_labels_and_strangers_do_little(face_model, meshes, mark_up):
+def test_placement_is_robust_to_noise_gaps_and_outliers(face_model, meshes, mark_up):
     random = np.random.default_rng(0)
     labels = labels_of(meshes, mark_up)
     labels = labels + random.normal(scale=0.01, size=labels.shape)
@@ -71,7 +78,7 @@ def test_noise_missing_labels_and_strangers_do_little(face_model, meshes, mark_u
     assert (off < 3).all(), off
 
 
-def test_both_sides_are_mirror_images(face_model, meshes, mark_up):
+def test_placed_landmarks_are_symmetric(face_model, meshes, mark_up):
     random = np.random.default_rng(1)
     labels = labels_of(meshes, mark_up) + random.normal(scale=0.02, size=(COUNT, 3, 2))
     found = places(
@@ -79,3 +86,40 @@ def test_both_sides_are_mirror_images(face_model, meshes, mark_up):
     )
     np.testing.assert_allclose(found[1], found[0] * [-1, 1, 1], atol=1e-3)
     assert abs(found[2, 0]) < 1e-3
+
+
+@pytest.fixture
+def own(face_model):
+    return np.asarray(landmark_space(face_model).mean)
+
+
+def test_transfer_is_independent_of_frame(face_model, own):
+    turn = Rotation.from_euler("xyz", [20, -30, 10], degrees=True).as_matrix().astype(np.float32)
+    elsewhere = 1000 * own @ turn.T + np.float32([5, 6, 7])
+    rows = transfer_landmarks(face_model, face_model.mean, elsewhere)
+    symmetric = (own + own[LANDMARK_MIRROR] * np.float32([-1, 1, 1])) / 2
+    np.testing.assert_allclose(places(face_model, rows), symmetric, atol=0.05)
+    np.testing.assert_allclose(rows.weights.sum(axis=1), 1, atol=1e-6)
+
+
+def test_transferred_landmark_is_nearest_point_of_skin(face_model, own):
+    """Moves the bridge of the nose down and outward; only the movement along the skin remains."""
+    moved = own.copy()
+    moved[28] += np.float32([0, -6, 4])
+    rows = transfer_landmarks(face_model, face_model.mean, moved)
+    found = places(face_model, rows)
+    assert found[28, 1] < own[28, 1] - 3
+    others = np.arange(68) != 28
+    # The alignment uses all landmarks, so the others move slightly.
+    assert np.linalg.norm(found - own, axis=1)[others].max() < 1.0
+
+
+def test_transferred_landmarks_are_symmetric(face_model, own):
+    uneven = own + np.random.default_rng(0).normal(0, 2, own.shape).astype(np.float32)
+    rows = transfer_landmarks(face_model, face_model.mean, uneven)
+    mirror = np.asarray(face_model.mirror)
+    sides = np.arange(68) != LANDMARK_MIRROR
+    np.testing.assert_array_equal(
+        mirror[rows.vertices][sides], rows.vertices[LANDMARK_MIRROR][sides]
+    )
+    np.testing.assert_array_equal(rows.weights, rows.weights[LANDMARK_MIRROR])

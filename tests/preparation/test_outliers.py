@@ -1,4 +1,4 @@
-"""Wild points are found where they were planted, and nowhere else."""
+"""Tests of outlier removal: planted outliers are found, and correct labels are kept."""
 
 import dataclasses
 import pathlib
@@ -9,31 +9,31 @@ import pytest
 from tests.helpers import formula_faces
 from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.models import face_model as face_model_files
-from twodasl_jax.preparation.annotated_images import (
-    AnnotatedImages,
+from twodasl_jax.preparation.labelled_images import (
+    LabelledImages,
     keep_faces,
-    read_annotated_images,
+    read_labelled_images,
 )
 from twodasl_jax.preparation.outliers import OutlierLimits, drop_outliers
 from twodasl_jax.preparation.pseudo_3d import fit_pseudo_3d, fitted_landmarks, label_weights
 
 COUNT = 40
-# Of the 68, none of the jaw: nose tip, brow, eye, mouth.
+# Landmarks outside the jaw: nose tip, brow, eye, mouth.
 PLANTED = [30, 19, 41, 57]
 
 
 @pytest.fixture(scope="module")
 def truth(face_model):
-    """Cameras of formula formula_faces, and (COUNT, 68, 2) landmarks."""
+    """The cameras of formula faces, and their (COUNT, 68, 2) landmarks."""
     camera, _, _, points = formula_faces.random_faces(face_model, COUNT, seed=3)
     return camera, points[..., :2]
 
 
 @pytest.fixture(scope="module")
 def sound(truth):
-    """Faces with labels as noisy as manual ones."""
+    """Faces with the noise of manual labels."""
     noise = np.random.default_rng(1).normal(scale=0.8, size=(COUNT, 68, 2)).astype(np.float32)
-    return AnnotatedImages(
+    return LabelledImages(
         source=pathlib.Path("faces"),
         names=tuple(formula_faces.names(COUNT)),
         landmarks=truth[1] + noise,
@@ -51,16 +51,16 @@ def clean(model, images):
     return drop_outliers(images, fitted_landmarks(model, fits.vectors), fits.yaw)
 
 
-def test_sound_faces_stay_as_they_are(face_model, sound):
+def test_correct_faces_do_not_change(face_model, sound):
     cleaned, report = clean(face_model, sound)
     assert cleaned.names == sound.names
     np.testing.assert_array_equal(cleaned.landmarks, sound.landmarks)
     assert sum(report.points.values()) == report.faces == 0
     assert report.worst == ()
-    assert report.judged > 50 * COUNT
+    assert report.compared > 50 * COUNT
 
 
-def test_planted_points_are_dropped_and_no_others(face_model, sound):
+def test_only_planted_outliers_are_dropped(face_model, sound):
     landmarks = sound.landmarks.copy()
     random = np.random.default_rng(2)
     angles = random.uniform(0, 2 * np.pi, (COUNT, len(PLANTED)))
@@ -78,8 +78,8 @@ def test_planted_points_are_dropped_and_no_others(face_model, sound):
     assert set(report.worst) <= set(sound.names[::2])
 
 
-def test_the_outline_of_the_far_cheek_is_not_wild(face_model, truth, sound):
-    """As annotators do: far jaw labels are drawn in towards the nose by a fifth of the face's size."""
+def test_outline_of_far_cheek_is_kept(face_model, truth, sound):
+    """Moves far jaw labels towards the nose by a fifth of the face size, like manual labels."""
     yaw = np.arcsin(-truth[0].rotation[:, 0, 2])
     landmarks = sound.landmarks.copy()
     inwards = 12 * np.sign(yaw)[:, None]
@@ -91,7 +91,7 @@ def test_the_outline_of_the_far_cheek_is_not_wild(face_model, truth, sound):
     np.testing.assert_array_equal(cleaned.landmarks, landmarks)
 
 
-def test_hidden_points_are_not_judged(face_model, sound):
+def test_hidden_landmarks_are_not_compared(face_model, sound):
     landmarks, visibility = sound.landmarks.copy(), sound.visibility.copy()
     landmarks[0, 30] += 40
     visibility[0, 30] = 1
@@ -101,7 +101,7 @@ def test_hidden_points_are_not_judged(face_model, sound):
     assert sum(report.points.values()) == 0
 
 
-def test_hopeless_faces_are_dropped_and_named(face_model, sound):
+def test_unusable_faces_are_dropped_and_reported(face_model, sound):
     landmarks, visibility = sound.landmarks.copy(), sound.visibility.copy()
     landmarks[4] = np.random.default_rng(0).uniform(10, 110, (68, 2))
     visibility[7, 10:] = 0
@@ -115,13 +115,13 @@ def test_hopeless_faces_are_dropped_and_named(face_model, sound):
     assert report.worst[0] == sound.names[4]
 
 
-def test_limits_by_hand():
-    """A face of 100 pixels whose points are a pixel off, but for two."""
+def test_limits_match_manual_calculation():
+    """Tests a face of 100 pixels, with two landmarks far off and the others off by a pixel."""
     corners = np.array([[0.0, 0.0], [100.0, 100.0]])
     fitted = np.concatenate([corners, np.full((66, 2), 50.0)])[None].astype(np.float32)
     landmarks = fitted + np.float32([1, 0])
     landmarks[0, 30], landmarks[0, 40] = [50, 59], [50, 70]
-    images = AnnotatedImages(
+    images = LabelledImages(
         pathlib.Path("faces"), ("a",), landmarks, np.full((1, 68), 2, np.int8), None
     )
     yaw = np.zeros(1)
@@ -130,7 +130,7 @@ def test_limits_by_hand():
         cleaned, _ = drop_outliers(images, fitted, yaw, OutlierLimits(**limits))
         return np.flatnonzero(np.isnan(cleaned.landmarks).any(-1)).tolist()
 
-    # A robust standard deviation is 1 / 1.177 pixels here: 0.85 % of the face.
+    # The robust standard deviation is 1 / 1.177 pixels, 0.85 % of the face size.
     assert dropped(sigmas=4, floor=0.08) == [30, 40]
     assert dropped(sigmas=4, floor=0.1) == [40]
     assert dropped(sigmas=12, floor=0.01) == [40]
@@ -141,10 +141,10 @@ def test_limits_by_hand():
 
 
 @pytest.mark.slow
-def test_manual_annotations_are_hardly_ever_wild(shared_data):
-    images = read_annotated_images(shared_data / "aflw68")
+def test_manual_labels_have_few_outliers(shared_data):
+    images = read_labelled_images(shared_data / "aflw68")
     some = keep_faces(images, np.arange(len(images.names)) % 25 == 0)
     cleaned, report = clean(face_model_files.embedded_face_model(), some)
-    assert 0 < sum(report.points.values()) < 0.002 * report.judged
+    assert 0 < sum(report.points.values()) < 0.002 * report.compared
     assert report.faces < 0.005 * len(some.names)
     assert len(cleaned.names) == len(some.names) - report.faces

@@ -1,4 +1,4 @@
-"""Pseudo 3D annotations: the jaw repair by hand, and faces that are known."""
+"""Tests of pseudo annotations: the treatment of the jaw, and fits to known faces."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -18,7 +18,7 @@ from twodasl_jax.preparation.pseudo_3d import (
 )
 
 
-def test_the_jaw_is_dropped_on_the_side_that_the_nose_points_to():
+def test_jaw_is_dropped_on_far_side():
     landmarks = np.zeros((3, 68, 2), np.float32)
     kept = ~np.isnan(drop_far_jaw(landmarks, np.radians([30.0, -30.0, 5.0]))).any(-1)
     assert kept[0].nonzero()[0].tolist() == list(range(8, 68))
@@ -27,7 +27,7 @@ def test_the_jaw_is_dropped_on_the_side_that_the_nose_points_to():
     assert not np.isnan(landmarks).any()
 
 
-def test_hidden_points_count_nothing_and_the_jaw_counts_less():
+def test_hidden_landmarks_have_zero_weight_and_jaw_has_lower_weight():
     visibility = np.full((1, 68), 2)
     visibility[0, [3, 40]] = 1, 0
     weights = label_weights(visibility)[0]
@@ -35,7 +35,7 @@ def test_hidden_points_count_nothing_and_the_jaw_counts_less():
     assert 0 < weights[0] < weights[20] == 1
 
 
-def test_known_faces_are_found(face_model, pseudo_3d):
+def test_fit_recovers_known_faces(face_model, pseudo_3d):
     camera, _, _, points = formula_faces.random_faces(face_model)
     fitted = fitted_landmarks(face_model, pseudo_3d.vectors)
     visible = np.ones((formula_faces.COUNT, 68), bool)
@@ -47,12 +47,12 @@ def test_known_faces_are_found(face_model, pseudo_3d):
     assert np.percentile(pseudo_3d.error, 90) < 0.02
 
 
-def test_results_are_finite_and_one_each(pseudo_3d):
+def test_results_are_finite(pseudo_3d):
     assert pseudo_3d.vectors.shape == (formula_faces.COUNT, 62)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(vars(pseudo_3d)))
 
 
-def test_a_face_without_enough_points_is_marked(face_model, crops):
+def test_faces_with_too_few_landmarks_are_marked(face_model, crops):
     visibility = crops.visibility.copy()
     visibility[1] = 1
     visibility[2, 5:] = 1
@@ -65,13 +65,13 @@ def test_a_face_without_enough_points_is_marked(face_model, crops):
     assert np.flatnonzero(np.isnan(yaw)).tolist() == [1, 2]
 
 
-def test_the_yaw_is_estimated_without_a_whole_fit(face_model, crops, pseudo_3d):
+def test_yaw_estimate_matches_full_fit(face_model, crops, pseudo_3d):
     yaw = estimate_yaw(face_model, crops.landmarks, crops.visibility)
     assert np.percentile(np.abs(np.degrees(yaw - pseudo_3d.yaw)), 90) < 6
 
 
-def test_the_fit_does_not_depend_on_the_frame(face_model, crops, pseudo_3d):
-    """Photos of any size: the fit of the same points, far from the origin and many times as large."""
+def test_fit_is_independent_of_frame(face_model, crops, pseudo_3d):
+    """Fits the same landmarks at eight times the size, far from the origin."""
     moved = 8 * crops.landmarks + np.float32([1500, 900])
     fits = fit_pseudo_3d(landmark_space(face_model), moved, label_weights(crops.visibility))
     np.testing.assert_allclose(fits.error, pseudo_3d.error, atol=2e-3)
@@ -84,7 +84,7 @@ def confidence(error):
     return Pseudo3D(np.zeros((len(error), 62)), np.zeros(len(error)), error).confidence
 
 
-def test_errors_and_confidence_by_hand():
+def test_error_and_confidence_match_manual_calculation():
     misfit, points = np.float32([0, 0.03, 0, 0.04, np.inf]), np.array([68, 68, 17, 34, 1])
     error = np.asarray(fit_error(misfit, points))
     expected = [0, 0.03, 0.03 * np.sqrt(np.log(4)), np.sqrt(0.0016 + 0.0009 * np.log(2)), np.inf]
@@ -98,7 +98,7 @@ def test_errors_and_confidence_by_hand():
     misfits=st.tuples(st.floats(0, 0.25, width=32), st.floats(0, 0.25, width=32)),
     counts=st.tuples(st.integers(6, 68), st.integers(6, 68)),
 )
-def test_a_worse_fit_to_fewer_points_is_trusted_less(misfits, counts):
+def test_worse_fit_to_fewer_landmarks_has_lower_confidence(misfits, counts):
     misfit = np.sort(np.float32(misfits))
     error = np.asarray(fit_error(misfit, np.sort(counts)[::-1]))
     assert error[0] <= error[1]

@@ -1,11 +1,12 @@
-"""Rendered faces as training records: the truth moves into the crop with the picture."""
+"""Tests of records of rendered faces: exact annotations in the crop frame."""
 
 import numpy as np
 import pytest
 
 from twodasl_jax.geometry.coefficients import coefficients_from_official
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import camera_from_affine, picture_from_model_affine
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import camera_from_affine
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.models.face_model import digest
 from twodasl_jax.preparation import synthetic_crops
@@ -24,15 +25,14 @@ def test_one_face_in_25_is_held_out(records, face_model):
     assert synthetic_source(face_model, SyntheticSeries(30, 7)).face_model == digest(face_model)
 
 
-def test_landmarks_and_coefficients_belong_together(records, face_model):
+def test_coefficients_project_to_landmarks(records, face_model):
     for record in records["train"]:
         decoded = coefficients_from_official(record["vector"])
-        points = synthesize(landmark_space(face_model), decoded.shape, decoded.expression)
-        projected = np.asarray(picture_from_model_affine(decoded.affine, points))[:, :2]
+        projected = np.asarray(decode(landmark_space(face_model), decoded))[:, :2]
         np.testing.assert_allclose(projected, record["landmarks"], atol=2e-3)
         yaw = euler_from_rotation(camera_from_affine(decoded.affine).rotation)[0]
         assert yaw == pytest.approx(record["yaw"], abs=1e-3)
-        # 3DDFA's crop: the larger extent of the landmarks is the side over sqrt(2), in the middle.
+        # 3DDFA's crop has sqrt(2) times the larger extent of the landmarks.
         extent = np.ptp(record["landmarks"], axis=0).max()
         assert extent == pytest.approx(120 / np.sqrt(2), rel=1e-3)
         assert record["image"].shape == (144, 144, 3)
@@ -40,7 +40,7 @@ def test_landmarks_and_coefficients_belong_together(records, face_model):
         assert record["error"] == 0
 
 
-def test_a_seed_fixes_the_faces(records, face_model):
+def test_seed_determines_faces(records, face_model):
     again = next(synthetic_source(face_model, SyntheticSeries(30, 7)).splits["train"]())
     other = next(synthetic_source(face_model, SyntheticSeries(30, 8)).splits["train"]())
     np.testing.assert_array_equal(again["image"], records["train"][0]["image"])
@@ -48,7 +48,7 @@ def test_a_seed_fixes_the_faces(records, face_model):
 
 
 @pytest.mark.slow
-def test_many_processes_draw_what_one_draws(records, face_model, monkeypatch):
+def test_number_of_processes_does_not_matter(records, face_model, monkeypatch):
     monkeypatch.setattr(synthetic_crops, "_CHUNK", 5)
     together = list(synthetic_source(face_model, SyntheticSeries(30, 7)).splits["train"]())
     assert [record["name"] for record in together] == [
@@ -59,7 +59,7 @@ def test_many_processes_draw_what_one_draws(records, face_model, monkeypatch):
         np.testing.assert_array_equal(one["vector"], other["vector"])
 
 
-def test_label_noise_moves_labels_and_nothing_else(records, face_model):
+def test_label_noise_changes_labels_only(records, face_model):
     noisy = list(
         synthetic_source(face_model, SyntheticSeries(30, 7, label_noise=2.0)).splits["train"]()
     )
@@ -73,7 +73,7 @@ def test_label_noise_moves_labels_and_nothing_else(records, face_model):
     np.testing.assert_array_equal(noisy[3]["vector"], records["train"][3]["vector"])
 
 
-def test_harsh_conditions_show_the_same_faces_less_well(records, face_model):
+def test_harsh_conditions_degrade_pictures_of_same_faces(records, face_model):
     harsh = list(synthetic_source(face_model, SyntheticSeries(30, 7, "harsh")).splits["train"]())
     np.testing.assert_array_equal(harsh[3]["vector"], records["train"][3]["vector"])
     hidden, usually_hidden = (
@@ -89,5 +89,5 @@ def test_harsh_conditions_show_the_same_faces_less_well(records, face_model):
 
 
 def _coarse(picture):
-    """Means of squares of 12 pixels: what is left without noise."""
+    """Returns the means of blocks of 12x12 pixels, which removes noise."""
     return picture.reshape(12, 12, 12, 12, 3).mean(axis=(1, 3))

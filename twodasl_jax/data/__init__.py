@@ -1,9 +1,11 @@
-"""From pictures with annotations to batches of augmented crops.
+"""The data that a training run reads: prepared records, batches and augmentation.
 
-file_sets, landmark_files, annotations    what users bring: pictures in folders or zip files, points in three formats
-wild_points, pseudo_3d                    points that cannot be right; the face model fitted to the others
-face_turning, face_profiling              fitted faces, turned to larger yaw
-faces_2d, face300w_lp, synthetic_crops    every kind of faces as a source of crops
-face_crops                                the one form in which they are stored (TFDS, array_record, no TensorFlow)
-pipeline, augmentation                    endless batches (Grain), changed at random on the device
+    prepared data set -> face_crops -> pipeline -> augmentation -> training step
+
+    face_crops     the records on disk: a TFDS data set in array_record, read without TensorFlow
+    pipeline       endless batches with fixed shares of yaw (Grain)
+    augmentation   random changes of a batch, and a simulated landmark detector, on the accelerator
+
+A module belongs here if a training run imports it. Code that makes records from photos belongs in
+`preparation`. A cache of faces in accelerator memory will live here, beside `pipeline`.
 """

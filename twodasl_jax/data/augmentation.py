@@ -1,4 +1,8 @@
-"""Random changes of face crops, pure and on the device: geometry, mirror, colour, erasing, detection errors."""
+"""Random augmentation of face crops as pure JAX functions.
+
+The augmentations are in-plane similarities, mirroring, colour changes and erasing. A simulated
+detector provides input landmarks from labels.
+"""
 
 import dataclasses
 
@@ -20,13 +24,14 @@ from twodasl_jax.geometry.mirroring import (
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class FaceSamples:
-    """Annotated crops.
+    """Face crops with their labels and annotations.
 
     Attributes:
-      image: (..., M, M, 3) RGB, 0 to 255; the crop is in the middle, with a margin around it or none.
-      landmarks: (..., 68, 2) 2D labels, crop frame; nan where missing.
-      visible: (..., 68) which labels are neither missing nor hidden.
-      coefficients: (pseudo) 3D annotation; None for in-the-wild images.
+      image: the (..., M, M, 3) RGB pictures, 0 to 255. The crop is in the middle, with or without a
+        margin around it.
+      landmarks: the (..., 68, 2) labels in the crop frame, nan where missing.
+      visible: a (..., 68) mask of the labels that are neither missing nor hidden.
+      coefficients: the 3D annotations, or None for in-the-wild images.
     """
 
     image: Float[Array, "*batch M M 3"]
@@ -37,16 +42,17 @@ class FaceSamples:
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far crops are changed. All draws are independent.
+    """The strength of each augmentation. All draws are independent.
 
     Attributes:
-      rotation: standard deviation in degrees, in the plane of the picture.
-      log_scale: standard deviation of the logarithm of the size.
-      shift: standard deviation of either coordinate, in crop pixels.
-      mirror: probability.
-      colour: standard deviation of the logarithms of contrast and of each channel's gain.
-      grey: probability of losing all colour.
-      erase: probability of one random rectangle.
+      rotation: the standard deviation of the in-plane rotation, in degrees.
+      log_scale: the standard deviation of the logarithm of the scale.
+      shift: the standard deviation of each coordinate of the translation, in crop pixels.
+      mirror: the probability of mirroring.
+      colour: the standard deviation of the logarithms of the contrast and of the gain of each
+        channel.
+      grey: the probability of conversion to grey.
+      erase: the probability of erasing a random rectangle.
     """
 
     rotation: float = 0.0
@@ -59,14 +65,14 @@ class Augmentation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Detection:
-    """How a landmark detector is imitated from labels.
+class SimulatedDetector:
+    """The error model of a simulated landmark detector.
 
     Attributes:
-      share: probability that it finds the face at all.
-      noise: standard deviation of a coordinate of a visible point, crop pixels.
-      hidden_noise: the same of a hidden point, which a detector guesses.
-      dropped: probability that a point is left out.
+      share: the probability that the detector finds the face.
+      noise: the standard deviation of each coordinate of a visible landmark, in crop pixels.
+      hidden_noise: the standard deviation of each coordinate of a hidden landmark, in crop pixels.
+      dropped: the probability that a landmark is missing.
     """
 
     share: float = 0.5
@@ -79,10 +85,15 @@ class Detection:
 def augment(
     keys: Key[Array, " B"], faces: FaceSamples, mirror: CoefficientMirror, settings: Augmentation
 ) -> FaceSamples:
-    """Returns randomly changed crops of a batch of faces, annotations included; one key for each."""
-    return jax.vmap(lambda one_key, face: _augment_one(one_key, face, mirror, settings))(
-        keys, faces
-    )
+    """Returns a randomly changed batch; labels and annotations change with the images.
+
+    Args:
+      keys: one random key per face.
+      faces: a batch of B faces.
+      mirror: the effect of mirroring on the coefficients.
+      settings: the strength of each augmentation.
+    """
+    return jax.vmap(lambda key, face: _augment_one(key, face, mirror, settings))(keys, faces)
 
 
 def _augment_one(
@@ -100,7 +111,7 @@ def _augment_one(
 
 @typed
 def mirror_face(face: FaceSamples, mirror: CoefficientMirror) -> FaceSamples:
-    """Returns one face as seen in a mirror."""
+    """Returns the mirror image of one face."""
     coefficients = face.coefficients
     return FaceSamples(
         image=face.image[:, ::-1],
@@ -112,11 +123,11 @@ def mirror_face(face: FaceSamples, mirror: CoefficientMirror) -> FaceSamples:
 
 @typed
 def move_face(face: FaceSamples, similarity: Float[Array, "2 3"]) -> FaceSamples:
-    """Returns the crop of one face, moved in it; what is not in its picture is black.
+    """Returns the crop of one face after a similarity; pixels outside the picture are black.
 
     Args:
       face: one face, without leading axes.
-      similarity: [s R | t], crop frame to crop frame.
+      similarity: the matrix [s R | t], crop frame to crop frame.
     """
     coefficients = face.coefficients
     return FaceSamples(
@@ -138,7 +149,7 @@ def _move_coefficients(coefficients: Coefficients, similarity: Float[Array, "2 3
 def _warp(
     image: Float[Array, "M M 3"], similarity: Float[Array, "2 3"]
 ) -> Float[Array, "120 120 3"]:
-    """Moves the crop in the middle of a picture, by bilinear sampling at the centres of its pixels."""
+    """Applies a similarity to the central crop of a picture, by bilinear sampling."""
     margin = (image.shape[0] - CROP_SIZE) / 2
     inverse = jnp.linalg.inv(similarity[:, :2])
     y, x = jnp.meshgrid(jnp.arange(CROP_SIZE) + 0.5, jnp.arange(CROP_SIZE) + 0.5, indexing="ij")
@@ -174,7 +185,7 @@ def _recolour(key, image: Float[Array, "H W 3"], settings: Augmentation) -> Floa
 
 
 def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array, "H W 3"]:
-    """Paints one rectangle of up to a third of each side in one colour."""
+    """Fills a random rectangle, up to a third of each side, with one random colour."""
     keys = jax.random.split(key, 4)
     size = jnp.array(image.shape[:2])
     half = size / 6 * jax.random.uniform(keys[0], (2,), minval=0.2)
@@ -188,24 +199,31 @@ def _erase(key, image: Float[Array, "H W 3"], probability: float) -> Float[Array
 
 
 @typed
-def detect(
+def simulate_detector(
     keys: Key[Array, " B"],
     landmarks: Float[Array, "B 68 2"],
     visible: Bool[Array, "B 68"],
-    settings: Detection,
+    detector: SimulatedDetector,
 ) -> Float[Array, "B 68 2"]:
-    """Returns landmarks as a detector might have found them, nan where it did not; one key for each face."""
-    return jax.vmap(lambda key, points, seen: _detect_one(key, points, seen, settings))(
+    """Returns the landmarks of a simulated detector, nan where it finds none.
+
+    Args:
+      keys: one random key per face.
+      landmarks: the (B, 68, 2) labels, in pixels.
+      visible: a (B, 68) mask of the visible landmarks.
+      detector: the error model.
+    """
+    return jax.vmap(lambda key, points, seen: _simulate_one(key, points, seen, detector))(
         keys, landmarks, visible
     )
 
 
-def _detect_one(
-    key, points: Float[Array, "68 2"], visible: Bool[Array, "68"], settings: Detection
+def _simulate_one(
+    key, points: Float[Array, "68 2"], visible: Bool[Array, "68"], detector: SimulatedDetector
 ) -> Float[Array, "68 2"]:
-    shown, noise, dropped = jax.random.split(key, 3)
-    missing = jax.random.bernoulli(dropped, settings.dropped, points.shape[:1])
-    missing |= ~jax.random.bernoulli(shown, settings.share)
-    sigma = jnp.where(visible, settings.noise, settings.hidden_noise)[:, None]
-    points = points + sigma * jax.random.normal(noise, points.shape)
+    found_key, noise_key, dropped_key = jax.random.split(key, 3)
+    missing = jax.random.bernoulli(dropped_key, detector.dropped, points.shape[:1])
+    missing |= ~jax.random.bernoulli(found_key, detector.share)
+    sigma = jnp.where(visible, detector.noise, detector.hidden_noise)[:, None]
+    points = points + sigma * jax.random.normal(noise_key, points.shape)
     return jnp.where(missing[:, None], jnp.nan, points)

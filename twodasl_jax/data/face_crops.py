@@ -1,10 +1,10 @@
-"""The one form in which faces are stored for training: a TFDS data set of annotated crops, without TensorFlow.
+"""The stored format of training faces: a TFDS data set of labelled crops, without TensorFlow.
 
-Every kind of faces (in-the-wild folders, rendered ones) is turned into a `CropSource`; `prepare_face_crops` writes it
-as array_record, and `open_face_crops` gives random access to the records, which Grain batches.
+Every data set is described by a `CropSource`. `prepare_face_crops` writes it as array_record, and
+`open_face_crops` gives random access to its records, which Grain batches.
 
-A record's picture is the crop with a margin around it, so that a face that augmentation turns or moves is followed by
-what lies beside it. Landmarks and coefficients stay in the frame of the crop.
+The picture of a record is a crop with a margin around it. Augmentation that rotates or moves the
+crop takes pixels from the margin. Landmarks and coefficients are in the crop frame.
 """
 
 import dataclasses
@@ -22,35 +22,37 @@ from jaxtyping import Float, Int, UInt8
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.files.array_files import read_rows
 from twodasl_jax.files.atomic_files import replacing
-from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.coefficients import Whitening
 from twodasl_jax.geometry.frames import CROP_SIZE
-from twodasl_jax.imaging.crops import crop_photo
 
-# Pixels on each side of the crop, and the side of what is stored.
+# The margin on each side of the crop and the side of the stored picture, in pixels.
 MARGIN = 12
 STORED_SIZE = CROP_SIZE + 2 * MARGIN
 
-# What a record's `visibility` says of a label.
+# The values of `visibility` in a record.
 NOT_LABELLED, HIDDEN, VISIBLE = 0, 1, 2
 
 _VALIDATION_STRIDE = 25
-# Of 62 kB each.
+# A record has 62 kB.
 _RECORDS_PER_FILE = 8192
 _RECORDS_AT_ONCE = 256
+# Entries with a smaller standard deviation count as constant, for example the depth offset, which
+# is always zero.
+_SMALLEST_STD = 1e-6
 
 
 class FaceCrop(TypedDict):
     """One record.
 
     Keys:
-      name: of the face, unique in its split.
-      image: RGB, the crop and MARGIN pixels around it.
-      landmarks: 2D labels, crop frame, nan where missing.
-      visibility: 0 not labelled, 1 hidden, 2 visible.
-      vector: coefficients in the official layout, not whitened.
-      yaw: radians; nan where it is not known.
-      error: of the coefficients, relative to the face's size: 0 where they are the truth, `pseudo_3d.fit_error` where
-        they were fitted, inf where there are none.
+      name: the name of the face, unique in its split.
+      image: the (144, 144, 3) RGB picture, a crop with MARGIN pixels on each side.
+      landmarks: the (68, 2) labels in the crop frame, nan where missing.
+      visibility: (68,) 0 for unlabelled, 1 for hidden and 2 for visible landmarks.
+      vector: the (C,) annotation, a coefficient vector in the official layout, not whitened.
+      yaw: the yaw in radians, nan if unknown.
+      error: the error of the annotation, relative to the size of the face: 0 for exact
+        coefficients, `pseudo_3d.fit_error` for fitted ones, and inf without annotation.
     """
 
     name: str
@@ -64,13 +66,14 @@ class FaceCrop(TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class CropSource:
-    """What a data set is made from.
+    """The faces of a data set before they are stored.
 
     Attributes:
-      description: of what, and how; a folder holds the faces of one description.
-      face_model: `face_model.digest` of the model that the coefficients belong to.
-      vector_size: numbers in a coefficient vector.
-      splits: the records of "train" and "validation".
+      description: the origin and the settings of the faces. Sources with different faces need
+        different descriptions.
+      face_model: the `face_model.digest` of the model of the annotations.
+      vector_size: the number C of entries in a coefficient vector.
+      splits: a function per split, "train" and "validation", that yields its records.
     """
 
     description: str
@@ -81,12 +84,12 @@ class CropSource:
 
 @dataclasses.dataclass(frozen=True)
 class CropIndex:
-    """What a run must know of all N faces before it draws the first: it stands beside the records.
+    """The small fields of all N records of a split, stored beside the records.
 
     Attributes:
-      yaw: (N,) radians.
-      error: (N,) as in the records.
-      vectors: (N, C) as in the records.
+      yaw: the (N,) yaws in radians.
+      error: the (N,) errors of the annotations.
+      vectors: the (N, C) annotations.
     """
 
     yaw: Float[np.ndarray, " N"]
@@ -94,38 +97,37 @@ class CropIndex:
     vectors: Float[np.ndarray, "N C"]
 
 
-def stored_picture(
-    photo: UInt8[np.ndarray, "H W 3"], box: Float[np.ndarray, "4"]
-) -> UInt8[np.ndarray, "144 144 3"]:
-    """Returns the crop of a box of a photo with the margin that is stored; outside of the photo is black.
-
-    Raises:
-      BoxError: the box cannot be cropped (`crops.check_box`).
-    """
-    margin = (box[2:] - box[:2]) * (MARGIN / CROP_SIZE)
-    return crop_photo(photo, np.concatenate([box[:2] - margin, box[2:] + margin]), STORED_SIZE)
-
-
-def coefficients_in_crop(coefficients: Coefficients, box: Float[np.ndarray, "4"]) -> Coefficients:
-    """Moves the coefficients of a face from the frame of a picture to that of the crop of a square box of it."""
-    scale = CROP_SIZE / (box[2] - box[0])
-    affine = scale * np.asarray(coefficients.affine)
-    affine[:2, 3] -= scale * box[:2]
-    return dataclasses.replace(coefficients, affine=affine.astype(np.float32))
-
-
 def without_margin(
     pictures: UInt8[np.ndarray, "*batch 144 144 3"],
 ) -> UInt8[np.ndarray, "*batch 120 120 3"]:
-    """Returns the crops in the middle of stored pictures."""
+    """Returns the crops of stored pictures, without the margin."""
     return pictures[..., MARGIN:-MARGIN, MARGIN:-MARGIN, :]
 
 
 def split_rows(count: int) -> dict[str, Int[np.ndarray, " M"]]:
-    """Returns which of so many faces belong to "train" and "validation": one in 25 is held out, in their order."""
+    """Returns the rows of the "train" and "validation" splits: every 25th face is held out.
+
+    Args:
+      count: the number of faces.
+    """
     rows = np.arange(count)
     held_out = rows % _VALIDATION_STRIDE == 0
     return {"train": rows[~held_out], "validation": rows[held_out]}
+
+
+def whitening_of(vectors: Float[np.ndarray, "N C"]) -> Whitening:
+    """Returns the mean and the standard deviation of annotations.
+
+    Constant entries get a standard deviation of one.
+
+    Args:
+      vectors: (N, C) coefficient vectors in the official layout, not whitened.
+    """
+    std = vectors.std(axis=0)
+    return Whitening(
+        vectors.mean(axis=0).astype(np.float32),
+        np.where(std > _SMALLEST_STD, std, 1.0).astype(np.float32),
+    )
 
 
 class FaceCrops(tfds.core.dataset_builder.FileReaderBuilder):
@@ -139,7 +141,7 @@ class FaceCrops(tfds.core.dataset_builder.FileReaderBuilder):
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        # Raw bytes: decoding a PNG or a JPEG costs many times more than reading 62 kB.
+        # Raw bytes, because decoding a PNG or a JPEG takes many times longer than reading 62 kB.
         pixels = tfds.features.Tensor(
             shape=(STORED_SIZE, STORED_SIZE, 3),
             dtype=np.uint8,
@@ -167,12 +169,14 @@ class FaceCrops(tfds.core.dataset_builder.FileReaderBuilder):
         )
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
-        """Writes one record after the other.
+        """Writes the records in their order.
 
-        A generator builder of TFDS would sort them first, and of more than a gigabyte it does so by TensorFlow.
+        A generator builder of TFDS would sort them first, and needs TensorFlow to sort more than a
+        gigabyte.
         """
         del dl_manager, download_config  # Nothing is downloaded.
-        # TFDS lets the builder, but not its info, believe in the folder that is renamed when all is written.
+        # TFDS writes to a temporary folder and renames it at the end. The builder knows that
+        # folder, but `self.info` does not, so the writer gets an info of its own.
         info = self._info()
         writer = tfds.core.SequentialWriter(
             info, _RECORDS_PER_FILE, file_format=self.info.file_format.value
@@ -180,46 +184,49 @@ class FaceCrops(tfds.core.dataset_builder.FileReaderBuilder):
         writer.initialize_splits(list(self._source.splits))
         for name, split in self._source.splits.items():
             records = split()
-            while some := list(itertools.islice(records, _RECORDS_AT_ONCE)):
-                writer.add_examples({name: some})
+            while chunk := list(itertools.islice(records, _RECORDS_AT_ONCE)):
+                writer.add_examples({name: chunk})
         writer.close_all()
         self.info.set_splits(info.splits)
 
 
 def prepare_face_crops(source: CropSource, data_dir: pathlib.Path) -> tfds.core.DatasetBuilder:
-    """Writes a data set, or finds that it is written already; one that was interrupted starts clean.
+    """Writes a data set, unless it is already complete.
+
+    The remains of an interrupted preparation are deleted first.
 
     Args:
-      source: of the faces.
-      data_dir: folder for them.
+      source: the faces.
+      data_dir: the folder of the data set.
 
     Raises:
-      DatasetError: the folder holds other faces, or another process prepares it.
+      DatasetError: if the folder has other faces, or another process prepares it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(data_dir / ".lock", timeout=0):
             for leftover in (data_dir / FaceCrops.name).glob("incomplete.*"):
                 shutil.rmtree(leftover)
-            _refuse_other_faces(source, data_dir)
+            _check_same_faces(source, data_dir)
             builder = FaceCrops(source, data_dir=str(data_dir))
             builder.download_and_prepare()
             _write_index(builder)
     except filelock.Timeout as error:
         raise DatasetError(
-            f"{data_dir} is being prepared by another process: wait for it"
+            f"{data_dir} is being prepared by another process: wait for it to finish"
         ) from error
     return builder
 
 
-def _refuse_other_faces(source: CropSource, data_dir: pathlib.Path) -> None:
+def _check_same_faces(source: CropSource, data_dir: pathlib.Path) -> None:
+    """Raises if the folder has a data set with another description."""
     if not (_folder(data_dir) / "dataset_info.json").exists():
         return
-    held = open_face_crops(data_dir, source.face_model).info.metadata.get("description")
-    if held != source.description:
+    stored = open_face_crops(data_dir, source.face_model).info.metadata.get("description")
+    if stored != source.description:
         raise DatasetError(
-            f"{data_dir} holds other faces already ({held}, not {source.description}): choose another --data_dir, or "
-            "remove it"
+            f"{data_dir} contains other faces already ({stored}, not {source.description}): choose another --data_dir, "
+            "or delete it"
         )
 
 
@@ -236,10 +243,14 @@ def _write_index(builder: tfds.core.DatasetBuilder) -> None:
 
 
 def read_index(builder: tfds.core.DatasetBuilder, split: str) -> CropIndex:
-    """Returns the index of a split of a data set that `open_face_crops` opened.
+    """Reads the index of a split.
+
+    Args:
+      builder: a data set opened by `open_face_crops`.
+      split: "train" or "validation".
 
     Raises:
-      DatasetError: the index is missing or damaged.
+      DatasetError: if the index is missing or damaged.
     """
     path = _index_path(builder, split)
     arrays = read_rows(path, {"yaw": (), "error": (), "vectors": (-1,)})
@@ -258,16 +269,16 @@ def open_face_crops(data_dir: pathlib.Path, face_model: str) -> tfds.core.Datase
     """Opens a prepared data set; `.as_data_source(split)` gives random access to its records.
 
     Args:
-      data_dir: where it was prepared.
-      face_model: digest of the face model that its coefficients must belong to.
+      data_dir: the folder of the data set.
+      face_model: the digest of the face model that the run uses.
 
     Raises:
-      DatasetError: nothing was prepared there, or it was prepared for another face model.
+      DatasetError: if the folder has no prepared data set, or one for another face model.
     """
     folder = _folder(data_dir)
     if not (folder / "dataset_info.json").exists():
         raise DatasetError(
-            f"{folder} holds no prepared data set: run experiments/prepare_data.py first"
+            f"{folder} contains no prepared data set: run experiments/prepare_data.py first"
         )
     builder = tfds.builder_from_directory(str(folder))
     prepared_for = (builder.info.metadata or {}).get("face_model")

@@ -1,8 +1,9 @@
-"""The files in which 68 landmarks come: iBUG's `.pts`, a `.csv` table and an `.npz` of arrays.
+"""Readers for files of 68 landmarks: iBUG's `.pts`, a `.csv` table and an `.npz` archive.
 
-All are read into the image frame of this package, in which the first pixel's centre is (0.5, 0.5). A `.pts` file counts
-pixels from 1, as MATLAB does: its (1, 1) is the first pixel's centre, so 0.5 is subtracted. The other two are taken to
-be in the frame of this package already; points of a detector that counts pixels from 0 lack 0.5.
+All readers return landmarks in the image frame, in which the centre of the first pixel is (0.5,
+0.5). A `.pts` file counts pixels from 1, as MATLAB does: (1, 1) is the centre of the first pixel,
+so the reader subtracts 0.5. The other two formats use the image frame already. Landmarks of a
+detector that counts pixels from 0 need an offset of 0.5.
 """
 
 import csv
@@ -20,7 +21,7 @@ from twodasl_jax.errors import DatasetError
 from twodasl_jax.files.array_files import read_rows
 
 _COUNT = 68
-_FIRST_PIXEL = 0.5 - 1.0
+_PTS_OFFSET = 0.5 - 1.0
 
 _PTS = re.compile(r"\s*version:\s*\S+\s+n_points:\s*(\d+)\s*\{([^{}]*)\}\s*")
 
@@ -30,13 +31,14 @@ _VISIBILITIES = [f"v{point}" for point in range(_COUNT)]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Labels:
-    """What a file says of N faces.
+    """The content of a file with the labels of N faces.
 
     Attributes:
-      names: N picture files.
-      landmarks: (N, 68, 2) image frame, nan where missing.
-      visibility: (N, 68) 0 not labelled, 1 hidden, 2 visible; None where the file does not say.
-      boxes: (N, 4) x0, y0, x1, y1 of the crops, image frame; None where the file has none.
+      names: the N picture files.
+      landmarks: the (N, 68, 2) labels in the image frame, nan where missing.
+      visibility: (N, 68) 0 for unlabelled, 1 for hidden and 2 for visible landmarks, or None if the
+        file has none.
+      boxes: (N, 4) x0, y0, x1, y1 of the crops in the image frame, or None if the file has none.
     """
 
     names: tuple[str, ...]
@@ -46,43 +48,46 @@ class Labels:
 
 
 def parse_pts(content: bytes, path: pathlib.Path) -> Float[np.ndarray, "68 2"]:
-    """Returns the landmarks of a `.pts` file, image frame; nan where its numbers are.
+    """Returns the landmarks of a `.pts` file in the image frame; nan stays nan.
 
     Args:
-      content: of the file.
-      path: for messages.
+      content: the content of the file.
+      path: the path for error messages.
 
     Raises:
-      DatasetError: it is no such file, or one of another number of points.
+      DatasetError: if the content is not a `.pts` file or has another number of landmarks.
     """
     found = _PTS.fullmatch(_text(content, path))
     if not found:
         raise DatasetError(
-            f"Cannot read {path}: a .pts file is `version: 1`, `n_points: {_COUNT}` and a line x y for each point "
+            f"Cannot read {path}: a .pts file is `version: 1`, `n_points: {_COUNT}` and a line x y for each landmark "
             "between braces."
         )
     words = found[2].split()
     for count in (int(found[1]), len(words) / 2):
         if count != _COUNT:
-            raise DatasetError(f"Cannot use {path}: it holds {count:g} points, not {_COUNT}.")
+            raise DatasetError(f"Cannot use {path}: it has {count:g} landmarks, not {_COUNT}.")
     try:
         numbers = [float(word) for word in words]
     except ValueError as error:
         raise DatasetError(f"Cannot read {path}: {error}.") from error
-    return (np.reshape(numbers, (_COUNT, 2)) + _FIRST_PIXEL).astype(np.float32)
+    return (np.reshape(numbers, (_COUNT, 2)) + _PTS_OFFSET).astype(np.float32)
 
 
 def parse_csv(content: bytes, path: pathlib.Path) -> Labels:
-    """Returns the faces of a table: columns name, x0, y0, ..., x67, y67 and, or not, v0, ..., v67, in any order.
+    """Returns the labels of a table.
 
-    An empty cell, or nan, is a missing point; an empty cell of visibility is left to the point.
+    The columns are name, x0, y0, ..., x67, y67 and optionally v0, ..., v67.
+    The columns may have any order. An empty coordinate, or nan, is a missing landmark. An empty
+    visibility means visible for landmarks that are present.
 
     Args:
-      content: of the file, comma-separated UTF-8 with a header.
-      path: for messages.
+      content: the content of the file, comma-separated UTF-8 text with a header.
+      path: the path for error messages.
 
     Raises:
-      DatasetError: columns are missing or unknown, or a cell holds no number; the message names line and column.
+      DatasetError: if columns are missing or unknown, or a cell is not a number. The message gives
+        line and column.
     """
     reader = csv.reader(io.StringIO(_text(content, path), newline=""))
     try:
@@ -106,29 +111,32 @@ def parse_csv(content: bytes, path: pathlib.Path) -> Labels:
     if not rows:
         raise DatasetError(f"Cannot use {path}: it has no line below its header.")
     table = np.stack(rows)
-    points, seen = np.split(table, [2 * _COUNT], axis=1)
+    points, visibility = np.split(table, [2 * _COUNT], axis=1)
     landmarks = points.reshape(-1, _COUNT, 2)
-    if not seen.size:
+    if not visibility.size:
         return Labels(tuple(names), landmarks)
-    missing = np.isnan(landmarks).any(-1)
-    return Labels(
-        tuple(names), landmarks, _visibility(np.where(np.isnan(seen), 2 * ~missing, seen), path)
-    )
+    present = ~np.isnan(landmarks).any(-1)
+    visibility = np.where(np.isnan(visibility), 2 * present, visibility)
+    return Labels(tuple(names), landmarks, _checked_visibility(visibility, path))
 
 
 def _numeric_columns(columns: Sequence[str], path: pathlib.Path) -> list[str]:
-    """Returns the columns of numbers that a header must have, in the order in which they are wanted."""
-    wanted = _COORDINATES + (_VISIBILITIES if set(columns) & set(_VISIBILITIES) else [])
-    missing = [column for column in ["name", *wanted] if column not in columns]
-    unknown = [column for column in columns if column not in ["name", *wanted]]
+    """Returns the required columns of numbers in the order of the result.
+
+    Raises:
+      DatasetError: if the header has other columns.
+    """
+    required = _COORDINATES + (_VISIBILITIES if set(columns) & set(_VISIBILITIES) else [])
+    missing = [column for column in ["name", *required] if column not in columns]
+    unknown = [column for column in columns if column not in ["name", *required]]
     doubled = [column for column in columns if columns.count(column) > 1]
-    for fault, which in (("lacks", missing), ("has an unknown", unknown), ("repeats", doubled)):
-        if which:
+    for fault, faulty in (("lacks", missing), ("has an unknown", unknown), ("repeats", doubled)):
+        if faulty:
             raise DatasetError(
-                f"Cannot use {path}, line 1: the header {fault} column {which[0]!r}; write name,x0,y0,...,x67,y67 "
+                f"Cannot use {path}, line 1: the header {fault} column {faulty[0]!r}; write name,x0,y0,...,x67,y67 "
                 "and, if known, v0,...,v67."
             )
-    return wanted
+    return required
 
 
 def _numbers(
@@ -140,21 +148,23 @@ def _numbers(
             numbers[place] = float(text) if text.strip() else math.nan
         except ValueError as error:
             raise DatasetError(
-                f"Cannot use {where}, column {columns[place]}: {text!r} is no number; leave it empty where the point "
-                "is missing."
+                f"Cannot use {where}, column {columns[place]}: {text!r} is not a number; leave the cell empty if the "
+                "landmark is missing."
             ) from error
     return numbers
 
 
 def parse_npz(content: bytes, path: pathlib.Path) -> Labels:
-    """Returns the faces of an archive of names (N,), pts68 (N, 68, 2) and, or not, visibility (N, 68), boxes (N, 4).
+    """Returns the labels of an archive of arrays.
+
+    The arrays are names (N,), pts68 (N, 68, 2) and optionally visibility (N, 68) and boxes (N, 4).
 
     Args:
-      content: of the file.
-      path: for messages.
+      content: the content of the file.
+      path: the path for error messages.
 
     Raises:
-      DatasetError: the file is damaged, or its arrays are of other shapes or hold no numbers.
+      DatasetError: if the file is damaged, or its arrays have other shapes or are not numeric.
     """
     arrays = read_rows(
         path,
@@ -164,19 +174,21 @@ def parse_npz(content: bytes, path: pathlib.Path) -> Labels:
     )
     names = arrays.pop("names").tolist()
     for name, array in arrays.items():
-        # True and False could mean visible and hidden, or labelled and not.
+        # Booleans are ambiguous: visible or hidden, or labelled or not.
         if array.dtype.kind not in "fiu":
-            raise DatasetError(f"Cannot use {path}: {name} is of {array.dtype}, not of numbers.")
+            raise DatasetError(
+                f"Cannot use {path}: {name} has type {array.dtype}; store integers or floats."
+            )
     visibility, boxes = arrays.get("visibility"), arrays.get("boxes")
     return Labels(
         tuple(name.decode() if isinstance(name, bytes) else str(name) for name in names),
         arrays["pts68"].astype(np.float32),
-        None if visibility is None else _visibility(visibility, path),
+        None if visibility is None else _checked_visibility(visibility, path),
         None if boxes is None else boxes.astype(np.float32),
     )
 
 
-def _visibility(values: np.ndarray, path: pathlib.Path) -> Int[np.ndarray, "N 68"]:
+def _checked_visibility(values: np.ndarray, path: pathlib.Path) -> Int[np.ndarray, "N 68"]:
     known = np.isin(values, (0, 1, 2))
     if not known.all():
         raise DatasetError(
@@ -190,4 +202,4 @@ def _text(content: bytes, path: pathlib.Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"Cannot read {path}: it is no UTF-8 text.") from error
+        raise DatasetError(f"Cannot read {path}: it is not UTF-8 text.") from error

@@ -1,35 +1,51 @@
-"""Where on the mesh of a face model the points of a manual mark-up lie: placed by many fitted faces.
+"""Positions of the landmarks of a mark-up on the mesh of a face model.
 
-Annotators and annotations differ in what they call the outer end of a brow. The place of each point is chosen to
-minimise, over fitted faces n that show it,
+Different mark-ups, and different face models, use the same name for slightly different points, such
+as the chin or the outer end of a brow. Two functions measure the difference:
 
-    sum_n w_n | x_n - sum_j b_j p_n(v_j) |^2,    b_j >= 0,  sum_j b_j = 1,
+    place_landmarks       from labels in the mark-up and fits of the face model to the same faces
+    transfer_landmarks    from the mean landmarks of another face model
 
-where x_n is the label, p_n the projection of the face, and v_1, v_2, v_3 the corners of a triangle near a first guess,
-or two vertices of the midline. All that is needed of the faces is the Gram matrix of p_n(v) - x_n over the vertices. A
-point and its mirror image are placed together.
+Both treat a landmark and its mirrored twin together, so that the result is symmetric.
+
+`place_landmarks` minimises, for each landmark and over fitted faces n with a label of it,
+
+    sum_n w_n | x_n - sum_j b_j p_n(v_j) |^2,    b_j >= 0,  sum_j b_j = 1.
+
+Here x_n is the label and p_n the projection of the face. v_1, v_2, v_3 are the vertices of a
+triangle near an initial guess, or two vertices of the midline. The sum only needs the Gram matrix
+of p_n(v) - x_n over the vertices.
 """
 
 import dataclasses
 import itertools
 
 import numpy as np
+import trimesh
 from jaxtyping import Float, Int
 
+from twodasl_jax.array_types import typed
+from twodasl_jax.geometry.alignment import apply_similarity, similarity_between
+from twodasl_jax.geometry.mirroring import LANDMARK_MIRROR
 from twodasl_jax.geometry.morphable_model import LandmarkRows, MorphableModel
 
-# Residuals beyond this share of the face's size count less and less (Cauchy).
+# The scale of the Cauchy loss of `place_landmarks`, relative to the size of the face.
 _OUTLIER = 0.03
+
+_MIRROR_IMAGE = np.array([-1, 1, 1], np.float32)
+# The iterations of the reweighted least squares of `transfer_landmarks`, and the smallest distance
+# in its weights, relative to the largest one.
+_ITERATIONS, _NEGLIGIBLE = 30, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class MarkUp:
-    """What is known of P points before they are placed.
+    """The initial guess for the P landmarks of a mark-up.
 
     Attributes:
-      guess: (P, 3) roughly where each lies on the mean face, model frame.
-      mirror: (P,) the point on the other side; itself on the midline.
-      reach: how far from the guess a point may lie, mm.
+      guess: the (P, 3) approximate positions on the mean face, in the model frame.
+      mirror: (P,) the index of the mirrored twin of each landmark, its own index on the midline.
+      reach: the largest distance of a landmark from its guess, in mm.
     """
 
     guess: Float[np.ndarray, "P 3"]
@@ -44,14 +60,14 @@ def place_landmarks(
     labels: Float[np.ndarray, "N P 2"],
     weights: Float[np.ndarray, "N P"],
 ) -> LandmarkRows:
-    """Returns where the points of a mark-up lie.
+    """Returns the positions of the landmarks of a mark-up, measured on labelled faces.
 
     Args:
-      model: whose mesh they are placed on.
-      mark_up: the points.
-      vertices: (N, V, 2) fitted faces, in units of their size.
-      labels: (N, P, 2) in the same frame; nan where there is none.
-      weights: (N, P) how much each label counts.
+      model: the face model.
+      mark_up: the initial guess.
+      vertices: the (N, V, 2) vertices of fitted faces, in units of the size of each face.
+      labels: the (N, P, 2) labels in the same frame, nan where missing.
+      weights: the (N, P) weights of the labels.
     """
     corners = np.zeros((len(mark_up.guess), 3), np.int32)
     shares = np.zeros((len(mark_up.guess), 3), np.float32)
@@ -73,10 +89,11 @@ def place_landmarks(
 def _candidates(
     model: MorphableModel, guess: Float[np.ndarray, "3"], reach: float, midline: bool
 ) -> Int[np.ndarray, "C 3"]:
-    """Returns the triangles within reach.
+    """Returns the triangles near a guess.
 
-    For a point of the midline it is the segments between any two vertices there, as triangles of two corners: the
-    centre of the mouth lies on no lip.
+    For a landmark of the midline these are all segments between two vertices of the midline, as
+    triangles with a repeated vertex. For example, the centre of the mouth lies between the lips, in
+    no triangle of the mesh.
     """
     near = np.linalg.norm(model.mean - guess, axis=1) <= reach
     if not midline:
@@ -91,6 +108,7 @@ def _gram(
     label: Float[np.ndarray, "N 2"],
     weight: Float[np.ndarray, " N"],
 ) -> Float[np.ndarray, "U U"]:
+    """Returns the weighted Gram matrix of the residuals of U vertices to one landmark."""
     known = ~np.isnan(label).any(axis=1) & (weight > 0)
     residuals = (points[known] - label[known, None]).astype(np.float64)
     nearest = np.min(np.sum(residuals**2, axis=-1), axis=1)
@@ -101,20 +119,30 @@ def _gram(
 def _best_place(
     gram: Float[np.ndarray, "U U"], candidates: Int[np.ndarray, "C 3"]
 ) -> tuple[int, Float[np.ndarray, "3"]]:
-    """Returns which triangle holds the least squares, and the weights of its corners."""
+    """Returns the row of the triangle with the least squares, and the weights of its vertices."""
     blocks = gram[candidates[:, :, None], candidates[:, None, :]]
-    _, row, share = min((_least(blocks, subset) for subset in _SUBSETS), key=lambda found: found[0])
+    solutions = (_least_squares(blocks, subset) for subset in _SUBSETS)
+    _, row, share = min(solutions, key=lambda solution: solution[0])
     return row, share
 
 
-# Of the corners of a triangle: the least squares lie inside of it, on an edge or on a corner.
+# The subsets of the vertices of a triangle. The least squares of a triangle lie inside it, on an
+# edge, or on a vertex.
 _SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(range(3), size)]
 
 
-def _least(
+def _least_squares(
     blocks: Float[np.ndarray, "C 3 3"], subset: tuple[int, ...]
 ) -> tuple[float, int, Float[np.ndarray, "3"]]:
-    """Returns the least squares over all triangles whose solution has positive weights on these corners alone."""
+    """Returns the best triangle with positive weights on a subset of its vertices only.
+
+    Args:
+      blocks: the (C, 3, 3) Gram matrix of each triangle.
+      subset: the vertices with weights.
+
+    Returns:
+      The least squares, the row of the triangle, and its (3,) weights.
+    """
     parts = blocks[:, subset][:, :, subset]
     scale = np.trace(parts, axis1=1, axis2=2)[:, None, None]
     solved = np.linalg.solve(
@@ -127,3 +155,67 @@ def _least(
     share = np.zeros(3, np.float32)
     share[list(subset)] = shares[row]
     return float(costs[row]), row, share
+
+
+@typed
+def transfer_landmarks(
+    model: MorphableModel,
+    average: Float[np.ndarray, "V 3"],
+    landmarks: Float[np.ndarray, "68 3"],
+) -> LandmarkRows:
+    """Returns the mesh points nearest to the landmarks of another face model.
+
+    The means of two face models over many photos are the same face. A remaining difference between
+    their landmarks is therefore a difference of definition.
+
+    Args:
+      model: the face model.
+      average: the (V, 3) mean of its fits to many faces, in the model frame.
+      landmarks: the (68, 3) mean of the other model over such faces, in any frame and unit without
+        reflection.
+    """
+    mesh = _symmetric(average, np.asarray(model.mirror))
+    own = np.einsum("pk,pkc->pc", model.landmark_weights, mesh[np.asarray(model.landmark_vertices)])
+    targets = _symmetric(_aligned(landmarks, own), LANDMARK_MIRROR)
+    triangles, mirror = np.asarray(model.triangles), np.asarray(model.mirror)
+    corners = np.zeros((68, 3), np.int32)
+    shares = np.zeros((68, 3), np.float32)
+    for point, twin in enumerate(LANDMARK_MIRROR):
+        if point <= twin:
+            corner, share = _nearest_point(mesh, triangles, targets[point])
+            corners[twin], shares[twin] = mirror[corner], share
+            corners[point], shares[point] = corner, share
+    return LandmarkRows(corners, shares)
+
+
+def _aligned(
+    landmarks: Float[np.ndarray, "68 3"], own: Float[np.ndarray, "68 3"]
+) -> Float[np.ndarray, "68 3"]:
+    """Returns the landmarks after the similarity with the least sum of distances.
+
+    Least squares would let the few landmarks with another definition move all others.
+    """
+    weights = np.ones(len(own), np.float32)
+    for _ in range(_ITERATIONS):
+        moved = np.asarray(apply_similarity(similarity_between(landmarks, own, weights), landmarks))
+        distances = np.linalg.norm(moved - own, axis=1)
+        weights = (1 / np.maximum(distances, _NEGLIGIBLE * distances.max())).astype(np.float32)
+    return moved
+
+
+def _symmetric(points: Float[np.ndarray, "P 3"], twins: np.ndarray) -> Float[np.ndarray, "P 3"]:
+    return (points + points[twins] * _MIRROR_IMAGE) / 2
+
+
+def _nearest_point(
+    mesh: Float[np.ndarray, "V 3"],
+    triangles: Int[np.ndarray, "F 3"],
+    target: Float[np.ndarray, "3"],
+) -> tuple[Int[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+    """Returns the nearest triangle and the barycentric weights of its nearest point."""
+    corners = mesh[triangles]
+    nearest = trimesh.triangles.closest_point(corners, np.broadcast_to(target, (len(triangles), 3)))
+    row = int(np.argmin(np.linalg.norm(nearest - target, axis=1)))
+    weights = trimesh.triangles.points_to_barycentric(corners[[row]], nearest[[row]])[0]
+    share = np.clip(weights, 0, None)
+    return triangles[row], share / share.sum()

@@ -1,9 +1,9 @@
-"""Landmarks that cannot be right, found by the face that the others agree on, and dropped.
+"""Removal of outliers: labels that are far from a robust fit to all labels of the face.
 
-Detectors and annotators sometimes place a point on an ear-ring, or all of them on a neighbour. Hidden
-points count nowhere and are not judged, nor are jaw labels of a side that is turned away ever so little: they follow
-the outline of the cheek and are off by up to 20 % of the face's size, but so they are in every manual annotation
-(`pseudo_3d`).
+Detectors and annotators sometimes place a landmark on an earring, or all landmarks on another face.
+Two kinds of labels are never compared with the fit. Hidden landmarks do not take part in fits. Jaw
+labels of the side that faces away from the camera follow the outline of the cheek, up to 20 % of
+the face size away, in all manual annotations (`pseudo_3d`).
 """
 
 import dataclasses
@@ -11,27 +11,34 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from twodasl_jax.data.face_crops import NOT_LABELLED
 from twodasl_jax.geometry.landmark_sets import REGIONS
-from twodasl_jax.preparation.annotated_images import AnnotatedImages, keep_faces
+from twodasl_jax.preparation.labelled_images import LabelledImages, keep_faces
 from twodasl_jax.preparation.pseudo_3d import drop_far_jaw, label_weights
 
-# The median length of a vector of two independent coordinates of standard deviation one.
+# The median length of a vector of two independent coordinates with a standard deviation of one.
 _RAYLEIGH_MEDIAN = np.sqrt(2 * np.log(2))
 _NAMES_REPORTED = 10
-# Already from this yaw on the outline of the far cheek misleads, though the fit still makes use of it.
+# Jaw labels of the far side are not compared beyond this yaw. The fit itself uses them up to a
+# larger yaw.
 _OUTLINE_YAW = np.radians(4.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class OutlierLimits:
-    """What counts as wild. Lengths are relative to the face's size, the geometric mean of the sides of its box.
+    """Limits beyond which landmarks and faces are dropped.
+
+    All lengths are relative to the size of the face, the geometric mean of the sides of its
+    bounding box.
 
     Attributes:
-      sigmas: a point is wild beyond so many robust standard deviations of its own face's points,
-      floor: but not within this distance of the fit. In sound manual annotations brows and jaw part from the face
-        model by up to 8 % over whole runs of points, because they are drawn elsewhere.
-      misfit: a face is dropped if the points that are left are farther off than this, root mean square,
-      fewest_points: or are fewer than this.
+      sigmas: the distance from the fit beyond which a landmark is an outlier, in robust standard
+        deviations of the landmarks of the same face.
+      floor: the distance from the fit within which no landmark is an outlier. In correct manual
+        annotations, whole brows and jaws differ from the face model by up to 8 %, because
+        annotators draw them elsewhere.
+      misfit: the largest root mean square distance of the remaining landmarks of a face.
+      fewest_points: the smallest number of remaining landmarks of a face.
     """
 
     sigmas: float = 4.0
@@ -42,70 +49,75 @@ class OutlierLimits:
 
 @dataclasses.dataclass(frozen=True)
 class OutlierReport:
-    """What was dropped.
+    """Statistics of dropped landmarks and faces.
 
     Attributes:
-      judged: points that were compared with the fit.
-      points: how many of them were wild, by the part of the face (`REGIONS`).
-      faces: how many faces were dropped with all their points.
-      worst: names of faces that were dropped or have lost points, the farthest off first; not more than ten.
+      compared: the number of landmarks that were compared with the fit.
+      points: the number of outliers in each part of the face (`REGIONS`).
+      faces: the number of dropped faces.
+      worst: the names of up to ten faces that were dropped or have lost landmarks, largest distance
+        first.
     """
 
-    judged: int
+    compared: int
     points: dict[str, int]
     faces: int
     worst: tuple[str, ...]
 
 
 def drop_outliers(
-    images: AnnotatedImages,
+    images: LabelledImages,
     fitted: Float[np.ndarray, "N 68 2"],
     yaw: Float[np.ndarray, " N"],
     limits: OutlierLimits = OutlierLimits(),
-) -> tuple[AnnotatedImages, OutlierReport]:
-    """Returns faces without their wild points, and without faces of which too little is left.
+) -> tuple[LabelledImages, OutlierReport]:
+    """Drops outliers, and faces with too few or too inaccurate remaining landmarks.
 
     Args:
       images: the faces.
-      fitted: (N, 68, 2) their landmarks after a robust fit (`fitted_landmarks`), in the same frame.
-      yaw: (N,) radians, of the fit; faces without one (nan) are dropped.
-      limits: what counts as wild.
+      fitted: their (N, 68, 2) landmarks after a robust fit (`fitted_landmarks`), in the same frame.
+      yaw: the (N,) yaws of the fits in radians. Faces without a fit (nan) are dropped.
+      limits: the limits.
+
+    Returns:
+      The remaining faces, and the statistics of the dropped landmarks and faces.
     """
-    judged = _judged(images, yaw)
+    compared = _compared(images, yaw)
     size = np.sqrt(np.prod(np.ptp(fitted, axis=1), axis=-1))
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.linalg.norm(images.landmarks - fitted, axis=-1) / size[:, None]
-    distance = np.where(judged, distance, np.nan)
-    wild = distance > np.maximum(limits.sigmas * _robust_sigma(distance), limits.floor)[:, None]
-    left = judged & ~wild
-    count = left.sum(axis=1)
-    mean_square = np.where(left, distance**2, 0.0).sum(axis=1) / np.maximum(count, 1)
+    distance = np.where(compared, distance, np.nan)
+    limit = np.maximum(limits.sigmas * _robust_sigma(distance), limits.floor)
+    outlier = distance > limit[:, None]
+    remaining = compared & ~outlier
+    count = remaining.sum(axis=1)
+    mean_square = np.where(remaining, distance**2, 0.0).sum(axis=1) / np.maximum(count, 1)
     kept = (count >= limits.fewest_points) & (mean_square <= limits.misfit**2)
-    farthest = np.where(judged, distance, 0.0).max(axis=1)
-    touched = np.flatnonzero(wild.any(axis=1) | ~kept)
-    worst = touched[np.argsort(-farthest[touched], kind="stable")][:_NAMES_REPORTED]
+    farthest = np.where(compared, distance, 0.0).max(axis=1)
+    affected = np.flatnonzero(outlier.any(axis=1) | ~kept)
+    worst = affected[np.argsort(-farthest[affected], kind="stable")][:_NAMES_REPORTED]
     cleaned = dataclasses.replace(
         images,
-        landmarks=np.where(wild[..., None], np.float32(np.nan), images.landmarks),
-        visibility=np.where(wild, 0, images.visibility).astype(np.int8),
+        landmarks=np.where(outlier[..., None], np.float32(np.nan), images.landmarks),
+        visibility=np.where(outlier, NOT_LABELLED, images.visibility).astype(np.int8),
     )
     return keep_faces(cleaned, kept), OutlierReport(
-        judged=int(judged.sum()),
-        points={name: int(wild[:, points].sum()) for name, points in REGIONS.items()},
+        compared=int(compared.sum()),
+        points={name: int(outlier[:, points].sum()) for name, points in REGIONS.items()},
         faces=int((~kept).sum()),
         worst=tuple(images.names[row] for row in worst),
     )
 
 
-def _judged(images: AnnotatedImages, yaw: Float[np.ndarray, " N"]) -> Bool[np.ndarray, "N 68"]:
-    """Returns which points are compared with the fit."""
+def _compared(images: LabelledImages, yaw: Float[np.ndarray, " N"]) -> Bool[np.ndarray, "N 68"]:
+    """Returns a mask of the landmarks that are compared with the fit."""
     trusted = ~np.isnan(drop_far_jaw(images.landmarks, yaw, _OUTLINE_YAW)).any(-1)
     return trusted & (label_weights(images.visibility) > 0) & ~np.isnan(yaw)[:, None]
 
 
 def _robust_sigma(distance: Float[np.ndarray, "N 68"]) -> Float[np.ndarray, " N"]:
-    """Returns the standard deviation of a coordinate in each face, by the median; nan distances are left out."""
-    # numpy warns of rows of nothing but nan.
-    nothing = np.isnan(distance).all(axis=1)
-    filled = np.where(nothing[:, None], 0.0, distance)
+    """Estimates the standard deviation of a coordinate in each face by the median, ignoring nan."""
+    # Rows of only nan are filled to avoid NumPy's warning.
+    empty = np.isnan(distance).all(axis=1)
+    filled = np.where(empty[:, None], 0.0, distance)
     return np.nanmedian(filled, axis=1) / _RAYLEIGH_MEDIAN

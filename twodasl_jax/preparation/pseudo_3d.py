@@ -1,7 +1,9 @@
-"""Pseudo 3D annotations: the face model fitted to noisy 2D landmarks of in-the-wild images.
+"""Pseudo annotations: the face model fitted to the labels of in-the-wild images.
 
-Manual 2D labels follow the visible outline of the cheek, while the model's jaw points are points of the head. On
-the side that is turned away the two part ways, so those labels are left out, and the jaw counts less everywhere.
+Manual labels of the jaw follow the visible outline of the cheek, while the jaw landmarks of the
+face model are fixed points of the head. On the side that faces away from the camera the two differ.
+The fit therefore ignores the jaw labels of that side, and gives all other jaw labels a lower
+weight.
 """
 
 import dataclasses
@@ -14,23 +16,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.array_types import Array, typed
+from twodasl_jax.data.face_crops import VISIBLE
 from twodasl_jax.geometry import fitting
 from twodasl_jax.geometry.coefficients import (
-    Coefficients,
     coefficients_from_official,
     official_from_coefficients,
 )
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.morphable_model import (
     MorphableModel,
     ShapeSpace,
     landmark_space,
-    synthesize,
     truncate,
-)
-from twodasl_jax.geometry.projection import (
-    affine_from_camera,
-    picture_from_model,
-    picture_from_model_affine,
 )
 from twodasl_jax.geometry.rotation import euler_from_rotation
 
@@ -38,32 +35,36 @@ _JAW = slice(0, 17)
 _JAW_WEIGHT = 0.35
 _LEFT_JAW = slice(0, 8)  # on the left of the picture
 _RIGHT_JAW = slice(9, 17)
-# Beyond this yaw the outline of the far cheek is not the jaw any more.
+# Beyond this yaw the fit ignores the jaw labels of the far side.
 _OUTLINE_YAW = np.radians(12.0)
-# Labels are noisy at about this share of the face's size; wild ones are bent less than they ask for.
+# The standard deviation of labels relative to the size of the face, and the residual at which the
+# robust loss starts.
 _RELATIVE_SIGMA = 0.02
 _OUTLIER_SIGMAS = 3.0
-# A weak-perspective camera has six numbers; with fewer points than this the prior decides everything.
+# A weak-perspective camera has six parameters. With fewer landmarks the prior would determine the
+# fit.
 _FEWEST_POINTS = 6
 _LARGEST_CHUNK = 512
-# Components that a pose is estimated with; Gauss-Newton steps of a fit, and of such an estimate.
+# The numbers of components for a quick estimate of the yaw.
 _POSE_COMPONENTS = {"shape_count": 10, "expression_count": 5}
+# The numbers of Gauss-Newton steps of a full fit and of a quick estimate.
 _ITERATIONS, _POSE_ITERATIONS = 30, 10
-# At this error, relative to the face's size, the confidence in a fit has fallen to 1 / e.
+# At this error, relative to the size of the face, the confidence is 1 / e.
 _DOUBTFUL_ERROR = 0.03
 
-# Wraps an iterator over chunks of faces, for a progress bar.
+# A function that wraps the sequence of chunks in a progress bar.
 Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pseudo3D:
-    """Fitted annotations of N crops.
+    """The pseudo annotations of N faces.
 
     Attributes:
-      vectors: (N, 12 + S + E) coefficients in the official layout, not whitened.
-      yaw: (N,) radians; nan where too few points are visible for a fit, whose vector is then zero.
-      error: (N,) `fit_error`; inf without a fit.
+      vectors: the (N, 12 + S + E) coefficient vectors in the official layout, not whitened. The
+        vector of a face with too few visible landmarks is zero.
+      yaw: the (N,) yaws in radians, nan without a fit.
+      error: the (N,) errors (`fit_error`), inf without a fit.
     """
 
     vectors: Float[np.ndarray, "N C"]
@@ -72,8 +73,8 @@ class Pseudo3D:
 
     @property
     def confidence(self) -> Float[np.ndarray, " N"]:
-        """How far each annotation can be trusted, from 1 down to 0 for none: exp(-(error / 0.03)^2)."""
-        # In single precision all bad fits would be alike.
+        """The confidence in each annotation, exp(-(error / 0.03)^2), from 1 down to 0."""
+        # Single precision would round the confidence of all bad fits to zero.
         return np.exp(-((self.error.astype(np.float64) / _DOUBTFUL_ERROR) ** 2))
 
 
@@ -81,14 +82,15 @@ class Pseudo3D:
 def fit_error(
     misfit: Float[Array, "*batch"], points: Int[Array, "*batch"]
 ) -> Float[Array, "*batch"]:
-    """Returns sqrt(misfit^2 + 0.03^2 ln(68 / points)): the misfit, and more the fewer points were fitted.
+    """Returns sqrt(misfit^2 + 0.03^2 ln(68 / points)), which also grows with missing landmarks.
 
-    Six points are fitted well by many faces, so the misfit alone says little. With this one number the confidence in a
-    fit is exp(-(misfit / 0.03)^2) times the share of the 68 points that it rests on.
+    The misfit alone is not sufficient, because many faces fit six landmarks well. The resulting
+    confidence is exp(-(misfit / 0.03)^2) times the fraction of the 68 landmarks that the fit uses.
 
     Args:
-      misfit: (...) root mean square distance of the fit to the points it was fitted to, over the face's size.
-      points: (...) how many these are, at least one; more than 68 are no better than 68.
+      misfit: (...) root mean square distances to the fitted landmarks, relative to the size of the
+        face.
+      points: (...) numbers of fitted landmarks, at least one. Numbers above 68 count as 68.
     """
     return jnp.sqrt(misfit**2 + _DOUBTFUL_ERROR**2 * jnp.log(68 / jnp.minimum(points, 68)))
 
@@ -98,12 +100,13 @@ def drop_far_jaw(
     yaw: Float[np.ndarray, " N"],
     beyond: float = _OUTLINE_YAW,
 ) -> Float[np.ndarray, "N P 2"]:
-    """Returns landmarks without (nan) the jaw labels of the side that is turned away.
+    """Replaces the jaw labels of the side that faces away from the camera by nan.
 
     Args:
-      landmarks: (N, P, 2) manual labels, of which the first 17 are the jaw's.
-      yaw: (N,) radians; positive turns the nose, and so the far side, to the left of the picture.
-      beyond: radians up to which both sides count as turned to the viewer.
+      landmarks: (N, P, 2) manual labels; the first 17 are the jaw.
+      yaw: the (N,) yaws in radians. At positive yaw the nose and the far side are on the left of
+        the picture.
+      beyond: the yaw in radians up to which both sides are kept.
     """
     kept = landmarks.copy()
     kept[yaw > beyond, _LEFT_JAW] = np.nan
@@ -112,8 +115,12 @@ def drop_far_jaw(
 
 
 def label_weights(visibility: Int[np.ndarray, "N 68"]) -> Float[np.ndarray, "N 68"]:
-    """Returns the weight of each label in the fit: hidden points none, jaw points less than the others."""
-    weights = (visibility == 2).astype(np.float32)
+    """Returns the weights of labels in the fit: zero for hidden landmarks, lower for the jaw.
+
+    Args:
+      visibility: (N, 68) 0 for unlabelled, 1 for hidden and 2 for visible landmarks.
+    """
+    weights = (visibility == VISIBLE).astype(np.float32)
     weights[:, _JAW] *= _JAW_WEIGHT
     return weights
 
@@ -126,14 +133,16 @@ def fit_pseudo_3d(
 ) -> Pseudo3D:
     """Fits the face model to the labels of N faces.
 
-    All points but those of the jaw give a first yaw; it says which jaw labels to trust in the second fit.
+    A first fit without the jaw gives the yaw. The second fit includes the jaw labels that
+    `drop_far_jaw` keeps at this yaw.
 
     Args:
-      space: rows of the P labelled points, of which the first 68 are the iBUG landmarks (`landmark_space`), of a face
-        model that is cut to the components that are wanted.
-      landmarks: (N, P, 2) labels, any picture frame, nan where there is none; the fit is in the same frame.
-      weights: (N, P) precision of each label relative to the others (`label_weights`); zero for what is hidden.
-      progress: wraps the iterator over chunks.
+      space: the shape space of the P labelled points. The first 68 are the iBUG landmarks
+        (`landmark_space`).
+      landmarks: (N, P, 2) labels in any picture frame, nan where missing. The fit is in the same
+        frame.
+      weights: (N, P) relative precisions of the labels (`label_weights`), zero for hidden ones.
+      progress: wraps the sequence of chunks in a progress bar.
     """
 
     def fit_chunk(rows: Int[np.ndarray, " M"]) -> dict[str, Array]:
@@ -150,9 +159,16 @@ def estimate_yaw(
     visibility: Int[np.ndarray, "N 68"],
     progress: Progress = iter,
 ) -> Float[np.ndarray, " N"]:
-    """Returns the yaw of N faces in radians by a quick fit to their inner points; nan where too few are visible.
+    """Estimates the yaw of N faces by a quick fit without the jaw.
 
-    Args: as of `fit_pseudo_3d`.
+    Args:
+      model: the face model.
+      landmarks: (N, 68, 2) labels in any picture frame, nan where missing.
+      visibility: (N, 68) 0 for unlabelled, 1 for hidden and 2 for visible landmarks.
+      progress: wraps the sequence of chunks in a progress bar.
+
+    Returns:
+      The (N,) yaws in radians, nan for faces with too few visible landmarks.
     """
     space = landmark_space(truncate(model, **_POSE_COMPONENTS))
     weights = _without_jaw(label_weights(visibility))
@@ -166,15 +182,13 @@ def estimate_yaw(
 def fitted_landmarks(
     model: MorphableModel, vectors: Float[np.ndarray, "N C"]
 ) -> Float[np.ndarray, "N 68 2"]:
-    """Returns the landmarks of fitted faces.
+    """Returns the landmarks of fitted faces in the frame of the fit.
 
     Args:
-      model: that was fitted.
-      vectors: (N, C) coefficients in the official layout, not whitened.
+      model: the fitted face model.
+      vectors: (N, C) coefficient vectors in the official layout, not whitened.
     """
-    found = coefficients_from_official(vectors)
-    points = synthesize(landmark_space(model), found.shape, found.expression)
-    return np.asarray(picture_from_model_affine(found.affine, points))[..., :2]
+    return np.asarray(decode(landmark_space(model), coefficients_from_official(vectors)))[..., :2]
 
 
 def _without_jaw(weights: Float[np.ndarray, "N P"]) -> Float[np.ndarray, "N P"]:
@@ -186,11 +200,12 @@ def _without_jaw(weights: Float[np.ndarray, "N P"]) -> Float[np.ndarray, "N P"]:
 def _in_chunks(
     fit_chunk: Callable[[Int[np.ndarray, " M"]], dict[str, Array]], count: int, progress: Progress
 ) -> dict[str, np.ndarray]:
-    """Joins the fits of equally many rows at a time."""
+    """Runs a fit on chunks of equal size and concatenates the results."""
     chunks = []
     size = min(_LARGEST_CHUNK, count)
     for start in progress(range(0, count, size)):
-        # The last chunk is filled up with copies of its last face, so that one program serves all chunks.
+        # The last chunk is padded with copies of its last face, so that all chunks share one
+        # compiled program.
         rows = np.minimum(np.arange(start, start + size), count - 1)
         chunks.append(jax.device_get(fit_chunk(rows)))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *chunks)
@@ -207,15 +222,14 @@ def _fit_one(space: ShapeSpace, landmarks, weights, iterations: int) -> dict[str
     fit = fitting.fit_landmarks(
         space, landmarks, weights, _RELATIVE_SIGMA * size, _OUTLIER_SIGMAS, iterations
     )
-    coefficients = Coefficients(affine_from_camera(fit.camera), fit.shape, fit.expression)
-    points = picture_from_model(fit.camera, synthesize(space, fit.shape, fit.expression))
+    points = decode(space, fit.coefficients)
     squared = jnp.sum((points[:, :2] - landmarks) ** 2, axis=-1)
     counted = (weights > 0) & ~jnp.isnan(squared)
     count = jnp.maximum(counted.sum(), 1)
     misfit = jnp.sqrt(jnp.sum(jnp.where(counted, squared, 0.0)) / count) / size
     enough = count >= _FEWEST_POINTS
     return {
-        "vectors": jnp.where(enough, official_from_coefficients(coefficients), 0.0),
+        "vectors": jnp.where(enough, official_from_coefficients(fit.coefficients), 0.0),
         "yaw": jnp.where(enough, euler_from_rotation(fit.camera.rotation)[0], jnp.nan),
         "error": jnp.where(enough, fit_error(misfit, count), jnp.inf),
     }

@@ -1,4 +1,4 @@
-"""Two sources of the same faces: with their landmarks alone, and with fits."""
+"""Tests of the sources of in-the-wild images, with labels only and with pseudo annotations."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from tests.helpers import formula_faces
 from twodasl_jax.data.face_crops import open_face_crops, prepare_face_crops, read_index
 from twodasl_jax.errors import DatasetError
 from twodasl_jax.models import face_model as face_model_files
-from twodasl_jax.preparation.faces_2d import faces_2d_source, pseudo_3d_source
+from twodasl_jax.preparation.in_the_wild import faces_2d_source, pseudo_3d_source
 from twodasl_jax.preparation.pseudo_3d import estimate_yaw
 
 
@@ -20,7 +20,7 @@ def yaw(crops, face_model):
     return yaw
 
 
-def test_landmarks_alone_leave_the_vector_open(crops, yaw, pseudo_3d, face_model):
+def test_faces_with_labels_only_have_zero_vectors(crops, yaw, pseudo_3d, face_model):
     source = faces_2d_source(crops, yaw, face_model)
     records = list(source.splits["train"]())
     fitted = list(pseudo_3d_source(crops, pseudo_3d, face_model).splits["train"]())
@@ -33,14 +33,16 @@ def test_landmarks_alone_leave_the_vector_open(crops, yaw, pseudo_3d, face_model
             np.testing.assert_array_equal(record[same], other[same])
 
 
-def test_the_index_tells_faces_without_a_yaw_or_an_annotation(tmp_path, crops, yaw, face_model):
+def test_index_marks_faces_without_yaw_or_annotation(tmp_path, crops, yaw, face_model):
     prepare_face_crops(faces_2d_source(crops, yaw, face_model), tmp_path)
     index = read_index(open_face_crops(tmp_path, face_model_files.digest(face_model)), "train")
     assert np.isnan(index.yaw).sum() == 1
     assert np.isinf(index.error).all()
 
 
-def test_other_crops_of_the_same_folder_are_other_faces(crops, yaw, pseudo_3d, face_model):
+def test_different_crops_of_same_folder_have_different_descriptions(
+    crops, yaw, pseudo_3d, face_model
+):
     fewer = dataclasses.replace(crops, visibility=np.where(np.arange(68) == 3, 0, crops.visibility))
     sources = [
         faces_2d_source(crops, yaw, face_model),
@@ -51,7 +53,7 @@ def test_other_crops_of_the_same_folder_are_other_faces(crops, yaw, pseudo_3d, f
     assert len({source.description for source in sources}) == len(sources)
 
 
-def test_a_picture_that_is_bad_stops_the_preparation(tmp_path, crops, yaw, face_model):
+def test_unusable_picture_stops_preparation(tmp_path, crops, yaw, face_model):
     gone = dataclasses.replace(crops, boxes=crops.boxes + 200)
     with pytest.raises(DatasetError, match=r"Cannot crop .*face\d+\.png: box .* outside the photo"):
         prepare_face_crops(faces_2d_source(gone, yaw, face_model), tmp_path)

@@ -1,4 +1,4 @@
-"""In-the-wild faces as sources of crops: with 2D landmarks alone, or with the face model fitted to these."""
+"""Crop sources of in-the-wild images, with labels only or with pseudo annotations."""
 
 import functools
 from collections.abc import Iterator
@@ -10,46 +10,47 @@ from twodasl_jax.data.face_crops import CropSource, FaceCrop, split_rows
 from twodasl_jax.geometry.coefficients import POSE_COUNT
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.models.face_model import digest
-from twodasl_jax.preparation.annotated_images import AnnotatedCrops, read_crop
 from twodasl_jax.preparation.file_sets import FileSet, open_files
+from twodasl_jax.preparation.labelled_images import LabelledCrops, read_crop
 from twodasl_jax.preparation.pseudo_3d import Pseudo3D
 
 
 def faces_2d_source(
-    crops: AnnotatedCrops, yaw: Float[np.ndarray, " N"], model: MorphableModel
+    crops: LabelledCrops, yaw: Float[np.ndarray, " N"], model: MorphableModel
 ) -> CropSource:
-    """Returns faces of which only the landmarks are known: their vectors are zero, their errors infinite.
+    """Returns faces with labels only; their vectors are zero and their errors infinite.
 
     Args:
-      crops: the faces.
-      yaw: (N,) radians, `estimate_yaw`; faces where it is nan are not drawn in training.
-      model: that others are annotated with, for the size of the vectors.
+      crops: the N faces.
+      yaw: the (N,) yaws in radians (`estimate_yaw`). Training does not draw faces with nan.
+      model: the face model of the other data sets, which gives the size of the vectors.
     """
     vector_size = POSE_COUNT + len(model.shape_std) + len(model.expression_std)
     count = len(crops.names)
-    unknown = Pseudo3D(
+    unannotated = Pseudo3D(
         vectors=np.zeros((count, vector_size), np.float32),
         yaw=yaw,
         error=np.full(count, np.inf, np.float32),
     )
-    return _source("faces_2d", crops, unknown, model)
+    return _source("faces_2d", crops, unannotated, model)
 
 
-def pseudo_3d_source(crops: AnnotatedCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
-    """Returns faces with their landmarks and fits.
+def pseudo_3d_source(crops: LabelledCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
+    """Returns faces with labels and pseudo annotations.
 
     Args:
       crops: the faces.
-      fits: their pseudo 3D annotations, crop frame.
-      model: that was fitted.
+      fits: their pseudo annotations in the crop frame.
+      model: the fitted face model.
     """
     return _source("pseudo_3d", crops, fits, model)
 
 
-def _source(kind: str, crops: AnnotatedCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
+def _source(kind: str, crops: LabelledCrops, fits: Pseudo3D, model: MorphableModel) -> CropSource:
     read = functools.partial(_records, crops, fits)
     rows = split_rows(len(crops.names))
     splits = {name: functools.partial(read, chosen) for name, chosen in rows.items()}
+    # Prepared data sets store this description, so its wording is part of the file format.
     cropped = "whole pictures" if crops.whole_pictures else "cropped"
     points = np.count_nonzero(crops.visibility)
     description = (
@@ -59,22 +60,22 @@ def _source(kind: str, crops: AnnotatedCrops, fits: Pseudo3D, model: MorphableMo
 
 
 def _records(
-    crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
+    crops: LabelledCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
 ) -> Iterator[FaceCrop]:
     with open_files(crops.source) as files:
-        yield from fitted_records(files, crops, fits, rows)
+        yield from annotated_records(files, crops, fits, rows)
 
 
-def fitted_records(
-    files: FileSet, crops: AnnotatedCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
+def annotated_records(
+    files: FileSet, crops: LabelledCrops, fits: Pseudo3D, rows: Int[np.ndarray, " M"]
 ) -> Iterator[FaceCrop]:
-    """Yields some faces with their fits.
+    """Yields the records of some faces.
 
     Args:
-      files: of `crops.source`, opened.
+      files: the opened files of `crops.source`.
       crops: the faces.
-      fits: their pseudo 3D annotations, crop frame.
-      rows: which of them.
+      fits: their pseudo annotations in the crop frame.
+      rows: the (M,) rows of the faces.
     """
     for row in rows:
         yield FaceCrop(

@@ -1,0 +1,1 @@
+"""Published training runs: changes of the default settings, see `twodasl_jax.training.settings`."""

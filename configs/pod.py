@@ -1,28 +1,25 @@
-"""The paper's method on a TPU pod: 64 chips, 4096 images a step, bf16.
+"""The method of the paper on a TPU pod: 64 chips, 4096 images per step, bf16.
 
     python experiments/train.py --config=configs/pod.py --cluster --workdir=SHARED_FOLDER/pod \
         --config.data_dir=ANNOTATED --config.wild_dir=IN_THE_WILD
-    python experiments/benchmarks/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
+    python experiments/benchmark.py --what=tpu --config=configs/pod.py --topology=v5e:8x8
 
-The same command runs on each host; SHARED_FOLDER is one that all of them see. The second command needs no TPU: the
-real compiler says what a step costs.
+Run the first command on every host; SHARED_FOLDER is a folder that all hosts share. The second command needs no TPU:
+it compiles the step with the TPU compiler and prints its cost.
 """
-
-import pathlib
-import runpy
 
 import ml_collections
 
-_PAPER = runpy.run_path(str(pathlib.Path(__file__).with_name("paper.py")))
+from configs import paper
 
 
 def get_config(stage: str = "full") -> ml_collections.ConfigDict:
-    """Returns `paper.py` at 128 times its batch; learning rates grow with the square root, as for Adam."""
-    config = _PAPER["get_config"](stage)
+    """Returns `paper.py` with a batch of 128 times the size; learning rates scale with its square root, as for Adam."""
+    config = paper.get_config(stage)
     config.update(
         {
             "dtype": "bfloat16",
-            # 64 images each, close to the paper's batch.
+            # 64 images per group, close to the batch of the paper.
             "norm_groups": 64,
             "batch_size": 2048,
             "wild_batch_size": 2048,

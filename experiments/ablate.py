@@ -1,11 +1,11 @@
-"""Runs an ablation: configs by seeds, each trained and measured, then a table with paired differences and curves.
+"""Runs an ablation study: trains and evaluates each config with each seed, and reports paired differences.
 
   python experiments/ablate.py --study=configs/ablation/annotations.py --workdir=runs/annotations --output_dir=report
 
-The study is a Python file that says what is compared with what. A run that is finished is skipped, one that was
-interrupted goes on. To use several cores, start the same command once for each (taskset -c 0, taskset -c 1, ...): none
-takes a run that another is at. OUTPUT_DIR gets ablation.md, ablation.png and ablation.json of all that is finished,
-after every run.
+The study is a Python file that defines the configs, the baseline and the test sets. Finished runs are skipped, and
+interrupted runs resume. To use several cores, start the same command once per core (taskset -c 0, taskset -c 1, ...);
+each run is trained by one process only. After every run, OUTPUT_DIR receives ablation.md, ablation.png and
+ablation.json with all finished runs.
 """
 
 import functools
@@ -29,12 +29,10 @@ from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.loop import train
 from twodasl_jax.training.state import AnnotatedFaces
 
-_STUDY = flags.DEFINE_string(
-    "study", None, "What is compared; see configs/ablation/.", required=True
-)
+_STUDY = flags.DEFINE_string("study", None, "Study file; see configs/ablation/.", required=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the runs.", required=True)
 _OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the report.", required=True)
-_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Train nothing; report what is finished.")
+_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Report finished runs without training.")
 
 _ERRORS, _CONFIG = "errors.npz", "config.json"
 
@@ -53,14 +51,18 @@ def main() -> None:
         cell = f"{run.cell.row}, {run.cell.column}, seed {run.seed}"
         print(f"{number} of {len(runs)}: {cell}", flush=True)
         if not finish(run, study, folder, model):
-            print("Stopped: the same command goes on from there.")
+            print("Stopped: the same command resumes the study.")
             return
         report(study, workdir, output_dir)
     report(study, workdir, output_dir)
 
 
 def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) -> bool:
-    """Trains and measures a run, unless another process does; returns False if asked to stop meanwhile."""
+    """Trains and evaluates a run, unless another process has locked it.
+
+    Returns:
+      False if the training was stopped by SIGTERM, else True.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".study_lock")
     try:
@@ -68,7 +70,7 @@ def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) 
     except filelock.Timeout:
         return True
     with lock:
-        # Another process may have finished it meanwhile.
+        # Another process may have finished the run before this one took the lock.
         if is_finished(run, folder):
             return True
         if not train(run.config, folder, model):
@@ -81,34 +83,35 @@ def finish(run: Run, study: Study, folder: pathlib.Path, model: MorphableModel) 
                 model, weights, test_faces(path, digest(model))
             ).items()
         }
-        with replacing(folder / _ERRORS) as beside:
-            np.savez(beside, **errors)
+        with replacing(folder / _ERRORS) as path:
+            np.savez(path, allow_pickle=False, **errors)
     return True
 
 
 def is_finished(run: Run, folder: pathlib.Path) -> bool:
-    """Tells whether the errors of a run are known.
+    """Returns whether a folder contains the errors of a run.
 
     Raises:
-      ConfigError: those in the folder are of other settings.
+      ConfigError: the folder contains the errors of other settings.
     """
     if not (folder / _ERRORS).exists():
         return False
     if json.loads((folder / _CONFIG).read_text()) != json.loads(run.config.to_json()):
         raise ConfigError(
-            f"{folder} was run with other settings than the study has now: choose another --workdir, or remove it."
+            f"{folder} contains a run with other settings than those of the study: choose another --workdir, or "
+            "remove this folder."
         )
     return True
 
 
 @functools.cache
 def test_faces(path: str, face_model: str) -> AnnotatedFaces:
-    """Returns the faces of a test set, read once for all runs."""
+    """Returns the faces of a test set, cached for all runs."""
     return read_faces(path, face_model)
 
 
 def report(study: Study, workdir: pathlib.Path, output_dir: pathlib.Path) -> None:
-    """Writes tables, curves and numbers of all finished runs."""
+    """Writes tables, curves and errors of all finished runs."""
     finished = [run for run in study.runs() if is_finished(run, workdir / run.folder)]
     if not finished:
         return
@@ -119,13 +122,13 @@ def report(study: Study, workdir: pathlib.Path, output_dir: pathlib.Path) -> Non
             for name in errors:
                 panel = tuple(name.rsplit("/", 1))
                 cell.setdefault(panel, {})[run.seed] = float(errors[name].mean())
-    about = f"## {study.title}\n\n{len(finished)} of {len(list(study.runs()))} runs.\n\n"
-    write_bytes(output_dir / "ablation.md", (about + write_tables(study, results)).encode())
+    heading = f"## {study.title}\n\n{len(finished)} of {len(list(study.runs()))} runs.\n\n"
+    write_bytes(output_dir / "ablation.md", (heading + write_tables(study, results)).encode())
     write_bytes(output_dir / "ablation.png", draw_curves(study, results))
-    write_bytes(output_dir / "ablation.json", json.dumps(_listed(results), indent=1).encode())
+    write_bytes(output_dir / "ablation.json", json.dumps(_records(results), indent=1).encode())
 
 
-def _listed(results: Results) -> list[dict]:
+def _records(results: Results) -> list[dict]:
     return [
         {
             "row": row,

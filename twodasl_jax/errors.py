@@ -1,16 +1,16 @@
-"""What the package raises when it is given something that it cannot work with."""
+"""Exceptions of the package."""
 
 
 class InputError(ValueError):
-    """An input is missing, damaged or of the wrong kind; the message says which and what to do."""
+    """An input is missing, damaged or of the wrong kind; the message names the input and the remedy."""
 
 
 class PhotoError(InputError):
-    """A file or an array is not a photo that can be read."""
+    """A file or an array is not a readable photo."""
 
 
 class VideoError(InputError):
-    """A video or a camera cannot be read, or not to its end."""
+    """A video or a camera cannot be read, or the video is truncated."""
 
 
 class BoxError(InputError):
@@ -18,32 +18,36 @@ class BoxError(InputError):
 
 
 class LandmarksError(InputError):
-    """Landmarks given with a photo are of the wrong shape or cannot belong to its boxes."""
+    """Input landmarks have the wrong shape or do not match their boxes."""
 
 
 class OutputError(InputError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the requested path."""
 
 
 class FaceModelError(InputError):
-    """A file is no face model, or its arrays do not fit together."""
+    """A file is not a face model, or its arrays are inconsistent."""
 
 
 class WeightsError(InputError):
-    """A file holds no weights, or weights of another network or face model."""
+    """A file does not contain weights, or its weights belong to another network or face model."""
 
 
 class DatasetError(InputError):
-    """A data set's files are missing, damaged or do not belong together."""
+    """The files of a data set are missing, damaged or inconsistent."""
 
 
 class ConfigError(InputError):
-    """The settings of a run do not fit together."""
+    """The settings of a run are invalid or inconsistent."""
 
 
-class ClusterError(InputError):
-    """One of several processes that train together was lost."""
+class RunError(RuntimeError):
+    """A training run fails although its inputs are valid; the message names cause and remedy."""
 
 
-class DivergenceError(InputError):
-    """A training run has left the numbers that can be computed with."""
+class ClusterError(RunError):
+    """One of the processes that train together has ended or does not respond."""
+
+
+class DivergenceError(RunError):
+    """A metric of a training run is no longer finite."""

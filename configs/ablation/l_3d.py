@@ -1,21 +1,18 @@
-"""L_3d alone: what a network learns from annotated faces only. The other rows of the ablation add to it.
+"""L_3d only: training on annotated images. The other rows of the ablation add losses.
 
     python experiments/train.py --config=configs/ablation/l_3d.py --workdir=runs/l_3d --config.annotated_share=0.1
 
-The data, and how all rows are run and compared: `experiments/ablate.py --help`.
+`configs/ablation/annotations.py` has the commands for the data and for all rows.
 """
-
-import pathlib
-import runpy
 
 import ml_collections
 
-_COMPACT = runpy.run_path(str(pathlib.Path(__file__).parents[1] / "compact.py"))
+from configs import compact
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the settings of the row: a network of half the width, so that a run takes minutes on a core."""
-    config = _COMPACT["get_config"]()
+    """Returns the settings of the row. The network has half the width, so that a run takes minutes on one core."""
+    config = compact.get_config()
     config.update(
         {
             "data_dir": "data/ablation/faces",
@@ -33,7 +30,6 @@ def get_config() -> ml_collections.ConfigDict:
                 "l_2d_con": 0.0,
             },
             "critic": {"width": 4, "warmup_steps": 100, "ramp_steps": 100},
-            "log_every": 50,
             "evaluate_every": 300,
             "checkpoint_every": 300,
         }

@@ -1,18 +1,15 @@
-"""L_3d and L_3d_con: a second pass, from the landmarks of the first, is to find the same 3D landmarks.
+"""L_3d and L_3d_con: both passes predict the same 3D landmarks.
 
 python experiments/train.py --config=configs/ablation/l_3d_con.py --workdir=runs/l_3d_con --config.annotated_share=0.1
 """
 
-import pathlib
-import runpy
-
 import ml_collections
 
-_ALONE = runpy.run_path(str(pathlib.Path(__file__).with_name("l_3d.py")))
+from configs.ablation import l_3d
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Returns the settings of `l_3d.py` with in-the-wild faces and one more loss."""
-    config = _ALONE["get_config"]()
+    """Returns the settings of `l_3d.py` with in-the-wild images and one more loss."""
+    config = l_3d.get_config()
     config.update({"wild_batch_size": 32, "loss_weights": {"l_3d_con": 3.0}})
     return config

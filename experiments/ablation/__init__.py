@@ -1,1 +1,1 @@
-"""The parts of `ablate.py`: the runs of a study, how each is measured, and the report of them all."""
+"""Parts of `ablate.py`: the study, the measures of a run, and the report."""

@@ -1,4 +1,4 @@
-"""The report of a study: a table of every measure, paired differences, and curves."""
+"""The report of a study: tables with paired differences, and curves."""
 
 import io
 import itertools
@@ -13,21 +13,24 @@ from experiments.ablation.measures import MEASURES
 from experiments.ablation.study import Study
 from twodasl_jax.reports.table import markdown
 
-# Mean errors of the finished runs: by (row, column), then (test set, measure), then seed.
+# Mean errors of the finished runs, by (row, column), then by (test set, measure), then by seed.
 Results = Mapping[tuple[str, str], Mapping[tuple[str, str], Mapping[int, float]]]
 
 _MISSING = ""
-# Relative to an error: shares of a shorter way to the goal would say nothing.
-_SMALLEST_WAY = 0.05
-_INCHES = (4.6, 3.4)  # of one panel
+# The smallest distance from the baseline to the goal, relative to the error, for which the share is reported. For
+# smaller distances the share is noise.
+_SMALLEST_DISTANCE = 0.05
+# Width and height of one panel.
+_INCHES = (4.6, 3.4)
 _DOTS_PER_INCH = 110
 
 
 def write_tables(study: Study, results: Results) -> str:
-    """Returns the report in Markdown: for each test set and measure, one table of rows by columns.
+    """Returns a Markdown table for each test set and measure.
 
-    Each entry is mean +- standard deviation over the seeds; in brackets the difference to the baseline of the same
-    column with its 95 % interval (Student's t, paired by seed), and the share of the way to the goal if that is far.
+    An entry is the mean +- standard deviation over the seeds. The parentheses contain the difference to the baseline of
+    the same column with its 95 % confidence interval (Student's t, paired by seed). They also contain the share of the
+    distance from the baseline to the goal, unless this distance is small.
     """
     sections = [
         f"### {MEASURES[measure]}: {test_set} faces\n\n{_table(study, results, (test_set, measure))}"
@@ -74,20 +77,20 @@ def _entry(
     entry += f" ({differences.mean():+.2f}"
     if len(shared) > 1:
         entry += " [{:+.2f}, {:+.2f}]".format(*_interval(differences))
-    way = [baseline[seed] - goal[seed] for seed in shared if seed in goal]
-    if len(way) == len(shared) and np.mean(way) > _SMALLEST_WAY * values.mean():
-        entry += f", {-100 * differences.mean() / np.mean(way):.0f} %"
+    distances = [baseline[seed] - goal[seed] for seed in shared if seed in goal]
+    if len(distances) == len(shared) and np.mean(distances) > _SMALLEST_DISTANCE * values.mean():
+        entry += f", {-100 * differences.mean() / np.mean(distances):.0f} %"
     return entry + ")"
 
 
 def _interval(differences: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    """95 % interval of a mean difference over few seeds."""
+    """Returns the 95 % confidence interval of the mean of a few differences."""
     half = scipy.stats.t.ppf(0.975, len(differences) - 1) * scipy.stats.sem(differences)
     return differences.mean() - half, differences.mean() + half
 
 
 def draw_curves(study: Study, results: Results) -> bytes:
-    """Returns a PNG: every measure (across) on every test set (down), a curve for each row of the study."""
+    """Returns a PNG with a panel for each measure (across) and test set (down), and a curve for each row."""
     columns = study.columns
     down, across = len(study.test_sets), len(MEASURES)
     figure = Figure(

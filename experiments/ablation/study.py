@@ -1,4 +1,4 @@
-"""A study: which configs are compared, with which seeds, on which test sets."""
+"""A study: the configs to compare, their seeds, and the test sets."""
 
 import dataclasses
 import pathlib
@@ -12,12 +12,12 @@ from twodasl_jax.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One entry of the table: runs that differ by their seed alone.
+    """An entry of the table: runs that differ by their seed only.
 
     Attributes:
-      row: what is varied, for example the losses.
-      column: under which circumstances, for example how many faces are annotated.
-      config: of the runs.
+      row: the variant, for example its losses.
+      column: the condition, for example the share of annotated faces.
+      config: the settings of the runs.
     """
 
     row: str
@@ -27,18 +27,18 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What is compared with what.
+    """A comparison of configs.
 
     Attributes:
-      title: of the report.
-      cells: the table; a row need not have an entry in every column. They are run in this order.
-      rows: in the order of the report.
-      columns: likewise.
-      seeds: of the runs of each cell.
-      baseline: row that the others are compared with, seed by seed in the same column.
-      goal: (row, column) of what would be reached with everything: differences are also given as the share of the way
+      title: the title of the report.
+      cells: the entries of the table in the order of their runs. A row may lack columns.
+      rows: the rows in the order of the report.
+      columns: the columns in the order of the report.
+      seeds: the seeds of the runs of each cell.
+      baseline: the row for comparison. Differences to it are paired by seed and column.
+      goal: the (row, column) of the best attainable result. Differences are also reported as shares of the distance
         from the baseline to it.
-      test_sets: "FOLDER" or "FOLDER:SPLIT" of prepared data by name; without a split it is "train".
+      test_sets: "FOLDER" or "FOLDER:SPLIT" of prepared data, by name. The default split is "train".
     """
 
     title: str
@@ -51,7 +51,7 @@ class Study:
     test_sets: Mapping[str, str]
 
     def runs(self) -> Iterator["Run"]:
-        """Yields all runs, those of the first seed first, so that an early look shows the whole table."""
+        """Yields all runs in the order of their seeds, so that early reports cover the whole table."""
         for seed in self.seeds:
             for cell in self.cells:
                 yield Run(cell, seed)
@@ -66,27 +66,30 @@ class Run:
 
     @property
     def config(self) -> ml_collections.ConfigDict:
-        """Settings of the run."""
+        """The settings of the run."""
         config = self.cell.config.copy_and_resolve_references()
         config.seed = self.seed
         return config
 
     @property
     def folder(self) -> str:
-        """Its place below the folder of the study."""
+        """The name of its folder in the folder of the study."""
         parts = (self.cell.row, self.cell.column)
         words = "_".join("".join(c if c.isalnum() else " " for c in part) for part in parts)
         return f"{'_'.join(words.split())}_seed{self.seed}"
 
 
 def read_study(path: pathlib.Path) -> Study:
-    """Reads a Python file whose `get_study()` returns the attributes of a `Study`, cells as (row, column, config).
+    """Reads a study from a Python file.
+
+    Args:
+      path: the file. Its function `get_study()` returns the attributes of a `Study`; cells are (row, column, config).
 
     Raises:
-      ConfigError: there is no such file or function, attributes are missing, or two cells share a place.
+      ConfigError: the file or the function is missing, attributes are missing or unknown, or a cell occurs twice.
     """
     if not path.is_file():
-        raise ConfigError(f"--study={path}: there is no such file; configs/ablation/ has some.")
+        raise ConfigError(f"--study={path} is not a file: see configs/ablation/ for studies.")
     settings = runpy.run_path(str(path))
     if "get_study" not in settings:
         raise ConfigError(f"{path} has no function get_study: see configs/ablation/annotations.py.")
@@ -95,11 +98,11 @@ def read_study(path: pathlib.Path) -> Study:
     if set(values) != names:
         different = ", ".join(sorted(names ^ set(values)))
         raise ConfigError(
-            f"{path}: get_study() must give exactly {sorted(names)}: see {different}."
+            f"{path}: get_study() must return exactly {sorted(names)}; missing or unknown: {different}."
         )
     study = Study(**values | {"cells": [Cell(*cell) for cell in values["cells"]]})
     folders = [run.folder for run in study.runs()]
-    twice = sorted({folder for folder in folders if folders.count(folder) > 1})
-    if twice:
-        raise ConfigError(f"{path} names {', '.join(twice)} more than once.")
+    repeated = sorted({folder for folder in folders if folders.count(folder) > 1})
+    if repeated:
+        raise ConfigError(f"{path}: these runs occur more than once: {', '.join(repeated)}.")
     return study

@@ -1,14 +1,18 @@
-"""Ablations: what a study says, the report against numbers worked by hand, and a whole one on few faces."""
+"""Ablation studies: their definition, the report by hand, and a complete study on a few faces."""
 
 import json
 import os
 import pathlib
-import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+
+from configs.ablation import annotations, photos
+from experiments.ablation.report import draw_curves, write_tables
+from experiments.ablation.study import read_study
+from twodasl_jax.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -30,21 +34,13 @@ def get_study():
 """
 
 
-@pytest.fixture(autouse=True)
-def programs_folder(monkeypatch):
-    """The programs import the folder beside them."""
-    monkeypatch.syspath_prepend(EXPERIMENTS)
-
-
 @pytest.fixture
 def study(tmp_path):
-    from experiments.ablation.study import read_study
-
     (tmp_path / "study.py").write_text(STUDY)
     return read_study(tmp_path / "study.py")
 
 
-def test_runs_go_seed_by_seed_each_in_a_folder_of_its_own(study):
+def test_runs_are_ordered_by_seed_with_distinct_folders(study):
     runs = list(study.runs())
     assert [run.folder for run in runs] == [
         *("plain_few_seed0", "plain_all_seed0", "new_few_seed0"),
@@ -57,22 +53,20 @@ def test_runs_go_seed_by_seed_each_in_a_folder_of_its_own(study):
     ("text", "message"),
     [
         ("", "has no function get_study"),
-        ("def get_study():\n    return {}", "must give exactly"),
-        (STUDY.replace('cell("new", "few")', 'cell("plain", "few")'), "more than once"),
+        ("def get_study():\n    return {}", "must return exactly"),
+        (
+            STUDY.replace('cell("new", "few")', 'cell("plain", "few")'),
+            "occur more than once: plain_few_seed0",
+        ),
     ],
 )
-def test_a_study_that_says_too_little_is_refused(tmp_path, text, message):
-    from experiments.ablation.study import read_study
-    from twodasl_jax.errors import ConfigError
-
+def test_invalid_study_is_refused(tmp_path, text, message):
     (tmp_path / "study.py").write_text(text)
     with pytest.raises(ConfigError, match=message):
         read_study(tmp_path / "study.py")
 
 
-def test_the_table_holds_means_paired_differences_and_the_share_of_the_way(study):
-    from experiments.ablation.report import draw_curves, write_tables
-
+def test_table_contains_means_paired_differences_and_share_of_distance(study):
     def cell(*values):
         return {("usual", "nme"): dict(enumerate(values))}
 
@@ -85,13 +79,13 @@ def test_the_table_holds_means_paired_differences_and_the_share_of_the_way(study
     assert table[0] == "### NME of 68 points, %: usual faces"
     cells = [[entry.strip() for entry in line.split("|")[1:-1]] for line in table[4:6]]
     assert cells[0] == ["plain", "8.50 +- 0.71", "6.50 +- 0.71"]
-    # Differences -1.5 and -1.7: their mean is 1.6 of 2, and Student's t with one degree of freedom 12.706.
+    # The mean of the differences -1.5 and -1.7 is 1.6 of 2. Student's t for one degree of freedom is 12.706.
     assert cells[1] == ["new", "6.90 +- 0.57 (-1.60 [-2.87, -0.33], 80 %)", ""]
     assert draw_curves(study, results).startswith(b"\x89PNG")
 
 
-def test_the_shipped_study_asks_what_the_paper_claims():
-    study = runpy.run_path(str(ROOT / "configs" / "ablation" / "annotations.py"))["get_study"]()
+def test_annotation_study_has_losses_and_shares_of_paper():
+    study = annotations.get_study()
     detailed = {row: config for row, column, config in study["cells"] if column == "10%"}
     terms = {
         row: {
@@ -106,8 +100,8 @@ def test_the_shipped_study_asks_what_the_paper_claims():
     assert shares == {"1%": 0.01, "5%": 0.05, "10%": 0.1, "25%": 0.25, "100%": 1.0}
 
 
-def test_photos_ask_the_same_with_half_of_them_annotated():
-    study = runpy.run_path(str(ROOT / "configs" / "ablation" / "photos.py"))["get_study"]()
+def test_photo_study_has_same_rows_with_half_of_the_annotations():
+    study = photos.get_study()
     assert [row for row, _, _ in study["cells"]] == list(study["rows"])
     for _, _, config in study["cells"]:
         weights = config.loss_weights
@@ -119,10 +113,10 @@ def test_photos_ask_the_same_with_half_of_them_annotated():
 
 
 TINY = """
-import runpy
+from configs.ablation import l_3d
 
 def get_study():
-    alone = runpy.run_path("{root}/configs/ablation/l_3d.py")["get_config"]()
+    alone = l_3d.get_config()
     alone.update({{"data_dir": "{data}", "steps": 2, "batch_size": 8, "annotated_share": 0.5}})
     return {{
         "title": "Tiny",
@@ -132,13 +126,13 @@ def get_study():
         "seeds": (0,),
         "baseline": "alone",
         "goal": ("alone", "few"),
-        "test_sets": {{"usual": "{data}"}},
+        "test_sets": {{"usual": "{data}:validation"}},
     }}
 """
 
 
 @pytest.mark.slow
-def test_a_study_is_run_measured_and_reported_once(tmp_path):
+def test_study_is_trained_evaluated_and_reported_once(tmp_path):
     def run(program, *arguments):
         command = [sys.executable, EXPERIMENTS / program, *map(str, arguments)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -146,10 +140,7 @@ def test_a_study_is_run_measured_and_reported_once(tmp_path):
 
     data = tmp_path / "data"
     run("prepare_data.py", "--dataset=synthetic_faces", "--count=50", f"--data_dir={data}")
-    tiny = TINY.format(root=ROOT, data=data).replace(
-        f'"usual": "{data}"', f'"usual": "{data}:validation"'
-    )
-    (tmp_path / "study.py").write_text(tiny)
+    (tmp_path / "study.py").write_text(TINY.format(data=data))
     arguments = [
         f"--study={tmp_path / 'study.py'}",
         f"--workdir={tmp_path / 'runs'}",

@@ -1,4 +1,4 @@
-"""The prepared formula faces of the data tests, and a short run on them."""
+"""Prepared formula faces (the fixtures of the data tests) and the config of a short run on them."""
 
 import jax
 import ml_collections
@@ -12,7 +12,7 @@ __all__ = ["crops", "data_dir", "face_folder", "pseudo_3d"]
 
 @pytest.fixture(scope="package")
 def config(data_dir) -> ml_collections.ConfigDict:
-    """The shipped config, cut to six small steps."""
+    """The compact config with six small steps."""
     config = compact.get_config()
     config.update(
         {
@@ -31,7 +31,7 @@ def config(data_dir) -> ml_collections.ConfigDict:
 
 @pytest.fixture(scope="module")
 def quick_compilation():
-    """Compiles without optimisations: on small arrays compiling is what takes the time."""
+    """Disables most compiler optimisations: on small arrays, compilation takes most of the time."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)

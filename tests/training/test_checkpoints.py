@@ -1,4 +1,4 @@
-"""Which checkpoints are kept: the last ones, and the best."""
+"""Retention of checkpoints: the latest ones and the best one."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +23,7 @@ def state_after(step):
     return TrainState(jnp.asarray(step), RegressorState(weights, {}, {}, weights), None)
 
 
-def test_the_last_ones_and_the_best_are_kept(tmp_path):
+def test_latest_and_best_checkpoints_are_kept(tmp_path):
     errors = {1: 9.0, 2: None, 3: 5.0, 4: None, 5: 7.0, 6: None, 7: 6.0}
     with open_checkpoints(tmp_path, 2) as manager:
         for step, error in errors.items():
@@ -41,7 +41,7 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path):
 
 
 @pytest.mark.slow
-def test_each_of_two_processes_reads_the_weights_of_a_run_of_one(tmp_path, monkeypatch):
+def test_two_processes_read_weights_of_single_process_run(tmp_path, monkeypatch):
     with open_checkpoints(tmp_path, 1) as manager:
         save(manager, state_after(4), Batches(), IDENTITY, None)
     monkeypatch.setenv("WORKDIR", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The step on 1, 2 and 8 devices, by shard_map and by pmap: the same numbers as on one, for every switch."""
+"""The step on 1, 2 and 8 devices, mapped by shard_map and by pmap, equals the unmapped step."""
 
 import dataclasses
 import functools
@@ -11,23 +11,32 @@ from jax.sharding import Mesh
 
 from tests.helpers import small_runs
 from twodasl_jax import losses
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.networks import BatchGroups
 from twodasl_jax.training.devices import AXIS, MAPS, sharded
-from twodasl_jax.training.face_space import build_space, whitening_of
-from twodasl_jax.training.recipe import LossWeights, create_state
+from twodasl_jax.training.face_space import build_space
+from twodasl_jax.training.recipe import create_state
+from twodasl_jax.training.settings import LossWeights
 from twodasl_jax.training.step import train_step
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-# Of the largest number of an array: float32 sums in another order, after one step of plain gradient descent.
+# Relative to the largest entry of an array: the order of float32 sums depends on the device count.
 TOLERANCE = 2e-4
 KEY = jax.random.key(3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Changes of `small_runs.recipe`, how many faces of each kind there are, and how many groups BatchNorm makes."""
+    """A variant of the step.
+
+    Attributes:
+      changes: the changes of `small_runs.recipe`.
+      annotated: the number of annotated faces.
+      wild: the number of in-the-wild faces.
+      norm_groups: the number of BatchNorm groups.
+    """
 
     changes: dict
     annotated: int = 8
@@ -52,25 +61,25 @@ CASES = {
     ),
     "inner points, hinge, squared norm": Case(
         {
-            # In a hard map rounding can move a landmark of the second pass to the next pixel.
+            # In a hard map, rounding can move a landmark of the second pass to the next pixel.
             "landmark_map": MapStyle("inner", "gaussian", 2.0),
             "critic": small_runs.critic_recipe(loss=losses.ADVERSARIAL_LOSSES["hinge"]),
             "point_norm": losses.POINT_NORMS["squared"],
         }
     ),
-    "annotated faces alone, the critic on mismatched pairs": Case(
+    "only annotated faces, mismatched pairs": Case(
         {"critic": small_runs.critic_recipe(mismatched=True)}, wild=0
     ),
-    "faces in the wild alone": Case({}, annotated=0),
+    "only in-the-wild faces": Case({}, annotated=0),
     "more faces of one kind": Case({}, annotated=16, wild=8),
     "one pass, no critic": Case(
         {"loss_weights": LossWeights(wpdc=1.0, l_2d_con=0.5), "critic": None}
     ),
-    "statistics of eight groups": Case({}, annotated=16, wild=8, norm_groups=8),
-    "vertex distance alone": Case({"loss_weights": LossWeights(vdc=1.0), "critic": None}),
+    "eight BatchNorm groups": Case({}, annotated=16, wild=8, norm_groups=8),
+    "only the vertex distance": Case({"loss_weights": LossWeights(vdc=1.0), "critic": None}),
 }
 FEW = [("every term", "shard_map", 8), ("every term", "pmap", 2)]
-# pmap is shard_map under another name, so that one case is enough for it.
+# In recent versions of JAX, pmap calls shard_map, so that one case suffices for it.
 ALL = [
     *(("every term", kind, count) for kind in MAPS for count in (1, 2, 8)),
     *((name, "shard_map", count) for name in CASES if name != "every term" for count in (2, 8)),
@@ -79,7 +88,7 @@ ALL = [
 
 @pytest.fixture(scope="module")
 def single(face_model):
-    """The second step of a case on one device, mapped over nothing: the state before it and its results."""
+    """The unmapped second step of a case on one device: the state before it and its results."""
 
     @functools.cache
     def run(name):
@@ -119,12 +128,12 @@ def test_many_devices_equal_one(face_model, single, name, kind, count):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind", "count"), [row for row in ALL if row not in FEW])
-def test_many_devices_equal_one_for_every_switch(face_model, single, name, kind, count):
+def test_many_devices_equal_one_in_every_case(face_model, single, name, kind, count):
     check(face_model, single, name, kind, count)
 
 
-def test_groups_of_their_own_need_no_messages(face_model):
-    """Statistics of the whole batch cost one message each way in each of the two passes."""
+def test_batch_norm_groups_need_no_messages(face_model):
+    """Statistics of the whole batch need one message forward and one backward in each of the two passes."""
     batch, space = prepare(face_model, "every term")
     mesh = Mesh(np.array(jax.devices()), (AXIS,))
 
@@ -137,10 +146,10 @@ def test_groups_of_their_own_need_no_messages(face_model):
     assert messages(1) - messages(8) == 4
 
 
-def test_the_step_may_overwrite_its_state(face_model):
-    """A state that is handed over is not kept: two states would fill the memory of a chip."""
-    recipe = CASES["vertex distance alone"].recipe(2, AXIS)
-    batch, space = prepare(face_model, "vertex distance alone")
+def test_step_donates_its_state(face_model):
+    """Two copies of the state could exceed the memory of a device."""
+    recipe = CASES["only the vertex distance"].recipe(2, AXIS)
+    batch, space = prepare(face_model, "only the vertex distance")
     devices = MAPS["shard_map"](functools.partial(train_step, recipe, space), jax.devices()[:2])
     state = devices.replicate(create_state(recipe, jax.random.key(0)))
     devices.step(state, devices.split(batch), KEY)

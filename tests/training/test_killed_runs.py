@@ -1,4 +1,4 @@
-"""A run that is killed, whatever it is at, ends like one that was left alone: few kills of `kill_training.py`."""
+"""A killed run ends like an uninterrupted one: `kill_training.py` with two kills."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_bit_for_bit_like_one_that_was_left_alone(tmp_path):
+def test_killed_run_equals_uninterrupted_run_bit_for_bit(tmp_path):
     def run(program, *arguments):
         return subprocess.run(
             [sys.executable, ROOT / "experiments" / program, *map(str, arguments)],
@@ -24,7 +24,7 @@ def test_a_killed_run_ends_bit_for_bit_like_one_that_was_left_alone(tmp_path):
     data = tmp_path / "data"
     run("prepare_data.py", "--dataset=synthetic_faces", "--count=75", f"--data_dir={data}")
     killed = run(
-        "kill_training.py",
+        "maintenance/kill_training.py",
         f"--data_dir={data}",
         f"--workdir={tmp_path / 'runs'}",
         "--kills=2",

@@ -1,4 +1,4 @@
-"""The two passes: what flows from the second into the first, and what the terms compare."""
+"""The two passes: gradients and statistics between them, and the loss terms."""
 
 import dataclasses
 
@@ -8,10 +8,12 @@ import pytest
 
 from tests.helpers import small_runs
 from twodasl_jax import losses
-from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.data.augmentation import Augmentation, SimulatedDetector
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.coefficients import official_from_coefficients, whiten
+from twodasl_jax.geometry.decoder import decode, weak_perspective
 from twodasl_jax.geometry.landmark_map import MapStyle
-from twodasl_jax.training.face_space import build_space, project, whitening_of
+from twodasl_jax.training.face_space import build_space
 from twodasl_jax.training.method import (
     Prediction,
     draw_examples,
@@ -19,16 +21,17 @@ from twodasl_jax.training.method import (
     predict,
     two_passes,
 )
-from twodasl_jax.training.recipe import LossWeights, create_state
+from twodasl_jax.training.recipe import create_state
+from twodasl_jax.training.settings import LossWeights
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
 def run(face_model):
-    """A recipe without randomness, its space, variables and examples."""
+    """A recipe without randomness, its face space, its variables and its examples."""
     recipe = small_runs.recipe(
-        augmentation=Augmentation(), detection=Detection(1.0, 0.0, 0.0, 0.0), critic=None
+        augmentation=Augmentation(), detection=SimulatedDetector(1.0, 0.0, 0.0, 0.0), critic=None
     )
     batch = small_runs.batch(face_model, 3, 2)
     space = build_space(face_model, whitening_of(batch.annotated.vector), 20)
@@ -37,15 +40,15 @@ def run(face_model):
     return recipe, space, variables, draw_examples(recipe, space, batch, jax.random.key(1))
 
 
-def styled(run, kind):
+def with_map_kind(run, kind):
     recipe, *rest = run
     return dataclasses.replace(recipe, landmark_map=MapStyle("official", kind)), *rest
 
 
 @pytest.mark.parametrize(("kind", "flows"), [("hard", False), ("gaussian", True)])
-def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_only(run, kind, flows):
-    recipe, space, variables, examples = styled(run, kind)
-    first, _ = predict(recipe, space, variables, examples, examples.shown)
+def test_second_pass_has_gradient_to_its_landmarks_only_through_gaussian_map(run, kind, flows):
+    recipe, space, variables, examples = with_map_kind(run, kind)
+    first, _ = predict(recipe, space, variables, examples, examples.input_landmarks)
 
     def l_cyc(points, params):
         again = variables | {"params": params}
@@ -57,16 +60,16 @@ def test_the_second_pass_teaches_the_first_prediction_through_a_gaussian_map_onl
     )
     assert np.isfinite(to_points).all()
     assert bool(np.abs(to_points).max() > 0) is flows
-    # The weights learn either way.
+    # The parameters get a gradient from either map.
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(to_weights["head"]))
 
 
 @pytest.mark.parametrize(("kind", "flows"), [("hard", False), ("gaussian", True)])
-def test_in_the_cycle_the_first_pass_learns_through_a_gaussian_map_only(run, kind, flows):
-    """The gradient of L_cyc through both passes against that of the second alone, from the same landmarks."""
-    recipe, space, variables, examples = styled(run, kind)
-    still = variables["params"]
-    shown = two_passes(recipe, space, variables, examples)[0].landmarks[..., :2]
+def test_cycle_has_gradient_through_first_pass_only_with_gaussian_map(run, kind, flows):
+    """Compares the gradient of L_cyc through both passes with that of the second pass from the same landmarks."""
+    recipe, space, variables, examples = with_map_kind(run, kind)
+    params = variables["params"]
+    landmarks = two_passes(recipe, space, variables, examples)[0].landmarks[..., :2]
 
     def l_cyc(first, second):
         return loss_terms(recipe, space, first, second, examples)["l_cyc"].sum()
@@ -76,14 +79,14 @@ def test_in_the_cycle_the_first_pass_learns_through_a_gaussian_map_only(run, kin
 
     def second_alone(params):
         changed = variables | {"params": params}
-        return l_cyc(*(predict(recipe, space, changed, examples, shown)[0],) * 2)
+        return l_cyc(*(predict(recipe, space, changed, examples, landmarks)[0],) * 2)
 
-    both, alone = jax.grad(through_both)(still), jax.grad(second_alone)(still)
+    both, alone = jax.grad(through_both)(params), jax.grad(second_alone)(params)
     difference = jax.tree.map(lambda a, b: np.abs(a - b).max() / np.abs(b).max(), both, alone)
     assert bool(max(jax.tree.leaves(difference)) > 0.01) is flows
 
 
-def test_the_second_map_shows_the_first_prediction(run):
+def test_second_map_draws_first_prediction(run):
     recipe, space, variables, examples = run
     first, second, _ = two_passes(recipe, space, variables, examples)
     again, _ = predict(recipe, space, variables, examples, first.landmarks[..., :2])
@@ -91,23 +94,23 @@ def test_the_second_map_shows_the_first_prediction(run):
     assert np.abs(second.vector - first.vector).max() > 1e-3
 
 
-def test_statistics_go_from_the_first_pass_into_the_second(run):
+def test_second_pass_updates_statistics_of_first_pass(run):
     recipe, space, variables, examples = run
     first, _, after = two_passes(recipe, space, variables, examples)
-    _, between = predict(recipe, space, variables, examples, examples.shown)
+    _, between = predict(recipe, space, variables, examples, examples.input_landmarks)
     carried = variables | {"batch_stats": between}
     _, expected = predict(recipe, space, carried, examples, first.landmarks[..., :2])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), after, expected)
 
 
-def test_without_cycle_there_is_one_pass(run):
+def test_single_pass_without_cycle(run):
     recipe, space, variables, examples = run
     single = dataclasses.replace(recipe, loss_weights=LossWeights(l_2d_con=1.0))
     assert two_passes(single, space, variables, examples)[1] is None
 
 
-def test_a_perfect_prediction_costs_nothing(run):
-    """Both passes say the annotation, whose projection the labels are: every comparison is zero."""
+def test_perfect_prediction_has_zero_loss(run):
+    """Both passes predict the annotation, and the labels are its projection."""
     recipe, space, _, examples = run
     annotated = jax.tree.map(lambda leaf: leaf[:3], dataclasses.replace(examples, annotation=None))
     examples = dataclasses.replace(annotated, annotation=examples.annotation)
@@ -115,7 +118,7 @@ def test_a_perfect_prediction_costs_nothing(run):
     perfect = Prediction(
         whiten(official_from_coefficients(truth), space.whitening),
         truth,
-        project(truth, space.landmarks),
+        decode(space.landmarks, weak_perspective(truth)),
     )
     terms = loss_terms(recipe, space, perfect, perfect, examples)
     assert set(terms) == {f.name for f in dataclasses.fields(LossWeights)} - {"l_sc"}
@@ -149,7 +152,7 @@ def test_terms_equal_their_equations(run):
             assert terms[name][row] == pytest.approx(cost / total, rel=1e-4)
 
 
-def test_losses_reach_the_step_through_their_norm(run):
+def test_terms_use_the_configured_point_norm(run):
     recipe, space, variables, examples = run
     squared = dataclasses.replace(recipe, point_norm=losses.POINT_NORMS["squared"])
     first, second, _ = two_passes(recipe, space, variables, examples)

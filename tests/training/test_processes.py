@@ -1,4 +1,4 @@
-"""Two real processes with two devices each get the numbers of one process with four."""
+"""Training in several processes: equal results, and the watchdog."""
 
 import os
 import signal
@@ -15,9 +15,9 @@ from twodasl_jax.training import processes
 
 
 def results_of(folder, kind, count):
-    """Starts so many processes and returns what each of them got.
+    """Takes steps in `count` new processes, and returns the arrays of each of them.
 
-    All are new: what an older process has compiled with other options rounds otherwise, and a ReLU makes that seen.
+    A process that has compiled programs with other options could round differently, which a ReLU would amplify.
     """
     port = free_port()
     outputs = [folder / f"{kind}_{count}_{index}.npz" for index in range(count)]
@@ -44,7 +44,7 @@ def results_of(folder, kind, count):
 
 @pytest.fixture(scope="module")
 def one_process(tmp_path_factory):
-    """The same two steps by one process with four devices."""
+    """The results of one process with four devices."""
     (results,) = results_of(tmp_path_factory.mktemp("one"), "shard_map", 1)
     return results
 
@@ -64,35 +64,37 @@ def test_two_processes_equal_one(tmp_path, one_process, kind):
     ("arguments", "sentence"),
     [
         (("localhost:1", None, None), "--num_processes and --process_id"),
-        ((None, 2, 0), "need --coordinator_address as well"),
+        ((None, 2, 0), "also need --coordinator_address"),
         (("localhost:1", 2, 2), "use 0 to 1"),
     ],
 )
-def test_what_is_missing_is_named(arguments, sentence):
+def test_missing_arguments_are_named(arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
         processes.join(*arguments)
 
 
-def test_alone_without_any():
+def test_without_arguments_process_is_alone():
     processes.join(None, None, None)
     assert jax.process_count() == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_process_that_is_lost_ends_the_other_with_a_sentence(loss):
+def test_lost_process_ends_other_process_with_message(loss):
     with started_pair("heartbeat_worker") as workers:
         workers[1].send_signal(loss)
         _, errors = workers[0].communicate(timeout=60)
     assert workers[0].returncode == 2
-    assert "Process 0 of 2 lost another one, which has ended or hangs" in errors.splitlines()[-1]
-    assert "goes on from the last checkpoint" in errors
+    assert (
+        "Process 0 of 2 lost another process, which has ended or hangs" in errors.splitlines()[-1]
+    )
+    assert "continues from the last checkpoint" in errors
 
 
-def test_a_process_alone_has_nobody_to_lose():
+def test_watchdog_of_single_process_does_not_change_errors():
     def run_out_of_memory():
-        with processes.company(0.01) as get_on:
-            get_on()
+        with processes.watchdog(0.01) as heartbeat:
+            heartbeat()
             raise jax.errors.JaxRuntimeError("out of memory")
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="out of memory"):

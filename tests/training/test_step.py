@@ -1,4 +1,4 @@
-"""The training step: pure and repeatable, one player at a time, every switch and its cost, and it learns."""
+"""The training step: purity, both updates, every option and its cost, and convergence."""
 
 import dataclasses
 import functools
@@ -10,16 +10,18 @@ import optax
 import pytest
 
 from tests.helpers import formula_faces, small_runs
-from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.data.augmentation import Augmentation, SimulatedDetector
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.coefficients import official_from_coefficients, unwhiten
 from twodasl_jax.geometry.morphable_model import truncate
 from twodasl_jax.networks import normalize_image
-from twodasl_jax.training.face_space import build_space, whitening_of
+from twodasl_jax.training.face_space import build_space
 from twodasl_jax.training.method import draw_examples
-from twodasl_jax.training.recipe import LossWeights, create_state
-from twodasl_jax.training.self_critic import critic_pairs, critic_turn
+from twodasl_jax.training.recipe import create_state
+from twodasl_jax.training.self_critic import critic_pairs, update_critic
+from twodasl_jax.training.settings import LossWeights
 from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
-from twodasl_jax.training.step import regressor_turn, train_step
+from twodasl_jax.training.step import train_step, update_regressor
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -51,16 +53,16 @@ def start(recipe):
     return create_state(recipe, jax.random.key(0))
 
 
-def test_the_same_twice(step, start, batch):
+def test_step_is_deterministic(step, start, batch):
     assert small_runs.same(step(start, batch, KEY), step(start, batch, KEY))
 
 
-def test_metrics_name_every_term_raw_and_weighted_and_sum_up(step, start, batch, recipe):
+def test_metrics_contain_every_term_and_their_sum(step, start, batch, recipe):
     _, metrics = step(start, batch, KEY)
     weights = dataclasses.asdict(recipe.loss_weights)
     names = {f"{kind}/{name}" for name in weights for kind in ("raw", "weighted")}
-    players = {f"{p}/{n}_norm" for p in ("regressor", "critic") for n in ("gradient", "update")}
-    assert set(metrics) == names | players | {"loss", "nme68", "critic/loss", "critic/accuracy"}
+    norms = {f"{p}/{n}_norm" for p in ("regressor", "critic") for n in ("gradient", "update")}
+    assert set(metrics) == names | norms | {"loss", "nme68", "critic/loss", "critic/accuracy"}
     for name, weight in weights.items():
         expected = weight * float(metrics[f"raw/{name}"])
         assert metrics[f"weighted/{name}"] == pytest.approx(expected, rel=1e-5)
@@ -69,7 +71,7 @@ def test_metrics_name_every_term_raw_and_weighted_and_sum_up(step, start, batch,
     assert all(np.isfinite(value) for value in metrics.values())
 
 
-def test_everything_of_both_players_moves_by_one_step(step, start, batch):
+def test_step_changes_all_parameters_of_both_networks(step, start, batch):
     after, _ = step(start, batch, KEY)
     assert after.step == 1
     for before, now in (
@@ -86,11 +88,10 @@ def examples(recipe, space, batch):
     return draw_examples(recipe, space, batch, KEY)
 
 
-def test_in_the_regressors_turn_the_critic_stays_as_it_was(step, recipe, space, start, batch):
+def test_regressor_update_does_not_depend_on_critic_update(step, recipe, space, start, batch):
     frozen = dataclasses.replace(recipe, critic=small_runs.critic_recipe(updates=0))
     after, _ = jax.jit(functools.partial(train_step, frozen, space))(start, batch, KEY)
     assert small_runs.same(after.critic, start.critic)
-    # The regressor moves as it would with the critic's turn behind its own.
     both, _ = step(start, batch, KEY)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
@@ -106,30 +107,29 @@ def pairs(recipe, space, examples):
 
 
 @pytest.mark.parametrize("updates", [1, 3])
-def test_in_the_critics_turn_nothing_but_the_critic_moves(start, pairs, updates):
-    """The turn does not even know the regressor; so many updates are as many turns of one."""
-    many, _ = critic_turn(small_runs.critic_recipe(updates=updates), start.critic, pairs, None)
+def test_several_critic_updates_equal_repeated_single_updates(start, pairs, updates):
+    many, _ = update_critic(small_runs.critic_recipe(updates=updates), start.critic, pairs, None)
     one_by_one = start.critic
     for _ in range(updates):
-        one_by_one, _ = critic_turn(small_runs.critic_recipe(), one_by_one, pairs, None)
+        one_by_one, _ = update_critic(small_runs.critic_recipe(), one_by_one, pairs, None)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), many, one_by_one
     )
     assert not small_runs.same(many.params, start.critic.params)
 
 
-def test_a_step_in_which_the_regressor_rests_leaves_it_bit_for_bit(recipe, space, start, batch):
-    resting = dataclasses.replace(recipe, optimizer=optax.set_to_zero())
+def test_zero_update_leaves_regressor_unchanged_bit_for_bit(recipe, space, start, batch):
+    frozen = dataclasses.replace(recipe, optimizer=optax.set_to_zero())
     state = dataclasses.replace(
-        start, regressor=dataclasses.replace(start.regressor, optimizer=resting.optimizer.init({}))
+        start, regressor=dataclasses.replace(start.regressor, optimizer=frozen.optimizer.init({}))
     )
-    after, _ = jax.jit(functools.partial(train_step, resting, space))(state, batch, KEY)
+    after, _ = jax.jit(functools.partial(train_step, frozen, space))(state, batch, KEY)
     assert small_runs.same(after.regressor.params, start.regressor.params)
     assert not small_runs.same(after.critic.params, start.critic.params)
 
 
-def test_l_sc_alone_moves_the_regressor_toward_the_critics_favour(recipe, space, start, batch):
-    """The gradient of L_sc reaches the weights: a small step along it lowers L_sc of the same examples."""
+def test_update_with_l_sc_alone_decreases_l_sc(recipe, space, start, batch):
+    """A small step along the gradient of L_sc decreases L_sc of the same examples."""
     alone = dataclasses.replace(
         recipe,
         loss_weights=LossWeights(l_sc=1.0),
@@ -144,7 +144,7 @@ def test_l_sc_alone_moves_the_regressor_toward_the_critics_favour(recipe, space,
     assert step(again, batch, KEY)[1]["raw/l_sc"] < before["raw/l_sc"]
 
 
-def test_the_critic_counts_as_much_as_its_ramp_says(recipe, space, start, batch):
+def test_ramp_scales_weight_of_l_sc(recipe, space, start, batch):
     ramp = optax.linear_schedule(0.0, 1.0, 4)
     recipe = dataclasses.replace(recipe, critic=small_runs.critic_recipe(ramp=ramp))
     step = jax.jit(functools.partial(train_step, recipe, space))
@@ -155,7 +155,7 @@ def test_the_critic_counts_as_much_as_its_ramp_says(recipe, space, start, batch)
         assert metrics["weighted/l_sc"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_pairs_are_what_the_paper_says(recipe, space, examples):
+def test_pairs_are_annotations_and_predictions(recipe, space, examples):
     vectors = jax.random.normal(KEY, (16, 62))
     pairs = critic_pairs(recipe, space, examples, vectors)
     truth = official_from_coefficients(examples.annotation)
@@ -164,15 +164,15 @@ def test_pairs_are_what_the_paper_says(recipe, space, examples):
     np.testing.assert_array_equal(pairs.row, np.arange(16))
 
 
-def test_mismatched_pairs_show_an_image_with_the_annotation_of_the_next(recipe, space, examples):
+def test_mismatched_pairs_have_annotation_of_next_image(recipe, space, examples):
     recipe = dataclasses.replace(recipe, critic=small_runs.critic_recipe(mismatched=True))
     pairs = critic_pairs(recipe, space, examples, jax.random.normal(KEY, (16, 62)))
     np.testing.assert_array_equal(pairs.row, [*range(16), *range(8)])
     np.testing.assert_array_equal(pairs.fake[8:], np.roll(pairs.real, -1, axis=0))
 
 
-def test_the_critic_pays_for_real_and_fake_pairs_alike(recipe, start, pairs):
-    """The loss and accuracy in NumPy, from the logits of the pairs one by one."""
+def test_critic_loss_weighs_real_and_fake_equally(recipe, start, pairs):
+    """Compares loss and accuracy with NumPy, from the logit of each pair."""
     critic = recipe.critic
     variables, images = {"params": start.critic.params}, normalize_image(pairs.image)
     logits = [
@@ -180,15 +180,15 @@ def test_the_critic_pays_for_real_and_fake_pairs_alike(recipe, start, pairs):
         for row, vector in zip(pairs.row, np.concatenate([pairs.real, pairs.fake]), strict=True)
     ]
     real, fake = np.array(logits[:8]), np.array(logits[8:])
-    _, report = critic_turn(critic, start.critic, pairs, None)
+    _, report = update_critic(critic, start.critic, pairs, None)
     expected = np.log1p(np.exp(-real)).mean() + np.log1p(np.exp(fake)).mean()
     assert report["critic/loss"] == pytest.approx(expected, rel=1e-4)
     assert report["critic/accuracy"] == pytest.approx(((real > 0).mean() + (fake <= 0).mean()) / 2)
 
 
-def test_the_average_follows_the_parameters(step, start, batch):
+def test_average_follows_parameters(step, start, batch):
     after, _ = step(start, batch, KEY)
-    # decay min(0.9, 1 / 10) in the first step
+    # The decay in the first step is min(0.9, 1 / 10).
     expected = jax.tree.map(
         lambda old, new: 0.1 * old + 0.9 * new, start.regressor.params, after.regressor.params
     )
@@ -199,29 +199,28 @@ def test_the_average_follows_the_parameters(step, start, batch):
     )
 
 
-def test_every_step_draws_anew(step, start, batch):
+def test_steps_draw_different_random_numbers(step, start, batch):
     later = dataclasses.replace(start, step=jnp.asarray(7, jnp.int32))
     assert step(start, batch, KEY)[1]["loss"] != step(later, batch, KEY)[1]["loss"]
 
 
-def test_the_error_of_the_batch_equals_numpy(recipe, face_model, start):
+def test_nme68_equals_numpy(recipe, face_model, start):
     batch = small_runs.batch(face_model)
     space = build_space(face_model, whitening_of(batch.annotated.vector), "landmarks")
-    still = dataclasses.replace(
+    fixed = dataclasses.replace(
         recipe,
         augmentation=Augmentation(),
-        # Not through the critic, which leaves the first prediction as it is.
         loss_weights=LossWeights(pdc=1.0),
         critic=None,
     )
-    state = create_state(still, jax.random.key(0))
-    _, predicted, metrics = regressor_turn(
-        still, space, state, draw_examples(still, space, batch, KEY)
+    state = create_state(fixed, jax.random.key(0))
+    _, predicted, metrics = update_regressor(
+        fixed, space, state, draw_examples(fixed, space, batch, KEY)
     )
     vectors = np.asarray(predicted, np.float64) * space.whitening.std + space.whitening.mean
     errors = []
     for row, vector in enumerate(vectors):
-        # Gram-Schmidt of the first two rows, mean length, y down: the README's weak perspective.
+        # Weak perspective: Gram-Schmidt of the first two rows, their mean length, y down.
         matrix = vector[:12].reshape(3, 4)
         lengths = np.linalg.norm(matrix[:2, :3], axis=1)
         first = matrix[0, :3] / lengths[0]
@@ -235,18 +234,17 @@ def test_the_error_of_the_batch_equals_numpy(recipe, face_model, start):
         )
         x = lengths.mean() * shape @ first + matrix[0, 3]
         y = 121 - (lengths.mean() * shape @ second + matrix[1, 3])
-        half, index = (batch.annotated, row) if row < 8 else (batch.wild, row - 8)
-        # Formula faces: their labels are the projected annotation, but some are missing or hidden.
+        part, index = (batch.annotated, row) if row < 8 else (batch.wild, row - 8)
         truth = (
             small_runs.batch(face_model).annotated.landmarks[row]
             if row < 8
-            else half.landmarks[index]
+            else part.landmarks[index]
         )
-        shown = ~np.isnan(truth).any(-1) & (half.visibility[index] == 2)
+        counted = ~np.isnan(truth).any(-1) & (part.visibility[index] == 2)
         if row < 8:
-            truth, shown = exact_landmarks(face_model, row), np.ones(68, bool)
-        distance = np.hypot(x - truth[:, 0], y - truth[:, 1])[shown].mean()
-        errors.append(100 * distance / np.sqrt(np.prod(np.ptp(truth[shown], axis=0))))
+            truth, counted = exact_landmarks(face_model, row), np.ones(68, bool)
+        distance = np.hypot(x - truth[:, 0], y - truth[:, 1])[counted].mean()
+        errors.append(100 * distance / np.sqrt(np.prod(np.ptp(truth[counted], axis=0))))
     assert metrics["nme68"] == pytest.approx(np.mean(errors), rel=1e-3)
 
 
@@ -254,11 +252,11 @@ def exact_landmarks(face_model, row):
     return formula_faces.random_faces(face_model, 16)[-1][row, :, :2]
 
 
-def empty(formula_faces):
-    return jax.tree.map(lambda leaf: leaf[:0], formula_faces)
+def empty(faces):
+    return jax.tree.map(lambda leaf: leaf[:0], faces)
 
 
-def test_a_batch_without_images_in_the_wild(step, start, batch):
+def test_step_without_in_the_wild_images(step, start, batch):
     after, metrics = step(start, TrainBatch(batch.annotated, empty(batch.wild)), KEY)
     assert "raw/wpdc" in metrics
     assert not {"raw/l_sc", "critic/loss"} & set(metrics)
@@ -266,10 +264,10 @@ def test_a_batch_without_images_in_the_wild(step, start, batch):
     assert all(np.isfinite(value) for value in metrics.values())
 
 
-def test_a_batch_without_annotated_images(step, start, batch):
+def test_step_without_annotated_images(step, start, batch):
     after, metrics = step(start, TrainBatch(empty(batch.annotated), batch.wild), KEY)
     assert {"raw/l_2d_con", "raw/l_3d_con", "raw/l_cyc"} <= set(metrics)
-    # A critic that has seen nothing consistent has nothing to say either.
+    # Without annotated images there are no consistent pairs for the critic.
     assert not {"raw/wpdc", "raw/pdc", "raw/vdc", "raw/coefficients", "raw/l_sc"} & set(metrics)
     assert small_runs.same(after.critic, start.critic)
     assert all(np.isfinite(value) for value in metrics.values())
@@ -280,7 +278,7 @@ def count(name, function, *arguments):
 
 
 def convolutions(recipe, space, batch):
-    """How many convolutions a step takes forward and backward."""
+    """Returns the number of convolutions of a step, forward and backward."""
     state = create_state(recipe, jax.random.key(0))
     return count(
         "conv_general_dilated", functools.partial(train_step, recipe, space), state, batch, KEY
@@ -294,28 +292,28 @@ def without(recipe, *names):
     )
 
 
-def test_a_loss_that_is_off_costs_nothing(recipe, space, batch):
+def test_loss_with_zero_weight_costs_nothing(recipe, space, batch):
     one_pass = convolutions(without(recipe, "l_3d_con", "l_cyc", "l_sc"), space, batch)
     assert one_pass == 2  # forward, and backward to the kernel
     assert convolutions(without(recipe, "l_sc"), space, batch) == 2 * one_pass
     assert convolutions(without(recipe, "l_3d_con", "l_sc"), space, batch) == 2 * one_pass
     assert convolutions(without(recipe, "l_cyc", "l_sc"), space, batch) == 2 * one_pass
-    # The critic encodes for the regressor, and for itself forward and backward.
+    # The critic encodes once for the regressor, and forward and backward for its own update.
     assert convolutions(recipe, space, batch) == 2 * one_pass + 3
 
 
-def test_a_run_without_critic_keeps_none(recipe):
+def test_state_without_l_sc_has_no_critic(recipe):
     assert create_state(without(recipe, "l_sc"), jax.random.key(0)).critic is None
 
 
-def test_the_second_stage_is_a_matter_of_weights(recipe, space, start, batch):
+def test_second_stage_has_only_the_vertex_distance(recipe, space, start, batch):
     tuned = dataclasses.replace(recipe, loss_weights=LossWeights(vdc=1.0), critic=None)
     state = dataclasses.replace(start, critic=None)
     _, metrics = jax.jit(functools.partial(train_step, tuned, space))(state, batch, KEY)
     assert {name for name in metrics if name.startswith("raw/")} == {"raw/vdc"}
 
 
-def test_a_model_with_other_component_counts_trains_too(recipe, face_model, batch):
+def test_model_with_other_component_counts_trains(recipe, face_model, batch):
     cut = truncate(face_model, 6, 3)
     annotated = dataclasses.replace(batch.annotated, vector=batch.annotated.vector[:, :21])
     other = TrainBatch(annotated, batch.wild)
@@ -327,10 +325,8 @@ def test_a_model_with_other_component_counts_trains_too(recipe, face_model, batc
 
 
 @pytest.mark.slow
-def test_on_a_small_batch_all_terms_fall_together_and_the_critic_ends_near_chance(
-    recipe, face_model
-):
-    # The same faces in both halves: the critic can tell predictions from annotations by their numbers only.
+def test_all_terms_decrease_on_small_batch_and_critic_ends_near_chance(recipe, face_model):
+    # Both parts contain the same faces, so that images do not help the critic.
     annotated = small_runs.batch(face_model, 8, 0).annotated
     fields = {f.name: getattr(annotated, f.name) for f in dataclasses.fields(LabelledFaces)}
     batch = TrainBatch(AnnotatedFaces(**vars(annotated)), LabelledFaces(**fields))
@@ -338,20 +334,20 @@ def test_on_a_small_batch_all_terms_fall_together_and_the_critic_ends_near_chanc
         recipe,
         optimizer=optax.adam(1e-3),
         augmentation=Augmentation(),
-        detection=Detection(1.0, 0.0, 0.0, 0.0),
+        detection=SimulatedDetector(1.0, 0.0, 0.0, 0.0),
         loss_weights=dataclasses.replace(small_runs.ALL_LOSSES, prior=0.0),
         critic=small_runs.critic_recipe(optimizer=optax.adam(1e-4)),
     )
     space = build_space(face_model, whitening_of(annotated.vector), 20)
     step = jax.jit(functools.partial(train_step, recipe, space), donate_argnums=0)
-    state, doubts = create_state(recipe, jax.random.key(0)), []
+    state, critic_losses = create_state(recipe, jax.random.key(0)), []
     state, first = step(state, batch, KEY)
     for _ in range(600):
         state, last = step(state, batch, KEY)
-        doubts.append(float(last["critic/loss"]))
+        critic_losses.append(float(last["critic/loss"]))
     for name in [*(name for name in first if name.startswith("raw/")), "nme68"]:
         if name != "raw/l_sc":
             assert last[name] < 0.35 * first[name], name
-    # A critic that cannot tell the two kinds apart gives each one half, and pays log 2 for each.
-    assert np.mean(doubts[-100:]) == pytest.approx(2 * np.log(2), abs=0.05)
+    # A critic at chance gives every pair a score of one half, with a loss of log 2 for each kind.
+    assert np.mean(critic_losses[-100:]) == pytest.approx(2 * np.log(2), abs=0.05)
     assert last["raw/l_sc"] == pytest.approx(np.log(2), abs=0.1)

@@ -1,4 +1,4 @@
-"""Leaving early: on SIGTERM after the step, and where numbers cease to be finite."""
+"""Early stops: after the current step on SIGTERM, and on metrics that are not finite."""
 
 import os
 import signal
@@ -8,21 +8,20 @@ import pytest
 
 from tests.helpers.workers import started_pair
 from twodasl_jax.errors import DivergenceError
-from twodasl_jax.training.stopping import preemption_signal
-from twodasl_jax.training.watch import Watch
+from twodasl_jax.training.stopping import DivergenceCheck, preemption_signal
 
 
-def test_a_signal_is_seen_after_the_step_and_the_old_handler_comes_back():
-    before = signal.getsignal(signal.SIGTERM)
-    with preemption_signal() as stops:
-        assert not stops(1)
+def test_signal_is_reported_after_step_and_handler_is_restored():
+    previous_handler = signal.getsignal(signal.SIGTERM)
+    with preemption_signal() as should_stop:
+        assert not should_stop(1)
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stops(2)
-    assert signal.getsignal(signal.SIGTERM) is before
+        assert should_stop(2)
+    assert signal.getsignal(signal.SIGTERM) is previous_handler
 
 
 @pytest.mark.slow
-def test_of_several_processes_all_end_with_one_step_though_one_alone_was_asked():
+def test_all_processes_stop_after_same_step_if_one_receives_signal():
     with started_pair("stopping_worker") as workers:
         workers[1].send_signal(signal.SIGTERM)
         outputs = [worker.communicate(timeout=60) for worker in workers]
@@ -31,24 +30,24 @@ def test_of_several_processes_all_end_with_one_step_though_one_alone_was_asked()
     assert first == second
 
 
-def test_sound_steps_are_forgotten():
-    watch = Watch()
-    watch.add(1, {"loss": jnp.ones(())}, ["a"])
-    watch.look()
-    watch.look()
+def test_finite_metrics_pass_the_check():
+    divergence = DivergenceCheck()
+    divergence.add(1, {"loss": jnp.ones(())}, ["a"])
+    divergence.check()
+    divergence.check()
 
 
-def test_the_first_broken_step_is_named_with_its_terms_and_faces():
-    watch = Watch()
-    watch.add(7, {"loss": jnp.ones(()), "raw/vdc": jnp.ones(())}, ["a", "b"])
-    watch.add(8, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.asarray(jnp.inf)}, ["c", "d"])
-    watch.add(9, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.ones(())}, ["e"])
-    with pytest.raises(DivergenceError, match=r"At step 8 loss, raw/vdc .* these faces: c, d\."):
-        watch.look()
+def test_first_diverged_step_is_named_with_its_metrics_and_faces():
+    divergence = DivergenceCheck()
+    divergence.add(7, {"loss": jnp.ones(()), "raw/vdc": jnp.ones(())}, ["a", "b"])
+    divergence.add(8, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.asarray(jnp.inf)}, ["c", "d"])
+    divergence.add(9, {"loss": jnp.asarray(jnp.nan), "raw/vdc": jnp.ones(())}, ["e"])
+    with pytest.raises(DivergenceError, match=r"at step 8: loss, raw/vdc\. .* these faces: c, d\."):
+        divergence.check()
 
 
-def test_of_many_faces_the_first_are_named():
-    watch = Watch()
-    watch.add(1, {"loss": jnp.asarray(jnp.nan)}, [f"face{number}" for number in range(500)])
+def test_error_lists_only_the_first_of_many_faces():
+    divergence = DivergenceCheck()
+    divergence.add(1, {"loss": jnp.asarray(jnp.nan)}, [f"face{number}" for number in range(500)])
     with pytest.raises(DivergenceError, match=r"face63 \.\.\."):
-        watch.look()
+        divergence.check()

@@ -1,14 +1,18 @@
-"""From prepared data to weights.
+"""Training: from prepared data to weights.
 
-state, face_space    what goes into a step: batches, the state that changes, the face model
-recipe               what a step does, from a config
-method               the two passes of 2DASL and the terms of its loss
-self_critic          the opponent's view, and its turn
-step                 one pure step of both players
-collectives          what the devices of a step say to each other
-devices, processes   the step on many devices, by pmap or shard_map, in one process or several
-settings, batches    what a config may say, and the data that it names
-run                  all of these, built from a config; dry_run says what it would be, compiled what its step costs
-loop                 feeds the step, until the last one or until asked to stop (stopping, watch)
-workdir, checkpoints, journal, validation    what it leaves behind: one config, all that changes, and how well it does
+settings                 names, types and defaults of the settings of a run
+recipe, optimizers       the components of a training step, built from the settings
+state, face_space        the inputs of a step: batches, training state, face model
+method                   the two passes of 2DASL and the terms of its loss
+self_critic              the adversarial loss and the critic update
+step                     one training step, a pure function: regressor update, then critic update
+devices                  the step on several devices: `shard_map` or `pmap`, and the collectives
+processes                the step in several processes: joining them, and the watchdog
+batches                  the data sets and batches of a run
+run                      a run before its first step, built from its settings
+loop                     the training loop
+stopping                 reasons to stop early: preemption and divergence
+validation               errors on held-out faces
+workdir, checkpoints     the files of a run: lock, settings, metrics; training state
+compiled                 the cost of a compiled step, and the dry run
 """

@@ -1,4 +1,8 @@
-"""The two kinds of images of a step, each from its own prepared data set, in endless, exactly resumable batches."""
+"""The data sets and batches of a run.
+
+Annotated and in-the-wild images come from prepared data sets of their own. Batches are endless, and a run resumes at
+the exact example.
+"""
 
 import dataclasses
 import pathlib
@@ -23,18 +27,20 @@ from twodasl_jax.data.pipeline import Pool, Records
 from twodasl_jax.errors import ConfigError, DatasetError
 from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
 
-# Of the faces that a run measures itself on; more would take long, and tell little more.
+# The largest number of faces for the validation; more would cost time and hardly change the errors.
 _MOST_HELD_OUT = 1000
+# Added to the seed of in-the-wild images, so that both parts of a batch differ if they share a data set.
+_WILD_SEED_OFFSET = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from.
+    """The data sets of a run.
 
     Attributes:
-      annotated: faces whose 3D annotation counts.
-      wild: faces of which only the landmarks count.
-      vectors: (M, C) coefficient vectors of the annotated faces that are drawn.
+      annotated: the annotated faces.
+      wild: the in-the-wild faces.
+      vectors: (M, C) annotations of the faces in `annotated`.
       held_out: annotated faces of the validation splits.
     """
 
@@ -46,7 +52,7 @@ class TrainingData:
 
 @dataclasses.dataclass(frozen=True)
 class _DataSet:
-    """A prepared data set whose faces have 3D annotations, its weight, and which of its faces are drawn as what."""
+    """A prepared data set with annotations, its weight, its index, and a mask of the faces that count as annotated."""
 
     builder: tfds.core.DatasetBuilder
     weight: float
@@ -61,12 +67,16 @@ class _DataSet:
 def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingData:
     """Opens the data sets of a run.
 
-    Faces that the model could not be fitted to have no annotation. Where only a share of the annotations is to count
-    (`annotated_share`), the other faces join those in the wild.
+    Faces with an inaccurate annotation (`largest_fit_error`) have none. If only a share of the annotations counts
+    (`annotated_share`), the remaining faces join the in-the-wild faces.
+
+    Args:
+      config: the settings of the run.
+      model_digest: the digest of the face model.
 
     Raises:
-      DatasetError: a data set is missing, was prepared for another face model, or holds no annotation.
-      ConfigError: there is no face for one half of a batch.
+      DatasetError: a data set is missing, was prepared for another face model, or contains no annotation.
+      ConfigError: no face is left for one part of a batch.
     """
     data_sets = [
         _open_annotated(path, weight, config, model_digest)
@@ -82,8 +92,9 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
         wild += [data_set.pool(~data_set.annotated) for data_set in rest]
     if config.wild_batch_size and not wild:
         raise ConfigError(
-            f"wild_batch_size={config.wild_batch_size}, but wild_dir names no data set, and "
-            f"annotated_share={config.annotated_share:g} leaves no face over: set one of them, or wild_batch_size=0"
+            f"wild_batch_size={config.wild_batch_size}, but wild_dir is empty and "
+            f"annotated_share={config.annotated_share:g} leaves no in-the-wild faces: set one of them, or "
+            "wild_batch_size=0"
         )
     return TrainingData(
         annotated=[data_set.pool(data_set.annotated) for data_set in data_sets],
@@ -94,10 +105,10 @@ def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingD
 
 
 def parse_data_sets(text: str) -> list[tuple[pathlib.Path, float]]:
-    """Reads "FOLDER" or "FOLDER:WEIGHT,FOLDER:WEIGHT": folders of prepared data, and how often each is drawn from.
+    """Parses "FOLDER" or "FOLDER:WEIGHT,FOLDER:WEIGHT" into folders and sampling weights.
 
     Raises:
-      ConfigError: a weight is not positive, or a folder has no name.
+      ConfigError: a folder is empty or a weight is not positive.
     """
     parsed = []
     for part in text.split(","):
@@ -108,7 +119,7 @@ def parse_data_sets(text: str) -> list[tuple[pathlib.Path, float]]:
             parsed.append((part.strip(), 1.0))
     if any(not folder or not weight > 0 for folder, weight in parsed):
         raise ConfigError(
-            f"{text!r} names no data sets: write FOLDER, or FOLDER:WEIGHT,FOLDER:WEIGHT"
+            f"invalid data sets {text!r}: write FOLDER, or FOLDER:WEIGHT,FOLDER:WEIGHT"
         )
     return [(pathlib.Path(folder), weight) for folder, weight in parsed]
 
@@ -121,52 +132,56 @@ def _open_annotated(
     usable = np.flatnonzero(index.error <= config.largest_fit_error)
     if not len(usable):
         raise DatasetError(
-            f"{path} holds no face with a 3D annotation within largest_fit_error={config.largest_fit_error:g}: "
-            "prepare it with --dataset=pseudo_3d, or name it as wild_dir"
+            f"{path} has no face with a 3D annotation within largest_fit_error={config.largest_fit_error:g}: "
+            "prepare it with --dataset=pseudo_3d, or use it as wild_dir"
         )
-    # The same faces in every run, and those of a smaller share among those of a larger one.
-    kept = np.random.default_rng(0).permutation(usable)
+    # A fixed order, so that all runs choose the same faces and smaller shares are subsets of larger ones.
+    shuffled = np.random.default_rng(0).permutation(usable)
     annotated = np.zeros(len(index.error), bool)
-    annotated[kept[: max(1, round(config.annotated_share * len(kept)))]] = True
+    annotated[shuffled[: max(1, round(config.annotated_share * len(shuffled)))]] = True
     return _DataSet(builder, weight, index, annotated)
 
 
 def _held_out(data_sets: Sequence[_DataSet], largest_error: float) -> AnnotatedFaces:
-    """Returns annotated faces of all validation splits, not too many."""
+    """Returns at most `_MOST_HELD_OUT` annotated faces, evenly spaced over all validation splits."""
     candidates = []
     for data_set in data_sets:
         records = data_set.builder.as_data_source("validation")
         usable = np.flatnonzero(read_index(data_set.builder, "validation").error <= largest_error)
         candidates += [(records, int(row)) for row in usable]
     if not candidates:
-        raise DatasetError("No validation split holds an annotated face: prepare more faces")
+        raise DatasetError("No validation split contains an annotated face: prepare more faces")
     count = min(len(candidates), _MOST_HELD_OUT)
     spread = np.linspace(0, len(candidates) - 1, count).round().astype(int)
-    return plain_faces([candidates[place] for place in spread])
+    return load_faces([candidates[place] for place in spread])
 
 
-def plain_faces(places: Sequence[tuple[Records, int]]) -> AnnotatedFaces:
-    """Returns some records, given by their data set and row, as the network sees them without augmentation."""
-    arrays = pipeline.stacked(places)
+def load_faces(places: Sequence[tuple[Records, int]]) -> AnnotatedFaces:
+    """Returns records as crops without a margin and without augmentation.
+
+    Args:
+      places: the data set and the row of each record.
+    """
+    arrays = pipeline.stack_records(places)
     return AnnotatedFaces(**arrays | {"image": without_margin(arrays["image"])})
 
 
 class Batches:
-    """Iterates over the batches of this process.
+    """An iterator over the share of this process of every batch.
 
     Attributes:
-      names: of the faces of the last batch.
+      names: the names of the faces in the last batch.
 
     Args:
-      annotated: Grain iterator over records with 3D annotation; None without such images.
-      wild: the same for images in the wild.
-      vector_size: numbers in an annotation.
+      annotated: a Grain iterator over batches of annotated records; None for an empty part.
+      wild: likewise for in-the-wild records.
+      vector_size: the number of entries of an annotation.
     """
 
     def __init__(self, annotated: Any, wild: Any, vector_size: int):
         self._parts = {"annotated": annotated, "wild": wild}
         self.names: list[str] = []
-        self._nothing = {
+        self._empty_part = {
             "image": np.zeros((0, STORED_SIZE, STORED_SIZE, 3), np.uint8),
             "landmarks": np.zeros((0, 68, 2), np.float32),
             "visibility": np.zeros((0, 68), np.uint8),
@@ -179,7 +194,7 @@ class Batches:
 
     def __next__(self) -> TrainBatch:
         parts = [
-            dict(self._nothing if part is None else next(part)) for part in self._parts.values()
+            dict(self._empty_part if part is None else next(part)) for part in self._parts.values()
         ]
         self.names = [name.decode(errors="replace") for part in parts for name in part.pop("name")]
         annotated, wild = parts
@@ -187,17 +202,17 @@ class Batches:
         return TrainBatch(AnnotatedFaces(**annotated), LabelledFaces(**wild))
 
     def get_state(self) -> dict[str, Any]:
-        """Returns where each part is, for JSON."""
+        """Returns the position of each part as JSON values."""
         return {name: part.get_state() for name, part in self._parts.items() if part is not None}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Moves each part to where it was."""
+        """Moves each part to a position of `get_state`."""
         for name, position in state.items():
             self._parts[name].set_state(position)
 
 
 def open_batches(config: ml_collections.ConfigDict, data: TrainingData) -> Batches:
-    """Returns this process's part of every batch, from the first."""
+    """Returns the share of this process of every batch, starting from the first."""
     process = (jax.process_index(), jax.process_count())
 
     def iterator(pools: Sequence[Pool], size: int, seed: int):
@@ -207,7 +222,6 @@ def open_batches(config: ml_collections.ConfigDict, data: TrainingData) -> Batch
 
     return Batches(
         annotated=iterator(data.annotated, config.batch_size, config.seed),
-        # Another seed, so that both halves of a batch from the same data set are different faces.
-        wild=iterator(data.wild, config.wild_batch_size, config.seed + 1000),
+        wild=iterator(data.wild, config.wild_batch_size, config.seed + _WILD_SEED_OFFSET),
         vector_size=data.vectors.shape[1],
     )

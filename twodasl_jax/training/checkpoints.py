@@ -1,4 +1,4 @@
-"""Checkpoints of a run (Orbax): everything that is needed to go on, and to use its weights elsewhere."""
+"""Checkpoints of a run (Orbax): the training state, the position in the data, and the identity of the weights."""
 
 import contextlib
 import dataclasses
@@ -18,20 +18,20 @@ from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.models.weights import Weights
 from twodasl_jax.training.state import TrainState
 
-# By which the best checkpoint is chosen, see `validation_errors`.
+# The validation error that ranks checkpoints, see `Validation.errors`.
 _SCORE = "without_landmarks"
-_FULL = "No space left on device"
+_DISK_FULL = "No space left on device"
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What the weights of a run mean.
+    """The network, face model and input that weights belong to.
 
     Attributes:
-      architecture: key of `weights.ARCHITECTURES`.
-      face_model: digest of the face model.
-      whitening: of the coefficient vectors.
-      landmark_map: what the fourth input channel shows.
+      architecture: the network, a key of `ARCHITECTURES`.
+      face_model: the digest of the face model.
+      whitening: the whitening of the coefficient vectors.
+      landmark_map: the style of the landmark map.
     """
 
     architecture: str
@@ -42,10 +42,14 @@ class Identity:
 
 @contextlib.contextmanager
 def open_checkpoints(workdir: pathlib.Path, kept: int) -> Iterator[ocp.CheckpointManager]:
-    """Opens the checkpoints of a run; the last ones are kept, and the one that did best on held-out faces.
+    """Opens the checkpoints of a run for reading and writing.
+
+    Args:
+      workdir: the folder of the run.
+      kept: the number of latest checkpoints that are kept, in addition to the best one on held-out faces.
 
     Raises:
-      OutputError: there is no space left for one; what was saved before is as it was.
+      OutputError: the disk is full. Earlier checkpoints are intact.
     """
     score = operator.itemgetter(_SCORE)
     best = preservation_policy.BestN(
@@ -55,7 +59,7 @@ def open_checkpoints(workdir: pathlib.Path, kept: int) -> Iterator[ocp.Checkpoin
         preservation_policy=preservation_policy.AnyPreservationPolicy(
             [preservation_policy.LatestN(kept), best]
         ),
-        # Without it the scores would not be written, and be forgotten when the run goes on.
+        # Required in addition to the policy: otherwise Orbax does not save the errors, and a resumed run lacks them.
         best_fn=score,
         best_mode="min",
         cleanup_tmp_directories=True,
@@ -65,20 +69,20 @@ def open_checkpoints(workdir: pathlib.Path, kept: int) -> Iterator[ocp.Checkpoin
         with ocp.CheckpointManager(folder, options=options) as manager:
             yield manager
     except (OSError, ValueError) as error:
-        # TensorStore's own errors are plain ones.
-        if _FULL not in str(error):
+        # TensorStore raises ValueError without an error number.
+        if _DISK_FULL not in str(error):
             raise
         raise OutputError(
-            f"Cannot save to {folder}: no space left. The checkpoints before are whole; make room, and the same "
-            "command goes on from the last."
+            f"Cannot save to {folder}: no space left. Earlier checkpoints are intact; free some space and repeat "
+            "the same command, which resumes from the last one."
         ) from error
 
 
-def _read_checkpoints(workdir: pathlib.Path) -> ocp.CheckpointManager:
+def _open_read_only(workdir: pathlib.Path) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
         read_only=True, best_fn=operator.itemgetter(_SCORE), best_mode="min"
     )
-    # Named beforehand, so that what was saved can be asked for its shapes.
+    # Registered in advance, because `item_metadata` needs the handlers.
     handlers = {
         "state": ocp.StandardCheckpointHandler(),
         "whitening": ocp.StandardCheckpointHandler(),
@@ -93,9 +97,17 @@ def save(
     state: TrainState,
     batches: Any,
     identity: Identity,
-    scores: dict[str, float] | None,
+    errors: dict[str, float] | None,
 ) -> None:
-    """Saves a run after a step, in the background, with its errors on held-out faces if they were measured."""
+    """Saves a checkpoint in the background.
+
+    Args:
+      manager: the checkpoints of the run.
+      state: the training state after a step.
+      batches: the batches, with `get_state`.
+      identity: the identity of the weights.
+      errors: the errors on held-out faces after this step; None if they were not measured.
+    """
     whitening = {"mean": identity.whitening.mean, "std": identity.whitening.std}
     run = {
         "architecture": identity.architecture,
@@ -108,13 +120,22 @@ def save(
         whitening=ocp.args.StandardSave(whitening),
         run=ocp.args.JsonSave(run),
     )
-    manager.save(int(state.step), args=items, metrics=scores)
+    manager.save(int(state.step), args=items, metrics=errors)
 
 
 def restore(
     manager: ocp.CheckpointManager, state: TrainState, batches: Any, identity: Identity
 ) -> TrainState:
-    """Returns the newest saved state, with `batches` moved to where it left off; else the given state.
+    """Restores the latest checkpoint.
+
+    Args:
+      manager: the checkpoints of the run.
+      state: the state before the first step.
+      batches: the batches, with `set_state`; they move to the position of the checkpoint.
+      identity: the identity that the weights must have.
+
+    Returns:
+      The saved state, or `state` if there is no checkpoint.
 
     Raises:
       WeightsError: the run was started with another network, face model or data set.
@@ -131,37 +152,40 @@ def restore(
 
 
 def identity_of(weights: Weights) -> Identity:
-    """Returns what the weights of a finished run mean."""
+    """Returns the identity of the weights of a file or of another run."""
     return Identity(
         weights.architecture, weights.face_model, weights.whitening, weights.landmark_map
     )
 
 
-def check_identity(found: Identity, wanted: Identity, where: str, setting: str) -> None:
-    """Checks that the weights found somewhere mean what a run needs; `setting` is what named the place.
+def check_identity(found: Identity, expected: Identity, where: str, setting: str) -> None:
+    """Checks that weights have the identity that a run requires.
+
+    Args:
+      found: the identity of the weights.
+      expected: the identity that the run requires.
+      where: the path of the weights.
+      setting: the setting or flag that names this path.
 
     Raises:
-      WeightsError: they do not; it says what differs.
+      WeightsError: the identities differ.
     """
-    if (found.architecture, found.face_model) != (wanted.architecture, wanted.face_model):
+    if (found.architecture, found.face_model) != (expected.architecture, expected.face_model):
         raise WeightsError(
-            f"{where} holds a {found.architecture} network for face model {found.face_model}, not a "
-            f"{wanted.architecture} network for {wanted.face_model}: choose another {setting}"
+            f"{where} contains a {found.architecture} network for face model {found.face_model}, not a "
+            f"{expected.architecture} network for {expected.face_model}: choose another {setting}"
         )
-    if found.landmark_map != wanted.landmark_map:
+    if found.landmark_map != expected.landmark_map:
         raise WeightsError(
-            f"{where} was started with {found.landmark_map}, not with {wanted.landmark_map}: "
+            f"{where} was trained with {found.landmark_map}, not with {expected.landmark_map}: "
             f"choose another {setting}"
         )
-    if not all(
-        np.array_equal(*values)
-        for values in (
-            (found.whitening.mean, wanted.whitening.mean),
-            (found.whitening.std, wanted.whitening.std),
-        )
+    if not (
+        np.array_equal(found.whitening.mean, expected.whitening.mean)
+        and np.array_equal(found.whitening.std, expected.whitening.std)
     ):
         raise WeightsError(
-            f"{where} was trained on other data than is prepared now: choose another {setting}"
+            f"{where} was trained on other annotations than those of data_dir: choose another {setting}"
         )
 
 
@@ -175,35 +199,41 @@ def _read_identity(manager: ocp.CheckpointManager, step: int) -> Identity:
 
 
 def best_step(workdir: pathlib.Path) -> int:
-    """Returns the step of the checkpoint of a run that did best on held-out faces, without landmarks.
+    """Returns the step of the checkpoint with the smallest error on held-out faces, without input landmarks.
 
     Raises:
-      WeightsError: no checkpoint of the run was measured.
+      WeightsError: no checkpoint of the run was validated.
     """
-    with _read_checkpoints(workdir) as manager:
+    with _open_read_only(workdir) as manager:
         step = manager.best_step()
     if step is None:
-        raise WeightsError(f"{workdir} has no checkpoint that was measured on held-out faces")
+        raise WeightsError(f"{workdir} has no checkpoint that was validated on held-out faces")
     return step
 
 
 def trained_weights(workdir: pathlib.Path, step: int | None = None) -> Weights:
-    """Returns the averaged weights of a checkpoint of a run, the newest unless a step is given.
+    """Returns the averaged weights of a checkpoint.
+
+    Args:
+      workdir: the folder of the run.
+      step: the step of the checkpoint; None for the latest one.
 
     Raises:
       WeightsError: the run has no such checkpoint.
     """
     if not (workdir / "checkpoints").is_dir():
-        raise WeightsError(f"{workdir} holds no checkpoints: pass the --workdir of a training run")
-    with _read_checkpoints(workdir) as manager:
+        raise WeightsError(f"{workdir} has no checkpoints: pass the --workdir of a training run")
+    with _open_read_only(workdir) as manager:
         chosen = manager.latest_step() if step is None else step
         if chosen is None:
-            raise WeightsError(f"{workdir} has no finished checkpoint yet")
+            raise WeightsError(f"{workdir} has no complete checkpoint yet")
         if chosen not in manager.all_steps():
-            kept = ", ".join(map(str, manager.all_steps()))
-            raise WeightsError(f"{workdir} keeps no checkpoint of step {chosen}, only {kept}")
+            available = ", ".join(map(str, manager.all_steps()))
+            raise WeightsError(
+                f"{workdir} has no checkpoint of step {chosen}: choose one of {available}"
+            )
         identity = _read_identity(manager, chosen)
-        # As NumPy arrays: the devices that they were saved from may be those of another process.
+        # Restored as NumPy arrays, because the devices of the saved arrays may not exist in this process.
         saved = manager.item_metadata(chosen)["state"]
         arrays = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), saved)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(arrays))

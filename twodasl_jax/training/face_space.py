@@ -1,4 +1,4 @@
-"""The face model as training sees it: few points, a whitening, and the way from a vector to both."""
+"""The parts of the face model that training uses."""
 
 import dataclasses
 
@@ -14,34 +14,26 @@ from twodasl_jax.geometry.coefficients import (
     Whitening,
     coefficients_from_official,
 )
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.mirroring import CoefficientMirror, coefficient_mirror
 from twodasl_jax.geometry.morphable_model import (
     MorphableModel,
     ShapeSpace,
     landmark_space,
     point_space,
-    synthesize,
 )
-from twodasl_jax.geometry.projection import (
-    camera_from_affine,
-    picture_from_model,
-    picture_from_model_affine,
-)
-
-# The depth offset, for example, is always zero.
-_SMALLEST_STD = 1e-6
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class FaceSpace:
-    """The parts of the face model that training needs.
+    """The parts of the face model that training uses.
 
     Attributes:
-      landmarks: rows of the 68 landmarks.
-      vertices: rows of the points of the vertex distance cost.
-      mirror: what mirroring does to coefficients.
-      whitening: of the coefficient vectors.
+      landmarks: the shape space of the 68 landmarks.
+      vertices: the shape space of the points of the vertex distance.
+      mirror: the effect of mirroring on the coefficients.
+      whitening: the whitening of the coefficient vectors.
     """
 
     landmarks: ShapeSpace
@@ -50,41 +42,25 @@ class FaceSpace:
     whitening: Whitening
 
     def coefficients(self, vectors: Float[Array, "*batch C"]) -> Coefficients:
-        """Reads official vectors (not whitened) with as many coefficients as the model has."""
+        """Parses vectors in the official layout (not whitened), with the component counts of the model."""
         return coefficients_from_official(vectors, len(self.landmarks.shape_std))
 
     def affine_landmarks(self, vectors: Float[Array, "*batch C"]) -> Float[Array, "*batch 68 3"]:
-        """Returns the landmarks of official vectors by their whole 3x4 matrix, so that each entry moves them."""
-        coefficients = self.coefficients(vectors)
-        points = synthesize(self.landmarks, coefficients.shape, coefficients.expression)
-        return picture_from_model_affine(coefficients.affine, points)
-
-
-def project(coefficients: Coefficients, space: ShapeSpace) -> Float[Array, "*batch N 3"]:
-    """Returns the points of a batch of coefficients in the crop frame, by weak perspective."""
-    points = synthesize(space, coefficients.shape, coefficients.expression)
-    return picture_from_model(camera_from_affine(coefficients.affine), points)
-
-
-def whitening_of(vectors: Float[np.ndarray, "N C"]) -> Whitening:
-    """Returns mean and standard deviation of official vectors; an entry that never varies keeps its unit."""
-    std = vectors.std(axis=0)
-    return Whitening(
-        vectors.mean(axis=0).astype(np.float32),
-        np.where(std > _SMALLEST_STD, std, 1.0).astype(np.float32),
-    )
+        """Returns the landmarks of official vectors in the crop frame, projected by all twelve matrix entries."""
+        return decode(self.landmarks, self.coefficients(vectors))
 
 
 def build_space(model: MorphableModel, whitening: Whitening, vertices: str | int) -> FaceSpace:
-    """Returns the face model as training sees it.
+    """Returns the parts of a face model that training uses.
 
     Args:
-      model: face model.
-      whitening: of the vectors that the network predicts.
-      vertices: points of the vertex distance cost: "landmarks", "all", or how many vertices, the same in every run.
+      model: the face model.
+      whitening: the whitening of the vectors that the network predicts.
+      vertices: the points of the vertex distance: "landmarks", "all", or the size of a random subset of the vertices,
+        which is the same in every run.
 
     Raises:
-      ConfigError: the model has no such vertices.
+      ConfigError: `vertices` is invalid for this model.
     """
     landmarks = landmark_space(model)
     return FaceSpace(

@@ -1,13 +1,11 @@
-"""The training loop: feeds the step, evaluates, saves, and resumes by itself."""
+"""The training loop: steps, metrics, validation, checkpoints, and resumption."""
 
 import contextlib
-import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import ml_collections
-import numpy as np
 import orbax.checkpoint as ocp
 import tqdm
 from jaxtyping import PyTree
@@ -16,20 +14,20 @@ from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.training.batches import Batches
 from twodasl_jax.training.checkpoints import open_checkpoints, restore, save
 from twodasl_jax.training.devices import local_copy
-from twodasl_jax.training.journal import Journal, open_journal
-from twodasl_jax.training.processes import company
+from twodasl_jax.training.processes import watchdog
 from twodasl_jax.training.run import Run, build_run
-from twodasl_jax.training.state import AnnotatedFaces, Metrics, TrainState
-from twodasl_jax.training.stopping import preemption_signal
-from twodasl_jax.training.validation import draw_validation, validation_errors, validation_points
-from twodasl_jax.training.watch import Watch
-from twodasl_jax.training.workdir import check_config, held, write_config
+from twodasl_jax.training.state import Metrics, TrainState
+from twodasl_jax.training.stopping import DivergenceCheck, preemption_signal
+from twodasl_jax.training.validation import Validation
+from twodasl_jax.training.workdir import (
+    MetricWriter,
+    check_config,
+    locked,
+    open_metric_writer,
+    write_config,
+)
 
-# Held-out faces that are drawn at each evaluation.
-_FACES_SHOWN = 12
-# And that are measured together.
-_FACES_SCORED = 128
-# Steps before the first that is profiled: by then all is compiled, and the batches flow.
+# The number of steps before a profile starts, because the first steps compile and fill the input pipeline.
 _UNPROFILED_STEPS = 5
 
 
@@ -40,108 +38,91 @@ def train(
     profiled_steps: int = 0,
     patience: float = 300.0,
 ) -> bool:
-    """Runs or resumes a training until its last step, on all devices of all processes.
+    """Starts or resumes a run on all devices of all processes.
+
+    After SIGTERM, the run saves a checkpoint and returns early.
 
     Args:
-      config: see `configs/`.
-      workdir: holds `checkpoints/`, `metrics.jsonl`, `tensorboard/`, the config, and `validation/` with pictures of
-        held-out faces; a run continues from what is there. After SIGTERM it saves and returns early.
-      model: the face model that the data sets were prepared for.
-      profiled_steps: so many steps, soon after the start, are traced into `profile/`, for TensorBoard or Perfetto.
-      patience: seconds without progress after which another of several processes is taken for lost.
+      config: the settings of the run, see `RunSettings`.
+      workdir: the folder of the run, for `checkpoints/`, `metrics.jsonl`, `tensorboard/`, the settings, and
+        `validation/` with pictures of held-out faces. A run resumes from the last checkpoint in it.
+      model: the face model of the prepared data sets.
+      profiled_steps: the number of steps to trace into `profile/`, for TensorBoard or Perfetto.
+      patience: the number of seconds without progress after which another process is considered lost.
 
     Returns:
-      Whether it reached its last step; after SIGTERM it did not.
+      Whether the run reached its last step.
 
     Raises:
-      ConfigError, DatasetError, WeightsError: see `build_run`; or the run was started with other settings.
-      DivergenceError: numbers ceased to be finite; the last checkpoint is from before.
-      ClusterError: another of several processes has ended or hangs.
-      OutputError: another run holds the folder, or it cannot be written.
+      ConfigError, DatasetError, WeightsError: see `build_run`. Also, a run cannot resume with other settings.
+      DivergenceError: a metric is not finite. The last checkpoint precedes that step.
+      ClusterError: another process has ended or hangs.
+      OutputError: another run has locked the folder, or the folder is not writable.
     """
-    with preemption_signal() as stops:
+    with preemption_signal() as should_stop:
         run = build_run(config, model)
         batches = run.batches()
-        with held(workdir), open_checkpoints(workdir, config.checkpoints_kept) as manager:
+        with locked(workdir), open_checkpoints(workdir, config.checkpoints_kept) as manager:
             if manager.latest_step() is not None:
                 check_config(workdir, config)
             start = restore(manager, run.first_state(), batches, run.identity)
             write_config(workdir, config)
-            with open_journal(workdir, int(start.step)) as journal, company(patience) as get_on:
-                report = _Report(run, batches, manager, journal)
+            with (
+                open_metric_writer(workdir, int(start.step)) as writer,
+                watchdog(patience) as heartbeat,
+            ):
+                recorder = _Recorder(run, batches, manager, writer)
                 steps = _steps(run, batches, start)
                 for number, state, metrics in _profiled(steps, profiled_steps, workdir / "profile"):
-                    stopped = stops(number)
-                    report.add(number, state, metrics, last=stopped or number == config.steps)
-                    if stopped:
+                    stopping = should_stop(number)
+                    recorder.record(number, state, metrics, stopping or number == config.steps)
+                    if stopping:
                         tqdm.tqdm.write(
-                            f"Stopped after step {number}: the same command goes on from there."
+                            f"Stopped after step {number}: the same command resumes the run."
                         )
                         return number == config.steps
-                    get_on()
+                    heartbeat()
     return True
 
 
-class _Report:
-    """Logs, evaluates and saves as often as the config says."""
+class _Recorder:
+    """Writes metrics, validates, and saves checkpoints at the configured intervals."""
 
     def __init__(
-        self, run: Run, batches: Batches, manager: ocp.CheckpointManager, journal: Journal
+        self, run: Run, batches: Batches, manager: ocp.CheckpointManager, writer: MetricWriter
     ):
         self._run, self._batches = run, batches
-        self._manager, self._journal = manager, journal
-        self._evaluate = _evaluation(run, journal)
-        self._watch = Watch()
+        self._manager, self._writer = manager, writer
+        self._validation = Validation(run.recipe, run.space, run.data.held_out)
+        self._divergence = DivergenceCheck()
 
-    def add(self, number: int, state: TrainState, metrics: Metrics, last: bool) -> None:
-        """Takes note of a step; nothing is saved before all steps up to it were seen to be sound."""
-        config, scores = self._run.config, None
-        self._watch.add(number, metrics, self._batches.names)
+    def record(self, number: int, state: TrainState, metrics: Metrics, last: bool) -> None:
+        """Records a step. A checkpoint is saved only if the metrics of all steps so far are finite."""
+        config, errors = self._run.config, None
+        self._divergence.add(number, metrics, self._batches.names)
         if number % config.log_every == 0 or last:
-            self._watch.look()
-            self._journal.write(number, metrics)
+            self._divergence.check()
+            self._writer.write_scalars(number, metrics)
         if number % config.evaluate_every == 0 or number == config.steps:
-            scores = self._evaluate(number, state)
-            tqdm.tqdm.write(self._journal.write(number, scores))
-        if number % config.checkpoint_every == 0 or last or scores:
-            self._watch.look()
-            save(self._manager, state, self._batches, self._run.identity, scores)
+            variables = _averaged(state)
+            self._writer.write_picture(number, self._validation.draw(variables))
+            errors = self._validation.errors(variables)
+            tqdm.tqdm.write(self._writer.write_scalars(number, errors))
+        if number % config.checkpoint_every == 0 or last or errors:
+            self._divergence.check()
+            save(self._manager, state, self._batches, self._run.identity, errors)
 
 
-def _evaluation(run: Run, journal: Journal) -> Callable[[int, TrainState], dict[str, float]]:
-    """Returns a function that measures a state on held-out faces, and draws some of them into the journal."""
-    score = jax.jit(functools.partial(validation_errors, run.recipe, run.space))
-    point = jax.jit(functools.partial(validation_points, run.recipe, run.space))
-    held_out = run.data.held_out
-    shown = jax.tree.map(lambda values: values[:_FACES_SHOWN], held_out)
-
-    def evaluate(step: int, state: TrainState) -> dict[str, float]:
-        variables = _averaged(state)
-        truth, predicted = map(np.asarray, point(variables, shown))
-        journal.show(step, draw_validation(np.asarray(shown.image), truth, predicted)[::2, ::2])
-        return _mean_over_chunks(functools.partial(score, variables), held_out)
-
-    return evaluate
+def _averaged(state: TrainState) -> dict[str, PyTree]:
+    regressor = local_copy(state.regressor)
+    return {"params": regressor.average, "batch_stats": regressor.batch_stats}
 
 
-def _mean_over_chunks(
-    score: Callable[[AnnotatedFaces], Metrics], faces: AnnotatedFaces
-) -> dict[str, float]:
-    """Returns the mean of a score over faces, of which not too many are in memory as the network sees them."""
-    count = len(faces.image)
-    total: dict[str, float] = {}
-    for start in range(0, count, _FACES_SCORED):
-        chunk = jax.tree.map(lambda values, at=start: values[at : at + _FACES_SCORED], faces)
-        for name, value in score(chunk).items():
-            total[name] = total.get(name, 0.0) + float(value) * len(chunk.image) / count
-    return total
+_Steps = Iterator[tuple[int, TrainState, Metrics]]
 
 
-_Progress = Iterator[tuple[int, TrainState, Metrics]]
-
-
-def _steps(run: Run, batches: Batches, state: TrainState) -> _Progress:
-    """Yields number, state and metrics after each step that is left of a run, under a progress bar."""
+def _steps(run: Run, batches: Batches, state: TrainState) -> _Steps:
+    """Takes the remaining steps under a progress bar, and yields the number, state and metrics of each."""
     config, first = run.config, int(state.step)
     images = config.batch_size + config.wild_batch_size
     progress = tqdm.trange(
@@ -160,8 +141,8 @@ def _steps(run: Run, batches: Batches, state: TrainState) -> _Progress:
         yield number, state, metrics
 
 
-def _profiled(steps: _Progress, count: int, folder: pathlib.Path) -> _Progress:
-    """Yields the same steps, of which so many are traced."""
+def _profiled(steps: _Steps, count: int, folder: pathlib.Path) -> _Steps:
+    """Yields the same steps and traces `count` of them."""
     with contextlib.ExitStack() as trace:
         for taken, (number, state, metrics) in enumerate(steps, start=1):
             if count and taken == _UNPROFILED_STEPS:
@@ -171,8 +152,3 @@ def _profiled(steps: _Progress, count: int, folder: pathlib.Path) -> _Progress:
                 jax.block_until_ready(state)
                 trace.close()
             yield number, state, metrics
-
-
-def _averaged(state: TrainState) -> dict[str, PyTree]:
-    regressor = local_copy(state.regressor)
-    return {"params": regressor.average, "batch_stats": regressor.batch_stats}

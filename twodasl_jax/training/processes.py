@@ -1,4 +1,4 @@
-"""Several processes that train together, one for each host of a cluster."""
+"""Training in several processes, one per host: how they join, and the watchdog that detects a lost process."""
 
 import contextlib
 import os
@@ -11,45 +11,42 @@ import jax
 
 from twodasl_jax.errors import ClusterError, ConfigError
 
-# JAX aborts a process, with a page of stack frames, when another gives no sign of life for so long. `company` comes
-# first.
-_LONGEST_SILENCE = 3600
+# Seconds until JAX aborts a process with a stack trace because another one does not respond. `watchdog` is faster.
+_JAX_TIMEOUT = 3600
 _FAILURE = 2
 _GLOO = "Gloo"
 
 
 def join(coordinator: str | None, count: int | None, index: int | None) -> None:
-    """Makes this process one of several; call it before anything else touches JAX.
+    """Joins several processes. Call it before any other use of JAX.
 
     Args:
-      coordinator: HOST:PORT that process 0 listens at, the same for all.
-      count: how many processes there are.
-      index: which one this is, from 0. With none of the three the process trains alone.
+      coordinator: HOST:PORT of process 0, the same for all processes.
+      count: the number of processes.
+      index: the index of this process, from 0. If all three are None, the process trains alone.
 
     Raises:
-      ConfigError: only some of the three are given, or the index is none of the count.
+      ConfigError: only some of the three are given, or the index is out of range.
     """
-    given = {"coordinator_address": coordinator, "num_processes": count, "process_id": index}
-    missing = [f"--{name}" for name, value in given.items() if value is None]
-    if len(missing) == len(given):
+    arguments = {"coordinator_address": coordinator, "num_processes": count, "process_id": index}
+    missing = [f"--{name}" for name, value in arguments.items() if value is None]
+    if len(missing) == len(arguments):
         return
     if missing or count is None or index is None:
-        raise ConfigError(f"Several processes need {' and '.join(missing)} as well.")
+        raise ConfigError(f"Several processes also need {' and '.join(missing)}.")
     if not 0 <= index < count:
         raise ConfigError(f"--process_id={index} of {count} processes: use 0 to {count - 1}.")
-    jax.distributed.initialize(
-        coordinator, count, index, heartbeat_timeout_seconds=_LONGEST_SILENCE
-    )
+    jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=_JAX_TIMEOUT)
 
 
 def join_cluster() -> None:
-    """Makes this process one of those that a cluster started (Cloud TPU, Slurm, MPI, Kubernetes), as JAX detects it.
+    """Joins the processes of a cluster that JAX detects: Cloud TPU, Slurm, MPI or Kubernetes.
 
     Raises:
-      ConfigError: there is no such cluster.
+      ConfigError: JAX detects no cluster.
     """
     try:
-        jax.distributed.initialize(heartbeat_timeout_seconds=_LONGEST_SILENCE)
+        jax.distributed.initialize(heartbeat_timeout_seconds=_JAX_TIMEOUT)
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
             f"--cluster cannot join a cluster ({error}): use --coordinator_address, --num_processes and "
@@ -58,15 +55,17 @@ def join_cluster() -> None:
 
 
 @contextlib.contextmanager
-def company(patience: float) -> Iterator[Callable[[], None]]:
-    """Notices where another process ends or hangs, which would leave this one waiting for ever.
+def watchdog(patience: float) -> Iterator[Callable[[], None]]:
+    """Detects that another process has ended or hangs, because this one would wait for it forever.
+
+    If no heartbeat occurs for `patience` seconds, this process prints an error and exits with status 2. A collective
+    operation cannot be interrupted in another way.
 
     Args:
-      patience: seconds without progress that are taken for a hanging process.
+      patience: the number of seconds without a heartbeat after which another process is considered lost.
 
     Yields:
-      A function to call whenever the processes got on together; the first call starts the clock. When it runs out,
-      this process ends with a sentence and status 2: waiting for the others cannot be interrupted in any other way.
+      The heartbeat, a function to call after each step. The first call starts the clock.
 
     Raises:
       ClusterError: another process has ended.
@@ -74,40 +73,39 @@ def company(patience: float) -> Iterator[Callable[[], None]]:
     if jax.process_count() == 1:
         yield lambda: None
         return
-    over, progress = threading.Event(), [float("inf")]
+    stopped, last_heartbeat = threading.Event(), [float("inf")]
 
     def watch() -> None:
-        while not over.wait(min(1.0, patience)):
-            if time.monotonic() - progress[0] > patience:
-                print(_lost(f"there was no progress for {patience:g} seconds"), file=sys.stderr)
-                leave_at_once()
+        while not stopped.wait(min(1.0, patience)):
+            if time.monotonic() - last_heartbeat[0] > patience:
+                print(_lost(f"no progress for {patience:g} seconds"), file=sys.stderr)
+                exit_without_barrier()
 
-    def get_on() -> None:
-        progress[0] = time.monotonic()
+    def heartbeat() -> None:
+        last_heartbeat[0] = time.monotonic()
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        yield get_on
+        yield heartbeat
     except (jax.errors.JaxRuntimeError, ValueError) as error:
-        # Gloo, which connects CPUs, is heard through either.
+        # Gloo, the transport between CPUs, raises either type.
         if isinstance(error, ValueError) and _GLOO not in str(error):
             raise
-        raise ClusterError(
-            _lost(str(error).splitlines()[0].rpartition("computation: ")[2])
-        ) from error
+        cause = str(error).splitlines()[0].rpartition("computation: ")[2]
+        raise ClusterError(_lost(cause)) from error
     finally:
-        over.set()
+        stopped.set()
 
 
-def _lost(why: str) -> str:
+def _lost(cause: str) -> str:
     return (
-        f"Process {jax.process_index()} of {jax.process_count()} lost another one, which has ended or hangs ({why}): "
-        "start the same command on all of them again, it goes on from the last checkpoint."
+        f"Process {jax.process_index()} of {jax.process_count()} lost another process, which has ended or hangs "
+        f"({cause}): restart the same command on all of them; it continues from the last checkpoint."
     )
 
 
-def leave_at_once() -> None:
-    """Ends this process with status 2, without the farewell in which JAX would wait for the lost process once more."""
+def exit_without_barrier() -> None:
+    """Ends this process with status 2; skips JAX's shutdown barrier, which would block on the lost process."""
     sys.stderr.flush()
     sys.stdout.flush()
     os._exit(_FAILURE)

@@ -1,8 +1,6 @@
-"""What the steps of a run do, fixed for the run, and how a config says it."""
+"""The components of a training step, built from the settings of a run."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TypeVar
 
 import flax.linen as nn
 import jax
@@ -13,61 +11,28 @@ from jaxtyping import Key
 
 from twodasl_jax import losses
 from twodasl_jax.array_types import Array
-from twodasl_jax.data.augmentation import Augmentation, Detection
+from twodasl_jax.data.augmentation import Augmentation, SimulatedDetector
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.geometry.landmark_map import MapStyle
 from twodasl_jax.models.weights import Weights
-from twodasl_jax.networks import BatchGroups, SelfCritic
-from twodasl_jax.networks.architectures import ARCHITECTURES
+from twodasl_jax.networks import ARCHITECTURES, BatchGroups, SelfCritic
+from twodasl_jax.training.optimizers import build_optimizer, delayed_ramp
+from twodasl_jax.training.settings import LossWeights, choose
 from twodasl_jax.training.state import CriticState, RegressorState, TrainState
-
-_Option = TypeVar("_Option")
-
-
-@dataclasses.dataclass(frozen=True)
-class LossWeights:
-    """How much each term counts; the terms are those of `twodasl_jax.losses`. Zero removes a term and its cost.
-
-    Attributes:
-      wpdc: L_3d, weighted parameter distance of the annotated images.
-      pdc: the same without weights.
-      vdc: vertex distance of the annotated images.
-      coefficients: distance of their shape and expression.
-      prior: Gaussian prior of all predicted shapes and expressions.
-      l_2d_con: projected against input landmarks, all images.
-      l_3d_con: 3D landmarks of the second against those of the first pass, all images.
-      l_cyc: landmarks of the second pass, projected, against the input landmarks, all images.
-      l_sc: the self-critic's view of in-the-wild images.
-    """
-
-    wpdc: float = 0.0
-    pdc: float = 0.0
-    vdc: float = 0.0
-    coefficients: float = 0.0
-    prior: float = 0.0
-    l_2d_con: float = 0.0
-    l_3d_con: float = 0.0
-    l_cyc: float = 0.0
-    l_sc: float = 0.0
-
-    @property
-    def needs_second_pass(self) -> bool:
-        """Whether a term compares the prediction from the network's own landmarks."""
-        return bool(self.l_3d_con or self.l_cyc)
 
 
 @dataclasses.dataclass(frozen=True)
 class CriticRecipe:
-    """The critic's side of the game.
+    """The components of the critic update and of the adversarial loss.
 
     Attributes:
-      network: scores pairs of image and coefficients.
-      optimizer: of the critic.
-      loss: what the two players minimise.
-      updates: of the critic for each of the regressor.
-      ramp: factor of L_sc's weight by step: zero while the critic warms up.
-      mismatched: whether the critic also sees annotated images with the coefficients of another.
+      network: the self-critic, which scores pairs of image and coefficient vector.
+      optimizer: the optimiser of the self-critic.
+      loss: the adversarial losses of both networks.
+      updates: the number of critic updates per regressor update.
+      ramp: the factor of the weight of L_sc as a function of the step.
+      mismatched: whether the critic also receives annotated images paired with the annotation of another image.
     """
 
     network: SelfCritic
@@ -80,26 +45,26 @@ class CriticRecipe:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What a step does, fixed for a run.
+    """The components of a training step, constant during a run.
 
     Attributes:
       network: the regressor.
-      optimizer: of the regressor.
-      average_decay: of the moving average of its weights.
-      augmentation: of images and annotations.
-      detection: what is known of the landmarks that the first pass is shown.
-      landmark_map: which landmarks it is shown, and how; L_2d_con and L_cyc compare the same ones.
-      point_norm: distance of two points.
-      loss_weights: of the terms.
-      critic: the opponent; None without L_sc.
-      axis_name: of the devices that share a batch; None for one device.
+      optimizer: the optimiser of the regressor.
+      average_decay: the decay of the moving average of its weights.
+      augmentation: the augmentation of images and annotations.
+      detection: the simulated detector of the input landmarks of the first pass.
+      landmark_map: the style of the landmark map. L_2d_con and L_cyc compare the landmarks that it draws.
+      point_norm: the distance of two points.
+      loss_weights: the weights of the loss terms.
+      critic: the components of the self-critic; None without L_sc.
+      axis_name: the name of the axis of devices that share a batch; None for a single device.
     """
 
     network: nn.Module
     optimizer: optax.GradientTransformation
     average_decay: float
     augmentation: Augmentation
-    detection: Detection
+    detection: SimulatedDetector
     landmark_map: MapStyle
     point_norm: losses.PointNorm
     loss_weights: LossWeights
@@ -113,16 +78,16 @@ def build_recipe(
     device_count: int = 1,
     axis_name: str | None = None,
 ) -> Recipe:
-    """Returns what each step of a run does.
+    """Builds the components of the training step of a run.
 
     Args:
-      config: see `configs/`.
-      vector_size: how many numbers the network predicts.
-      device_count: how many devices share a batch.
-      axis_name: of these devices; None for one device, and a step that is not mapped.
+      config: the settings of the run.
+      vector_size: the number of entries of a coefficient vector.
+      device_count: the number of devices that share a batch.
+      axis_name: the name of the axis of these devices; None for an unmapped step on a single device.
 
     Raises:
-      ConfigError: a setting names something that does not exist, or the batch cannot be split as it says.
+      ConfigError: a setting names an unknown option, or the batch cannot be divided as configured.
     """
     groups = _batch_groups(config, device_count, axis_name)
     dtype = jnp.dtype(config.dtype)
@@ -131,10 +96,10 @@ def build_recipe(
         network=choose("architecture", config.architecture, ARCHITECTURES)(
             output_size=vector_size, dtype=dtype, groups=groups
         ),
-        optimizer=_optimizer(config, config),
+        optimizer=build_optimizer(config, config),
         average_decay=config.average_decay,
         augmentation=Augmentation(**config.augmentation),
-        detection=Detection(**config.detection),
+        detection=SimulatedDetector(**config.detection),
         landmark_map=MapStyle(**config.landmark_map),
         point_norm=choose("point_norm", config.point_norm, losses.POINT_NORMS),
         loss_weights=loss_weights,
@@ -146,87 +111,38 @@ def build_recipe(
 def _batch_groups(
     config: ml_collections.ConfigDict, device_count: int, axis_name: str | None
 ) -> BatchGroups:
-    """Splits the groups of the whole batch over devices, so that the numbers do not depend on them."""
+    """Distributes the BatchNorm groups over devices, so that results do not depend on the device count."""
     count = config.norm_groups
     if count != 1 and count % device_count:
         raise ConfigError(
-            f"norm_groups={count} on {device_count} devices: use 1 (statistics of the whole batch, "
-            f"synchronised) or a multiple of {device_count} (no device waits for another)"
+            f"norm_groups={count} on {device_count} devices: use 1 (synchronised statistics of the whole batch) "
+            f"or a multiple of {device_count} (statistics of each group on one device)"
         )
     for name in ("batch_size", "wild_batch_size"):
         if config[name] % device_count or config[name] % count:
             raise ConfigError(
-                f"{name}={config[name]} cannot be split over {device_count} devices and "
-                f"norm_groups={count}: choose a multiple of both"
+                f"{name}={config[name]} cannot be split over {device_count} devices and norm_groups={count}: "
+                "choose a multiple of both"
             )
     if count == 1:
         return BatchGroups(1, axis_name)
     return BatchGroups(count // device_count)
 
 
-def choose(setting: str, name: str, options: Mapping[str, _Option]) -> _Option:
-    """Returns the option that a setting names.
-
-    Raises:
-      ConfigError: there is none of this name.
-    """
-    if name not in options:
-        raise ConfigError(f"config.{setting}={name!r}: use one of {', '.join(options)}")
-    return options[name]
-
-
-def _optimizer(
-    run: ml_collections.ConfigDict, player: ml_collections.ConfigDict
-) -> optax.GradientTransformation:
-    """Adam on clipped gradients: the run's warm-up and cosine to zero, the player's own height of it."""
-    schedule = optax.join_schedules(
-        [
-            optax.linear_schedule(0.0, player.learning_rate, run.warmup_steps),
-            optax.cosine_decay_schedule(player.learning_rate, max(1, run.steps - run.warmup_steps)),
-        ],
-        boundaries=[run.warmup_steps],
-    )
-    return optax.chain(
-        optax.clip_by_global_norm(player.gradient_clip),
-        optax.adamw(schedule, weight_decay=player.weight_decay),
-    )
-
-
 def _critic_recipe(run: ml_collections.ConfigDict, dtype: jnp.dtype) -> CriticRecipe:
     config = run.critic
-    ramp = optax.join_schedules(
-        [
-            optax.constant_schedule(0.0),
-            optax.linear_schedule(0.0, 1.0, max(1, config.ramp_steps)),
-        ],
-        boundaries=[config.warmup_steps],
-    )
     return CriticRecipe(
         network=SelfCritic(dtype=dtype, width=config.width),
-        optimizer=_optimizer(run, config),
+        optimizer=build_optimizer(run, config),
         loss=choose("critic.loss", config.loss, losses.ADVERSARIAL_LOSSES),
         updates=config.updates,
-        ramp=ramp,
+        ramp=delayed_ramp(config.warmup_steps, config.ramp_steps),
         mismatched=config.mismatched,
     )
 
 
-def with_weights(state: TrainState, weights: Weights) -> TrainState:
-    """Returns a first state whose regressor has the weights of another run; all else is as new."""
-    params, batch_stats = (
-        jax.tree.map(jnp.asarray, weights.variables[name]) for name in ("params", "batch_stats")
-    )
-    regressor = dataclasses.replace(
-        state.regressor,
-        params=params,
-        batch_stats=batch_stats,
-        average=jax.tree.map(jnp.copy, params),
-    )
-    return dataclasses.replace(state, regressor=regressor)
-
-
 def create_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
-    """Returns the state before the first step."""
+    """Returns the state before the first step, with random weights."""
     regressor_key, critic_key = jax.random.split(key)
     image = jnp.zeros((1, CROP_SIZE, CROP_SIZE, 4))
     variables = recipe.network.init(regressor_key, image, train=False)
@@ -243,3 +159,17 @@ def create_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
         critic_params = recipe.critic.network.init(critic_key, image[..., :3], vector)["params"]
         critic = CriticState(critic_params, recipe.critic.optimizer.init(critic_params))
     return TrainState(jnp.zeros((), jnp.int32), regressor, critic)
+
+
+def with_weights(state: TrainState, weights: Weights) -> TrainState:
+    """Returns a copy of an initial state in which the regressor has the given weights."""
+    params, batch_stats = (
+        jax.tree.map(jnp.asarray, weights.variables[name]) for name in ("params", "batch_stats")
+    )
+    regressor = dataclasses.replace(
+        state.regressor,
+        params=params,
+        batch_stats=batch_stats,
+        average=jax.tree.map(jnp.copy, params),
+    )
+    return dataclasses.replace(state, regressor=regressor)

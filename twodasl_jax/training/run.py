@@ -1,4 +1,4 @@
-"""A run, built from its config: what it does and what it learns from, before its first step."""
+"""A run before its first step, built from its settings."""
 
 import dataclasses
 import functools
@@ -8,33 +8,34 @@ import jax
 import ml_collections
 from jaxtyping import Array, Key
 
+from twodasl_jax.data.face_crops import whitening_of
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.models import face_model
 from twodasl_jax.models.weights import Weights, load_weights
 from twodasl_jax.training.batches import Batches, TrainingData, load_data, open_batches
 from twodasl_jax.training.checkpoints import Identity, check_identity, identity_of, trained_weights
 from twodasl_jax.training.devices import AXIS, MAPS, DataParallel
-from twodasl_jax.training.face_space import FaceSpace, build_space, whitening_of
-from twodasl_jax.training.recipe import Recipe, build_recipe, choose, create_state, with_weights
-from twodasl_jax.training.settings import check_settings
+from twodasl_jax.training.face_space import FaceSpace, build_space
+from twodasl_jax.training.recipe import Recipe, build_recipe, create_state, with_weights
+from twodasl_jax.training.settings import check_settings, choose
 from twodasl_jax.training.state import TrainState
 from twodasl_jax.training.step import train_step
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Everything of a run that does not change while it goes on.
+    """The constant parts of a run.
 
     Attributes:
-      config: its settings.
-      recipe: what each step does.
+      config: the settings.
+      recipe: the components of a training step.
       space: the face model.
-      data: what it learns from.
-      identity: what its weights mean.
+      data: the data sets.
+      identity: the network, face model and input that the weights belong to.
       devices: the step on all devices of all processes.
-      init_key: of the networks' first weights.
-      key: of all that its steps leave to chance.
-      earlier: weights that it starts from; None for new ones.
+      init_key: the random key of the initial weights.
+      key: the random key of the steps.
+      initial_weights: the weights that the run starts from; None for random ones.
     """
 
     config: ml_collections.ConfigDict
@@ -45,56 +46,58 @@ class Run:
     devices: DataParallel
     init_key: Key[Array, ""]
     key: Key[Array, ""]
-    earlier: Weights | None
+    initial_weights: Weights | None
 
     def first_state(self) -> TrainState:
         """Returns the state before the first step, on every device."""
-        # Compiled: a network that is made operation by operation takes ten times as long.
+        # Compiled, because operation by operation the initialisation takes ten times as long.
         state = jax.jit(functools.partial(create_state, self.recipe))(self.init_key)
-        return self.devices.replicate(with_weights(state, self.earlier) if self.earlier else state)
+        if self.initial_weights:
+            state = with_weights(state, self.initial_weights)
+        return self.devices.replicate(state)
 
     def batches(self) -> Batches:
-        """Returns this process's part of every batch, from the first."""
+        """Returns the share of this process of every batch, starting from the first."""
         return open_batches(self.config, self.data)
 
 
 def build_run(config: ml_collections.ConfigDict, model: MorphableModel) -> Run:
-    """Opens the data of a run and decides what its steps do.
+    """Opens the data sets of a run and builds its training step.
 
     Args:
-      config: see `configs/`.
-      model: the face model that the data sets were prepared for.
+      config: the settings of the run.
+      model: the face model of the prepared data sets.
 
     Raises:
-      ConfigError: a setting is unknown, missing or of another type, or the batch cannot be split over the devices.
+      ConfigError: a setting is invalid, or the batch cannot be divided over the devices.
       DatasetError: a data set is missing, or was prepared for another face model.
-      WeightsError: `init_from` names weights of another network, face model or landmark map, or none.
+      WeightsError: `init_from` contains no weights, or weights of another network, face model or landmark map.
     """
     check_settings(config)
     digest = face_model.digest(model)
     data = load_data(config, digest)
     recipe = build_recipe(config, data.vectors.shape[1], jax.device_count(), AXIS)
-    earlier = _earlier(pathlib.Path(config.init_from)) if config.init_from else None
-    whitening = earlier.whitening if earlier else whitening_of(data.vectors)
+    initial = _initial_weights(pathlib.Path(config.init_from)) if config.init_from else None
+    whitening = initial.whitening if initial else whitening_of(data.vectors)
     identity = Identity(config.architecture, digest, whitening, recipe.landmark_map)
-    if earlier:
-        check_identity(identity_of(earlier), identity, config.init_from, "init_from")
+    if initial:
+        check_identity(identity_of(initial), identity, config.init_from, "init_from")
     space = build_space(model, whitening, config.vertices)
     init_key, key = jax.random.split(jax.random.key(config.seed))
-    by_map = choose("map", config.map, MAPS)
+    map_over_devices = choose("map", config.map, MAPS)
     return Run(
         config=config,
         recipe=recipe,
         space=space,
         data=data,
         identity=identity,
-        devices=by_map(functools.partial(train_step, recipe, space), jax.devices()),
+        devices=map_over_devices(functools.partial(train_step, recipe, space), jax.devices()),
         init_key=init_key,
         key=key,
-        earlier=earlier,
+        initial_weights=initial,
     )
 
 
-def _earlier(path: pathlib.Path) -> Weights:
-    """Reads the weights that a run starts from: a file of them, or the newest of another run."""
+def _initial_weights(path: pathlib.Path) -> Weights:
+    """Reads a weights file, or the latest weights of another run."""
     return load_weights(path) if path.is_file() else trained_weights(path)

@@ -1,4 +1,4 @@
-"""The self-critic's side of a step: how it judges the regressor, and its own turn (2DASL, section 3.4)."""
+"""The adversarial loss of the regressor and the critic update (2DASL, section 3.4)."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, PyTree
 from twodasl_jax import losses
 from twodasl_jax.array_types import Array
 from twodasl_jax.networks import normalize_image
-from twodasl_jax.training.collectives import mean_over_devices, next_examples
+from twodasl_jax.training.devices import mean_over_devices, next_examples
 from twodasl_jax.training.face_space import FaceSpace
 from twodasl_jax.training.method import Examples, annotated_vectors
 from twodasl_jax.training.recipe import CriticRecipe, Recipe
@@ -21,13 +21,13 @@ from twodasl_jax.training.state import CriticState, Metrics
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """P pairs of an image and a coefficient vector; the first R belong together.
+    """R + F pairs of an image and a coefficient vector: R consistent pairs, then F inconsistent ones.
 
     Attributes:
       image: (B, 120, 120, 3) RGB, 0 to 255.
-      row: (P,) which image is that of a pair; one may stand in several.
+      row: (R + F,) the index of the image of each pair. An image may belong to several pairs.
       real: (R, C) whitened vectors of the consistent pairs.
-      fake: (P - R, C) whitened vectors of the others.
+      fake: (F, C) whitened vectors of the inconsistent pairs.
     """
 
     image: Float[Array, "B 120 120 3"]
@@ -36,16 +36,16 @@ class Pairs:
     fake: Float[Array, "F C"]
 
 
-def judge_of(
+def adversarial_loss(
     critic: CriticRecipe, params: PyTree, image: Float[Array, "B 120 120 3"]
 ) -> Callable[[Float[Array, "B C"]], Float[Array, " B"]]:
-    """Returns L_sc as a function of the vectors that the regressor predicts for some images."""
+    """Returns L_sc of images as a function of the whitened vectors that the regressor predicts for them."""
     variables = {"params": params}
     latents = critic.network.apply(variables, normalize_image(image), method="encode")
 
     def l_sc(vectors: Float[Array, "B C"]) -> Float[Array, " B"]:
         logits = critic.network.apply(variables, latents, vectors, method="score")
-        return critic.loss.fooled(jnp.asarray(logits))
+        return critic.loss.regressor(jnp.asarray(logits))
 
     return l_sc
 
@@ -53,15 +53,15 @@ def judge_of(
 def critic_pairs(
     recipe: Recipe, space: FaceSpace, examples: Examples, predicted: Float[Array, "B C"]
 ) -> Pairs:
-    """Returns what the critic learns from.
+    """Returns the pairs for the critic update.
 
-    Real are annotated images with their annotation. Fake are images in the wild with what the regressor predicted for
-    them and, if the recipe says so, annotated images with the annotation of the next one.
+    Annotated images with their annotations are real. In-the-wild images with predictions are fake and, if the recipe
+    has mismatched pairs, so are annotated images with the annotation of the next image.
 
     Args:
-      recipe: what the step does.
+      recipe: the components of the step.
       space: the face model.
-      examples: the images.
+      examples: the images and annotations.
       predicted: (B, C) whitened vectors of the first pass.
     """
     count = examples.annotated_count
@@ -73,34 +73,34 @@ def critic_pairs(
     return jax.lax.stop_gradient(Pairs(examples.image, row, real, fake))
 
 
-def critic_turn(
+def update_critic(
     critic: CriticRecipe, state: CriticState, pairs: Pairs, axis_name: str | None
 ) -> tuple[CriticState, Metrics]:
-    """Moves the critic, as often as the recipe says; without pairs of both kinds it stays as it was.
+    """Applies the critic updates of one step. Without pairs of both kinds the state does not change.
 
     Returns:
-      The state, and the metrics of the last update: loss, accuracy, and the norms of gradient and update.
+      The new state and the metrics of the last update: loss, accuracy, and the norms of gradient and update.
     """
     if not (len(pairs.real) and len(pairs.fake)):
         return state, {}
     metrics: Metrics = {}
-    # Not a `lax.scan`: inside a loop XLA runs convolutions on CPUs by its slow path, 30 times slower.
+    # Unrolled, because XLA on CPUs compiles convolutions inside `lax.scan` to code that is 30 times slower.
     for _ in range(critic.updates):
-        state, metrics = _update(critic, state, pairs, axis_name)
+        state, metrics = _update_once(critic, state, pairs, axis_name)
     return state, metrics
 
 
-def _update(
-    critic: CriticRecipe, before: CriticState, pairs: Pairs, axis_name: str | None
+def _update_once(
+    critic: CriticRecipe, state: CriticState, pairs: Pairs, axis_name: str | None
 ) -> tuple[CriticState, Metrics]:
-    gradient, report = jax.grad(_objective, argnums=1, has_aux=True)(critic, before.params, pairs)
-    gradient, report = mean_over_devices((gradient, report), axis_name)
-    updates, optimizer = critic.optimizer.update(gradient, before.optimizer, before.params)
-    after = CriticState(optax.apply_updates(before.params, updates), optimizer)
-    return after, report | norms("critic", gradient, updates)
+    gradient, metrics = jax.grad(_critic_loss, argnums=1, has_aux=True)(critic, state.params, pairs)
+    gradient, metrics = mean_over_devices((gradient, metrics), axis_name)
+    updates, optimizer = critic.optimizer.update(gradient, state.optimizer, state.params)
+    new_state = CriticState(optax.apply_updates(state.params, updates), optimizer)
+    return new_state, metrics | norms("critic", gradient, updates)
 
 
-def _objective(
+def _critic_loss(
     critic: CriticRecipe, params: PyTree, pairs: Pairs
 ) -> tuple[Float[Array, ""], Metrics]:
     variables, vectors = {"params": params}, jnp.concatenate([pairs.real, pairs.fake])
@@ -109,13 +109,13 @@ def _objective(
     logits = critic.network.apply(variables, latents[pairs.row], vectors, method="score")
     real, fake = jnp.split(jnp.asarray(logits), [len(pairs.real)])
     loss = losses.batch_mean(critic.loss.real(real)) + losses.batch_mean(critic.loss.fake(fake))
-    right = (jnp.mean(real > critic.loss.boundary) + jnp.mean(fake <= critic.loss.boundary)) / 2
-    return loss, {"critic/loss": loss, "critic/accuracy": right}
+    accuracy = (jnp.mean(real > critic.loss.boundary) + jnp.mean(fake <= critic.loss.boundary)) / 2
+    return loss, {"critic/loss": loss, "critic/accuracy": accuracy}
 
 
-def norms(player: str, gradient: PyTree, updates: PyTree) -> Metrics:
-    """Returns the lengths of a player's gradient and update, by name."""
+def norms(network: str, gradient: PyTree, updates: PyTree) -> Metrics:
+    """Returns the global norms of the gradient and of the update of a network, as metrics with its name."""
     return {
-        f"{player}/gradient_norm": optax.tree.norm(gradient),
-        f"{player}/update_norm": optax.tree.norm(updates),
+        f"{network}/gradient_norm": optax.tree.norm(gradient),
+        f"{network}/update_norm": optax.tree.norm(updates),
     }

@@ -1,4 +1,4 @@
-"""What goes into a step and what comes out: batches and the state that changes."""
+"""The inputs and outputs of a training step: batches, training state and metrics."""
 
 import dataclasses
 
@@ -14,12 +14,12 @@ Metrics = dict[str, Float[Array, ""]]
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class LabelledFaces:
-    """Face crops with noisy 2D landmarks.
+    """Face crops with 2D labels.
 
     Attributes:
-      image: (B, M, M, 3) RGB, the crop with a margin around it.
-      landmarks: (B, 68, 2) crop frame, nan where missing.
-      visibility: (B, 68) 0 not labelled, 1 hidden, 2 visible.
+      image: (B, M, M, 3) RGB crops with a margin.
+      landmarks: (B, 68, 2) labels in the crop frame; nan for a missing one.
+      visibility: (B, 68) 0 for unlabelled, 1 for hidden, 2 for visible landmarks.
     """
 
     image: UInt8[Array, "B M M 3"]
@@ -30,10 +30,10 @@ class LabelledFaces:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class AnnotatedFaces(LabelledFaces):
-    """Face crops with a (pseudo) 3D annotation beside their landmarks.
+    """Face crops with 2D labels and 3D annotations.
 
-    Attributes (beside those of `LabelledFaces`):
-      vector: (B, C) official layout, not whitened.
+    Attributes (in addition to those of `LabelledFaces`):
+      vector: (B, C) annotations in the official layout, not whitened.
     """
 
     vector: Float[Array, "B C"]
@@ -42,7 +42,7 @@ class AnnotatedFaces(LabelledFaces):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainBatch:
-    """The two kinds of images of one step of 2DASL; either may be empty (no examples)."""
+    """The annotated and in-the-wild images of one step; either part may be empty."""
 
     annotated: AnnotatedFaces
     wild: LabelledFaces
@@ -51,13 +51,13 @@ class TrainBatch:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class RegressorState:
-    """Everything of the regressor that changes.
+    """The state of the regressor.
 
     Attributes:
-      params: of the network.
-      batch_stats: BatchNorm's running statistics.
-      optimizer: Optax state.
-      average: exponential moving average of `params`: the weights to use.
+      params: the parameters of the network.
+      batch_stats: the running statistics of BatchNorm.
+      optimizer: the state of the optimiser.
+      average: the exponential moving average of `params`, used for inference.
     """
 
     params: PyTree
@@ -69,7 +69,7 @@ class RegressorState:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class CriticState:
-    """Everything of the self-critic that changes: parameters and Optax state."""
+    """The parameters of the self-critic and the state of its optimiser."""
 
     params: PyTree
     optimizer: optax.OptState
@@ -78,12 +78,12 @@ class CriticState:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Everything that changes while training.
+    """The state of a training run.
 
     Attributes:
-      step: how many steps were taken.
-      regressor: the network that is trained.
-      critic: its opponent; None where the recipe has none.
+      step: the number of completed steps.
+      regressor: the state of the regressor.
+      critic: the state of the self-critic; None if the recipe has none.
     """
 
     step: Int[Array, ""]

@@ -1,4 +1,4 @@
-"""One pure training step of 2DASL: the regressor's turn, then the self-critic's."""
+"""The training step of 2DASL, a pure function: a regressor update and a critic update."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,9 @@ from jaxtyping import Float, Key
 from twodasl_jax import losses
 from twodasl_jax.array_types import Array
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error
-from twodasl_jax.training.collectives import mean_over_devices
-from twodasl_jax.training.face_space import FaceSpace, project
+from twodasl_jax.geometry.decoder import decode, weak_perspective
+from twodasl_jax.training.devices import mean_over_devices
+from twodasl_jax.training.face_space import FaceSpace
 from twodasl_jax.training.method import (
     Examples,
     Prediction,
@@ -20,103 +21,101 @@ from twodasl_jax.training.method import (
     two_passes,
 )
 from twodasl_jax.training.recipe import Recipe
-from twodasl_jax.training.self_critic import critic_pairs, critic_turn, judge_of, norms
+from twodasl_jax.training.self_critic import adversarial_loss, critic_pairs, norms, update_critic
 from twodasl_jax.training.state import Metrics, RegressorState, TrainBatch, TrainState
 
 
 def train_step(
     recipe: Recipe, space: FaceSpace, state: TrainState, batch: TrainBatch, rng: Key[Array, ""]
 ) -> tuple[TrainState, Metrics]:
-    """Takes one step of both players on a freshly augmented batch.
+    """Updates both networks on an augmented batch. Each update uses the other network of the previous step.
 
     Args:
-      recipe: what the step does.
+      recipe: the components of the step.
       space: the face model.
-      state: before the step.
-      batch: this device's share.
-      rng: the run's key; every step folds its number in.
+      state: the state before the step.
+      batch: the share of the batch of this device.
+      rng: the random key of the run; the step number is folded in.
 
     Returns:
-      The state after it, and the metrics of `regressor_turn` and `critic_turn`.
+      The state after the step, and the metrics of `update_regressor` and `update_critic`.
     """
     examples = draw_examples(recipe, space, batch, jax.random.fold_in(rng, state.step))
-    regressor, predicted, metrics = regressor_turn(recipe, space, state, examples)
+    regressor, predicted, metrics = update_regressor(recipe, space, state, examples)
     critic = state.critic
     if critic is not None and recipe.critic is not None:
-        # Both players answer to the opponent of the step before.
         pairs = critic_pairs(recipe, space, examples, predicted)
-        critic, report = critic_turn(recipe.critic, critic, pairs, recipe.axis_name)
-        metrics |= report
+        critic, critic_metrics = update_critic(recipe.critic, critic, pairs, recipe.axis_name)
+        metrics |= critic_metrics
     return TrainState(state.step + 1, regressor, critic), metrics
 
 
-def regressor_turn(
+def update_regressor(
     recipe: Recipe, space: FaceSpace, state: TrainState, examples: Examples
 ) -> tuple[RegressorState, Float[Array, "B C"], Metrics]:
-    """Moves the regressor; the critic stays as it was.
+    """Applies one update of the regressor.
 
     Returns:
-      The regressor, the whitened vectors that the first pass predicted, and the metrics: each term as `raw/NAME` and
-      `weighted/NAME`, their sum `loss`, the norms of gradient and update, and `nme68`: the first pass against the
-      annotation's 68 points, or in the wild against the labels that are visible.
+      The new state of the regressor, the whitened vectors of the first pass, and the metrics: `raw/NAME` and
+      `weighted/NAME` for each term, the total `loss`, the norms of gradient and update, and `nme68`. The latter is the
+      error of the first pass against the annotation or, for in-the-wild images, against the visible labels.
     """
     regressor = state.regressor
-    scales, judge = _scales(recipe, state), _judge(recipe, state, examples)
+    weights, l_sc_term = _term_weights(recipe, state), _l_sc_term(recipe, state, examples)
 
     def objective(params):
         variables = {"params": params, "batch_stats": regressor.batch_stats}
         first, second, batch_stats = two_passes(recipe, space, variables, examples)
-        terms = loss_terms(recipe, space, first, second, examples) | judge(first)
+        terms = loss_terms(recipe, space, first, second, examples) | l_sc_term(first)
         raw = {name: losses.batch_mean(values) for name, values in terms.items()}
-        weighted = {name: scales[name] * value for name, value in raw.items()}
+        weighted = {name: weights[name] * value for name, value in raw.items()}
         loss = sum(weighted.values(), jnp.zeros(()))
-        report = {f"raw/{name}": value for name, value in raw.items()}
-        report |= {f"weighted/{name}": value for name, value in weighted.items()}
-        return loss, (first, batch_stats, report | {"loss": loss})
+        metrics = {f"raw/{name}": value for name, value in raw.items()}
+        metrics |= {f"weighted/{name}": value for name, value in weighted.items()}
+        return loss, (first, batch_stats, metrics | {"loss": loss})
 
-    gradient, (first, batch_stats, report) = jax.grad(objective, has_aux=True)(regressor.params)
+    gradient, (first, batch_stats, metrics) = jax.grad(objective, has_aux=True)(regressor.params)
     errors = _landmark_error_parts(space, first, examples)
-    gradient, batch_stats, report, (total, count) = mean_over_devices(
-        (gradient, batch_stats, report, errors), recipe.axis_name
+    gradient, batch_stats, metrics, (total, count) = mean_over_devices(
+        (gradient, batch_stats, metrics, errors), recipe.axis_name
     )
     updates, optimizer = recipe.optimizer.update(gradient, regressor.optimizer, regressor.params)
     params = optax.apply_updates(regressor.params, updates)
-    # A young average forgets its random start quickly.
+    # A smaller decay in the first steps, so that the average forgets the random initial weights.
     decay = jnp.minimum(recipe.average_decay, (1.0 + state.step) / (10.0 + state.step))
     average = optax.incremental_update(params, regressor.average, 1.0 - decay)
-    moved = RegressorState(params, batch_stats, optimizer, average)
-    report |= {"nme68": total / count}
-    report |= norms("regressor", gradient, updates)
-    return moved, first.vector, report
+    metrics |= {"nme68": total / count}
+    metrics |= norms("regressor", gradient, updates)
+    return RegressorState(params, batch_stats, optimizer, average), first.vector, metrics
 
 
-def _scales(recipe: Recipe, state: TrainState) -> dict[str, Float[Array, ""] | float]:
-    """The weight of each term in this step."""
-    scales = dict(vars(recipe.loss_weights))
+def _term_weights(recipe: Recipe, state: TrainState) -> dict[str, Float[Array, ""] | float]:
+    """Returns the weight of each term in this step."""
+    weights = dict(vars(recipe.loss_weights))
     if recipe.critic is not None:
-        scales["l_sc"] *= recipe.critic.ramp(state.step)
-    return scales
+        weights["l_sc"] *= recipe.critic.ramp(state.step)
+    return weights
 
 
-def _judge(
+def _l_sc_term(
     recipe: Recipe, state: TrainState, examples: Examples
 ) -> Callable[[Prediction], dict[str, Float[Array, " W"]]]:
-    """Returns a function from the first prediction to L_sc of the images in the wild.
+    """Returns a function from the first prediction to the term L_sc of the in-the-wild images.
 
-    Without annotated images the critic would have nothing consistent to learn from, and its view does not count.
+    Without annotated images the critic does not learn in this step, and the term is left out.
     """
     count = examples.annotated_count
     if recipe.critic is None or state.critic is None or not 0 < count < len(examples.image):
         return lambda prediction: {}
-    l_sc = judge_of(recipe.critic, state.critic.params, examples.image[count:])
+    l_sc = adversarial_loss(recipe.critic, state.critic.params, examples.image[count:])
     return lambda prediction: {"l_sc": l_sc(prediction.vector[count:])}
 
 
 def _landmark_error_parts(
     space: FaceSpace, first: Prediction, examples: Examples
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Returns the sum of the 68-point errors of this device's faces, and over how many it goes."""
-    annotated = project(examples.annotation, space.landmarks)[..., :2]
+    """Returns the sum of the 68-point errors over the images of this device, and the number of summands."""
+    annotated = decode(space.landmarks, weak_perspective(examples.annotation))[..., :2]
     truth = jnp.concatenate([annotated, examples.landmarks[examples.annotated_count :]])
     visible = jnp.concatenate(
         [jnp.ones(annotated.shape[:-1], bool), examples.visible[examples.annotated_count :]]

@@ -1,5 +1,9 @@
-"""How well the network of a running training does on held-out faces of its own data."""
+"""Errors of a network on annotated faces with known input landmarks, without augmentation."""
 
+from collections.abc import Iterator
+
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree, UInt8
@@ -7,59 +11,140 @@ from jaxtyping import Float, PyTree, UInt8
 from twodasl_jax.array_types import Array
 from twodasl_jax.data.face_crops import VISIBLE
 from twodasl_jax.evaluation.landmark_error import normalized_mean_error
-from twodasl_jax.geometry.coefficients import unwhiten
-from twodasl_jax.geometry.landmark_map import draw_landmark_map
-from twodasl_jax.networks import network_input
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode, weak_perspective
+from twodasl_jax.geometry.landmark_map import MapStyle, draw_landmark_map
+from twodasl_jax.networks import regress
 from twodasl_jax.rendering.points import compare_points, contact_sheet
-from twodasl_jax.training.face_space import FaceSpace, project
+from twodasl_jax.training.face_space import FaceSpace
 from twodasl_jax.training.recipe import Recipe
 from twodasl_jax.training.state import AnnotatedFaces
 
 _SHEET_COLUMNS = 6
+_FACES_DRAWN = 12
+_CHUNK_SIZE = 128
 
 
-def validation_errors(
-    recipe: Recipe, space: FaceSpace, variables: PyTree, faces: AnnotatedFaces
-) -> dict[str, Float[Array, ""]]:
-    """Measures x and y of the 68 annotated points of a batch, in percent of the faces' size.
+class Validation:
+    """The validation of a run on its held-out faces.
 
-    Returns:
-      The mean error `without_landmarks`, the landmark map empty, and `with_landmarks`, the visible labels in it.
+    Args:
+      recipe: the components of the training step.
+      space: the face model.
+      faces: the held-out faces.
     """
-    truth = project(space.coefficients(faces.vector), space.landmarks)[..., :2]
-    all_points = jnp.ones(truth.shape[:-1], bool)
-    visible = faces.visibility == VISIBLE
 
-    def error(landmarks):
-        predicted = _predict(recipe, space, variables, faces, landmarks)
-        return jnp.mean(normalized_mean_error(predicted, truth, all_points)[0])
+    def __init__(self, recipe: Recipe, space: FaceSpace, faces: AnnotatedFaces):
+        self._recipe, self._space, self._faces = recipe, space, faces
+        self._chunk_errors = jax.jit(self._errors)
+        self._chunk_landmarks = jax.jit(self._both_landmarks)
 
-    return {
-        "without_landmarks": error(jnp.full_like(faces.landmarks, jnp.nan)),
-        "with_landmarks": error(jnp.where(visible[..., None], faces.landmarks, jnp.nan)),
-    }
+    def errors(self, variables: PyTree) -> dict[str, float]:
+        """Returns the mean errors of the 68 landmarks in 2D, in percent of the face size.
+
+        Returns:
+          `without_landmarks`, with an empty landmark map, and `with_landmarks`, with a map of the visible labels.
+        """
+        count = len(self._faces.image)
+        total: dict[str, float] = {}
+        for chunk in chunks(self._faces, _CHUNK_SIZE):
+            for name, value in self._chunk_errors(variables, chunk).items():
+                total[name] = total.get(name, 0.0) + float(value) * len(chunk.image) / count
+        return total
+
+    def draw(self, variables: PyTree) -> UInt8[np.ndarray, "H W 3"]:
+        """Draws the first faces with annotated landmarks as rings and predicted landmarks as discs."""
+        faces = next(chunks(self._faces, _FACES_DRAWN))
+        truth, predicted = map(np.asarray, self._chunk_landmarks(variables, faces))
+        drawings = [
+            compare_points(*face)
+            for face in zip(np.asarray(faces.image), truth, predicted, strict=True)
+        ]
+        return contact_sheet(drawings, min(_SHEET_COLUMNS, len(drawings)))[::2, ::2]
+
+    def _errors(self, variables: PyTree, faces: AnnotatedFaces) -> dict[str, Float[Array, ""]]:
+        inputs = {
+            "without_landmarks": no_landmarks(faces),
+            "with_landmarks": visible_labels(faces),
+        }
+        return {
+            name: jnp.mean(
+                landmark_errors(self._space, self._predict(variables, faces, landmarks), faces)
+            )
+            for name, landmarks in inputs.items()
+        }
+
+    def _both_landmarks(
+        self, variables: PyTree, faces: AnnotatedFaces
+    ) -> tuple[Float[Array, "B 68 2"], Float[Array, "B 68 2"]]:
+        """Returns the annotated landmarks, and those predicted with an empty landmark map, in the crop frame."""
+        predicted = self._predict(variables, faces, no_landmarks(faces))
+        annotated = self._space.coefficients(faces.vector)
+        return _landmarks(self._space, annotated), _landmarks(self._space, predicted)
+
+    def _predict(self, variables, faces, landmarks) -> Coefficients:
+        recipe = self._recipe
+        return predict_coefficients(
+            recipe.network, variables, self._space, recipe.landmark_map, faces, landmarks
+        )
 
 
-def validation_points(
-    recipe: Recipe, space: FaceSpace, variables: PyTree, faces: AnnotatedFaces
-) -> tuple[Float[Array, "B 68 2"], Float[Array, "B 68 2"]]:
-    """Returns the annotated and the predicted points of a few faces, the landmark map empty, crop frame."""
-    truth = project(space.coefficients(faces.vector), space.landmarks)[..., :2]
-    nothing = jnp.full_like(faces.landmarks, jnp.nan)
-    return truth, _predict(recipe, space, variables, faces, nothing)
+def chunks(faces: AnnotatedFaces, size: int) -> Iterator[AnnotatedFaces]:
+    """Yields consecutive parts of at most `size` faces, to bound the memory of a forward pass."""
+    for start in range(0, len(faces.image), size):
+        yield jax.tree.map(lambda leaf, start=start: leaf[start : start + size], faces)
 
 
-def draw_validation(
-    images: UInt8[np.ndarray, "B 120 120 3"],
-    truth: Float[np.ndarray, "B 68 2"],
-    predicted: Float[np.ndarray, "B 68 2"],
-) -> UInt8[np.ndarray, "H W 3"]:
-    """Returns a sheet of the faces with annotated points as rings and predicted ones as discs."""
-    drawings = [compare_points(*face) for face in zip(images, truth, predicted, strict=True)]
-    return contact_sheet(drawings, min(_SHEET_COLUMNS, len(drawings)))
+def no_landmarks(faces: AnnotatedFaces) -> Float[Array, "B 68 2"]:
+    """Returns the input landmarks of an empty landmark map."""
+    return jnp.full_like(faces.landmarks, jnp.nan)
 
 
-def _predict(recipe, space, variables, faces, landmarks) -> Float[Array, "B 68 2"]:
-    inputs = network_input(faces.image, draw_landmark_map(landmarks, recipe.landmark_map))
-    vector = recipe.network.apply(variables, inputs, train=False)
-    return project(space.coefficients(unwhiten(vector, space.whitening)), space.landmarks)[..., :2]
+def visible_labels(faces: AnnotatedFaces) -> Float[Array, "B 68 2"]:
+    """Returns the visible labels as input landmarks."""
+    visible = (faces.visibility == VISIBLE)[..., None]
+    return jnp.where(visible, faces.landmarks, jnp.nan)
+
+
+def predict_coefficients(
+    network: nn.Module,
+    variables: PyTree,
+    space: FaceSpace,
+    style: MapStyle,
+    faces: AnnotatedFaces,
+    landmarks: Float[Array, "B 68 2"],
+) -> Coefficients:
+    """Returns the coefficients that a network predicts for crops without a margin.
+
+    Args:
+      network: the regressor.
+      variables: its parameters and BatchNorm statistics.
+      space: the face model.
+      style: the style of the landmark map.
+      faces: the crops.
+      landmarks: (B, 68, 2) the input landmarks in the crop frame; nan for a missing one.
+    """
+    maps = draw_landmark_map(landmarks, style)
+    return space.coefficients(regress(network, variables, space.whitening, faces.image, maps))
+
+
+def landmark_errors(
+    space: FaceSpace, predicted: Coefficients, faces: AnnotatedFaces, dimensions: int = 2
+) -> Float[Array, " B"]:
+    """Returns the NME of the 68 landmarks of each face against its annotation, in percent.
+
+    Args:
+      space: the face model.
+      predicted: the predicted coefficients of the faces.
+      faces: the annotated faces.
+      dimensions: 2 to compare x and y, 3 to compare the depth as well.
+    """
+    points = _landmarks(space, predicted, dimensions)
+    truth = _landmarks(space, space.coefficients(faces.vector), dimensions)
+    return normalized_mean_error(points, truth, jnp.ones(truth.shape[:-1], bool))[0]
+
+
+def _landmarks(
+    space: FaceSpace, coefficients: Coefficients, dimensions: int = 2
+) -> Float[Array, "B 68 D"]:
+    return decode(space.landmarks, weak_perspective(coefficients))[..., :dimensions]

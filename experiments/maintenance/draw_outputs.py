@@ -1,10 +1,10 @@
-"""Draws a sheet of all that twodasl-reconstruct writes: of the two photos of the demo, and of a clip made of both.
+"""Draws a contact sheet of the outputs of twodasl-reconstruct for the demo photos and a clip.
 
   pip install -e '.[demo,video]'
   python experiments/maintenance/draw_outputs.py --output_dir=docs/images
 
-writes outputs.jpg. Each picture of the sheet is read from a file that the program's own functions wrote to a temporary
-folder; positions are shown as colours, depth with 8 of its 16 bits.
+writes outputs.jpg. The images are read from files that the functions of the program write to a
+temporary folder. Position maps are shown as colours, and depth with 8 of its 16 bits.
 """
 
 import io
@@ -20,7 +20,7 @@ from absl import flags
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
 
-from experiments.demo_photos import demo_photos
+from experiments.demo import demo_photos
 from twodasl_jax import Reconstructor, embedded_expression_units, outputs
 from twodasl_jax.commands import entry_points
 from twodasl_jax.commands.videos import Pipeline, reconstruct_video
@@ -30,23 +30,25 @@ from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.videos.files import VideoFrame, open_video, writing_video
 from twodasl_jax.videos.smoothing import STRENGTHS
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs/images", "Where the picture goes.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "docs/images", "The folder of the contact sheet.")
 
 Picture = UInt8[np.ndarray, "H W 3"]
 Tile = tuple[str, Picture]
 
-_COLUMNS, _SIDE = 7, 200  # pixels of a picture
-_LABEL, _GAP = 20, 6
+_COLUMNS = 7
+# Side of a tile, height of its label, and gap between tiles, in pixels.
+_SIDE, _LABEL, _GAP = 200, 20, 6
 _PAPER, _INK = (255, 255, 255), (70, 74, 82)
 _QUALITY = 88
-# What is shown around a face, over the side of its box.
-_AROUND = 1.35
-_OVER_PHOTO = ("overlay", "wireframe", "landmarks", "pose", "normals", "pncc")
-_TURNED = (8, 40)  # pictures of the turntable
-# The clip: a window that moves over both photos, which lie side by side.
+# Side of the part of the photo that a tile shows, relative to the box of the face.
+_MARGIN = 1.35
+_PHOTO_SIZED = ("overlay", "wireframe", "landmarks", "pose", "normals", "pncc")
+_TURNTABLE_FRAMES = (8, 40)
+# The clip pans over both photos, side by side.
 _RATE, _FRAMES = 25, 75
 _CLIP_SIZE = 400  # pixels
-_CLIP_VIEW = 1.8  # over the side of a face's crop
+# Side of the visible part of the photos, relative to the box of the face.
+_CLIP_VIEW = 1.8
 
 
 def main() -> None:
@@ -71,12 +73,12 @@ def main() -> None:
 
 
 def photo_tiles(scene: outputs.Scene, other: outputs.Scene, target: pathlib.Path) -> list[Tile]:
-    """Returns the pictures of a photo, and of its face with the expression of another photo's."""
-    kinds = [*_OVER_PHOTO, "depth", "uv_texture", "uv_position", "turntable"]
+    """Returns tiles of a photo's outputs, and of its face with the expression of another photo."""
+    kinds = [*_PHOTO_SIZED, "depth", "uv_texture", "uv_position", "turntable"]
     files = outputs.write_photo(target, scene, kinds)
     retargeted = scene.with_expression_of(other.faces[0])
     changed = target.with_name(f"{target.name}_retargeted")
-    turning = outputs.write_photo(changed, retargeted, ["turntable"])["faces"][0]["files"]
+    changed_files = outputs.write_photo(changed, retargeted, ["turntable"])["faces"][0]["files"]
 
     def read(name: str) -> Picture:
         return imageio.imread(target.with_name(name))
@@ -85,41 +87,41 @@ def photo_tiles(scene: outputs.Scene, other: outputs.Scene, target: pathlib.Path
     of_face = files["faces"][0]["files"]
     depth = (read(files["files"]["depth"]) // 256).astype(np.uint8)
     heads = turntable_pictures(target.with_name(of_face["turntable"]))
-    (smile, _) = turntable_pictures(target.with_name(turning["turntable"]))
+    retargeted_head, _ = turntable_pictures(target.with_name(changed_files["turntable"]))
     positions = np.load(target.with_name(of_face["uv_position"]))
     return [
         ("photo", around(scene.image, box)),
-        *((kind, around(read(files["files"][kind]), box)) for kind in _OVER_PHOTO),
+        *((kind, around(read(files["files"][kind]), box)) for kind in _PHOTO_SIZED),
         ("depth", around(np.repeat(depth[..., None], 3, axis=-1), box)),
         ("uv_texture", read(of_face["uv_texture"])),
         ("uv_position", as_colours(positions)),
         *(("obj, glb, turntable", head) for head in heads),
         ("--retarget", around(overlay_of(retargeted, changed), box)),
-        ("--retarget, turntable", smile),
+        ("--retarget, turntable", retargeted_head),
     ]
 
 
 def overlay_of(scene: outputs.Scene, target: pathlib.Path) -> Picture:
-    """Returns the overlay of a scene as it is written."""
+    """Writes the overlay of a scene and reads it back."""
     files = outputs.write_photo(target, scene, ["overlay"])["files"]
     return imageio.imread(target.with_name(files["overlay"]))
 
 
 def around(picture: Picture, box: Float[np.ndarray, "4"]) -> Picture:
-    """Returns the part of a picture around a face."""
-    centre, half = (box[:2] + box[2:]) / 2, _AROUND * (box[2:] - box[:2]) / 2
+    """Returns the part of an image around a box."""
+    centre, half = (box[:2] + box[2:]) / 2, _MARGIN * (box[2:] - box[:2]) / 2
     return crop_photo(picture, np.concatenate([centre - half, centre + half]), _SIDE)
 
 
 def turntable_pictures(path: pathlib.Path) -> list[Picture]:
-    """Returns two pictures of a turning head."""
+    """Returns two frames of a turntable."""
     with Image.open(path) as animation:
         pictures = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(animation)]
-    return [pictures[number] for number in _TURNED]
+    return [pictures[number] for number in _TURNTABLE_FRAMES]
 
 
 def as_colours(positions: Float[np.ndarray, "N N 3"]) -> Picture:
-    """Returns a position map with each axis from its least to its greatest value, white outside."""
+    """Returns a position map as RGB. Each axis is scaled to its range; the background is white."""
     low, high = np.nanmin(positions, axis=(0, 1)), np.nanmax(positions, axis=(0, 1))
     return np.nan_to_num(255 * (positions - low) / (high - low), nan=255).astype(np.uint8)
 
@@ -127,12 +129,12 @@ def as_colours(positions: Float[np.ndarray, "N N 3"]) -> Picture:
 def clip_tiles(
     pipeline: Pipeline, scenes: Sequence[outputs.Scene], target: pathlib.Path
 ) -> list[Tile]:
-    """Returns some frames of the overlay of a clip."""
+    """Returns evenly spaced frames of the overlay of a clip."""
     clip = target.with_suffix(".mp4")
     with writing_video(clip, Fraction(_RATE)) as write:
         for frame in clip_frames(scenes):
             write(frame)
-    reconstruct_video(pipeline, clip, target, asked=lambda: False)
+    reconstruct_video(pipeline, clip, target, stop_requested=lambda: False)
     with open_video(target.with_name(f"{target.name}_overlay.mp4")) as video:
         frames = [frame.image for frame in video.frames]
     numbers = np.linspace(0, len(frames) - 1, _COLUMNS).astype(int)
@@ -140,17 +142,18 @@ def clip_tiles(
 
 
 def clip_frames(scenes: Sequence[outputs.Scene]) -> Iterator[VideoFrame]:
-    """Yields what a camera sees that moves from the face of one photo to that of the next, and sways."""
+    """Yields frames that pan from the first face to the last one with a slight rotation."""
     wall, faces = photos_side_by_side(scenes)
     for number in range(_FRAMES):
         phase = number / (_FRAMES - 1)
-        # Still for a while at both ends.
-        share = np.clip(1.4 * phase - 0.2, 0, 1) ** 2 * (3 - 2 * np.clip(1.4 * phase - 0.2, 0, 1))
+        # The pan pauses at both ends.
+        progress = np.clip(1.4 * phase - 0.2, 0, 1)
+        share = progress**2 * (3 - 2 * progress)
         x, y, side = faces[0] + share * (faces[-1] - faces[0])
         scale, angle = _CLIP_VIEW * side / _CLIP_SIZE, 0.15 * np.sin(4 * np.pi * phase)
         along, across = scale * np.cos(angle), scale * np.sin(angle)
         half = _CLIP_SIZE / 2
-        way = (
+        affine = (
             along,
             -across,
             x - half * (along - across),
@@ -159,7 +162,7 @@ def clip_frames(scenes: Sequence[outputs.Scene]) -> Iterator[VideoFrame]:
             y - half * (along + across),
         )
         frame = wall.transform(
-            (_CLIP_SIZE, _CLIP_SIZE), Image.Transform.AFFINE, way, Image.Resampling.BICUBIC
+            (_CLIP_SIZE, _CLIP_SIZE), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC
         )
         yield VideoFrame(number, number / _RATE, np.asarray(frame))
 
@@ -167,7 +170,7 @@ def clip_frames(scenes: Sequence[outputs.Scene]) -> Iterator[VideoFrame]:
 def photos_side_by_side(
     scenes: Sequence[outputs.Scene],
 ) -> tuple[Image.Image, Float[np.ndarray, "N 3"]]:
-    """Returns one picture of all photos, and the centre and side of the crop of each one's first face in it."""
+    """Returns all photos as one image, and the centre and box side of each first face in it."""
     height = max(scene.size[0] for scene in scenes)
     width = sum(scene.size[1] for scene in scenes)
     wall, left, faces = Image.new("RGB", (width, height), _PAPER), 0, []
@@ -180,7 +183,7 @@ def photos_side_by_side(
 
 
 def sheet_of(tiles: Sequence[Tile]) -> Image.Image:
-    """Lays pictures out in rows, each with its name below."""
+    """Returns the tiles in rows, each with its label below."""
     rows = -(-len(tiles) // _COLUMNS)
     across, down = _SIDE + _GAP, _SIDE + _LABEL + _GAP
     sheet = Image.new("RGB", (_COLUMNS * across + _GAP, rows * down + _GAP), _PAPER)

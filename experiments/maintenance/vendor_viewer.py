@@ -1,9 +1,10 @@
-"""Bundles the parts of three.js that the viewer's page needs (`twodasl_jax/assets/viewer/`).
+"""Bundles the parts of three.js that the interactive page uses.
 
   python experiments/maintenance/vendor_viewer.py [--output_dir=twodasl_jax/assets/viewer]
 
-Downloads exact versions of three.js (MIT) and of the bundler esbuild from the npm registry, checks them against the
-digests below, and writes three.min.js and three.LICENSE. The same versions give the same bytes. Needs Linux on x86-64.
+Downloads pinned versions of three.js (MIT) and of the bundler esbuild from the npm registry, and
+checks their digests. Then writes three.min.js and three.LICENSE. The same versions always give the
+same bytes. Needs Linux on x86-64.
 """
 
 import base64
@@ -23,12 +24,12 @@ from twodasl_jax.errors import OutputError
 from twodasl_jax.files import atomic_files
 
 _OUTPUT = flags.DEFINE_string(
-    "output_dir", "twodasl_jax/assets/viewer", "Folder of the two files; it must exist."
+    "output_dir", "twodasl_jax/assets/viewer", "The folder of the two files; it must exist."
 )
 
 
 class _Package(NamedTuple):
-    """One version in the npm registry, with the SHA-512 that the registry states."""
+    """A package of the npm registry with its version and its SHA-512 digest in base64."""
 
     name: str
     version: str
@@ -45,7 +46,7 @@ _ESBUILD = _Package(
     "0.28.2",
     "4xTZr1FUmSoQW4XIWmit3tzQrUTZM+N3P0XV8xROKYF50XfI7xeO90+1bZvNwxIufQ9hDQVRJH5YhgPVF8A/HQ==",
 )
-# All that viewer.js uses of three.js. A name that is missing here is undefined there.
+# The names of three.js that the page uses. A name that is missing here is undefined in the page.
 _ENTRY = """\
 export {
   BackSide, BufferAttribute, BufferGeometry, DirectionalLight, Group, HemisphereLight, Matrix4, Mesh,
@@ -65,7 +66,9 @@ def main() -> None:
         bundle = _bundle(esbuild / "bin" / "esbuild", three)
         licence = (three / "LICENSE").read_bytes()
     if b"</script" in bundle.lower():
-        raise OutputError("The bundle holds </script, which would end it early in a page.")
+        raise OutputError(
+            "The bundle contains </script, which would close its script element in the page."
+        )
     atomic_files.write_bytes(folder / "three.min.js", bundle)
     atomic_files.write_bytes(folder / "three.LICENSE", licence)
     print(f"{folder}: three.js {_THREE.version}, {len(bundle) / 1e3:.0f} kB")
@@ -75,11 +78,13 @@ def _unpack(package: _Package, scratch: str) -> pathlib.Path:
     """Downloads a package and returns the folder of its files."""
     tail = package.name.rpartition("/")[2]
     url = f"https://registry.npmjs.org/{package.name}/-/{tail}-{package.version}.tgz"
-    with urllib.request.urlopen(url) as answer:
-        archive = answer.read()
+    with urllib.request.urlopen(url) as response:
+        archive = response.read()
     digest = base64.b64encode(hashlib.sha512(archive).digest()).decode()
     if digest != package.sha512:
-        raise OutputError(f"{url} has the SHA-512 {digest}, not the one that is written down here.")
+        raise OutputError(
+            f"The SHA-512 digest of {url} is {digest} instead of {package.sha512}: do not use it."
+        )
     folder = pathlib.Path(scratch, tail)
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
@@ -87,7 +92,7 @@ def _unpack(package: _Package, scratch: str) -> pathlib.Path:
 
 
 def _bundle(esbuild: pathlib.Path, three: pathlib.Path) -> bytes:
-    """Returns one script that defines the global `THREE`."""
+    """Returns a script that defines the global `THREE`."""
     entry = three / "entry.js"
     entry.write_text(_ENTRY)
     options = ["--bundle", "--minify", "--format=iife", "--global-name=THREE", "--target=es2022"]

@@ -1,4 +1,4 @@
-"""The console program: what it says, what it leaves behind, and its exit status."""
+"""Tests of `twodasl-reconstruct` on photos: console output, result files and exit status."""
 
 import dataclasses
 import json
@@ -24,22 +24,22 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 @pytest.fixture
 def program(monkeypatch, face_model, capsys):
-    """Runs the program in this process, on a fake reconstructor: status, output, errors."""
+    """Runs the program with a fake reconstructor and returns status, output and errors."""
     monkeypatch.setattr(cli, "Reconstructor", lambda *_: FakeReconstructor(face_model))
     monkeypatch.setattr(cli, "chosen_expression_units", lambda _: None)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["twodasl-reconstruct", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             cli.main()
-        return left.value.code or 0, *capsys.readouterr()
+        return exit_info.value.code or 0, *capsys.readouterr()
 
     return run
 
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of two good photos, two bad ones, and a file that is none."""
+    """A folder with two valid photos, two invalid ones and a text file."""
     folder = tmp_path / "photos"
     folder.mkdir()
     Image.fromarray(photo_with_faces(1)).save(folder / "one.png")
@@ -54,7 +54,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_one_photo(program, photos, tmp_path):
+def test_one_photo_gives_default_files(program, photos, tmp_path):
     status, output, errors = program(photos / "two.png", f"--output_dir={tmp_path / 'out'}")
     assert (status, errors) == (0, "")
     assert "two.png: 2 faces" in output
@@ -64,7 +64,7 @@ def test_one_photo(program, photos, tmp_path):
     assert names(tmp_path / "out") == ["faces.json", *meshes, "two_overlay.png"]
 
 
-def test_a_folder_goes_on_after_a_bad_photo_and_names_it(program, photos, tmp_path):
+def test_invalid_photos_of_folder_are_skipped_and_named(program, photos, tmp_path):
     status, output, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
     assert status == 2
     assert "one.png: 1 face," in output
@@ -84,7 +84,7 @@ def test_a_folder_goes_on_after_a_bad_photo_and_names_it(program, photos, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["broken.jpg", "nobody.png", "missing.jpg", "notes.txt"])
-def test_one_bad_photo_is_one_sentence_and_leaves_nothing(program, photos, tmp_path, name):
+def test_invalid_photo_gives_one_line_and_no_files(program, photos, tmp_path, name):
     status, output, errors = program(photos / name, f"--output_dir={tmp_path / 'out'}")
     assert (status, output) == (2, "")
     assert len(errors.splitlines()) == 1
@@ -92,15 +92,15 @@ def test_one_bad_photo_is_one_sentence_and_leaves_nothing(program, photos, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_second_run_replaces_the_first(program, photos, tmp_path):
-    left = []
+def test_second_run_replaces_files(program, photos, tmp_path):
+    listings = []
     for _ in range(2):
         assert program(photos / "one.png", f"--output_dir={tmp_path / 'out'}")[0] == 0
-        left.append(names(tmp_path / "out"))
-    assert left[0] == left[1]
+        listings.append(names(tmp_path / "out"))
+    assert listings[0] == listings[1]
 
 
-def test_outputs_can_be_chosen(program, photos, tmp_path):
+def test_outputs_selects_kinds(program, photos, tmp_path):
     status, _, _ = program(
         photos / "one.png", "--outputs=ply, json", "--output_dir", tmp_path / "o"
     )
@@ -108,9 +108,7 @@ def test_outputs_can_be_chosen(program, photos, tmp_path):
     assert names(tmp_path / "o") == ["faces.json", "one_face0.ply"]
 
 
-def test_all_faces_get_the_expression_of_the_largest_face_of_another_photo(
-    program, photos, tmp_path
-):
+def test_retarget_uses_expression_of_largest_face(program, photos, tmp_path):
     Image.fromarray(photo_with_faces(3, expression=150)).save(tmp_path / "laughing.png")
     found = {}
     for name, arguments in (("own", []), ("other", [f"--retarget={tmp_path / 'laughing.png'}"])):
@@ -130,7 +128,7 @@ def test_all_faces_get_the_expression_of_the_largest_face_of_another_photo(
 
 
 @pytest.mark.parametrize("name", ["nobody.png", "broken.jpg", "missing.jpg"])
-def test_an_expression_of_nobody_is_one_sentence(program, photos, tmp_path, name):
+def test_invalid_retarget_photo_gives_one_line_and_no_files(program, photos, tmp_path, name):
     status, output, errors = program(
         photos, f"--output_dir={tmp_path / 'out'}", f"--retarget={photos / name}"
     )
@@ -140,9 +138,7 @@ def test_an_expression_of_nobody_is_one_sentence(program, photos, tmp_path, name
     assert not (tmp_path / "out").exists()
 
 
-def test_photos_that_differ_in_the_suffix_alone_do_not_overwrite_each_other(
-    program, tmp_path, photos
-):
+def test_photos_with_equal_stems_keep_their_suffixes(program, tmp_path, photos):
     for path in photos.iterdir():
         path.unlink()
     Image.fromarray(photo_with_faces(1)).save(photos / "same.png")
@@ -151,7 +147,7 @@ def test_photos_that_differ_in_the_suffix_alone_do_not_overwrite_each_other(
     assert names(tmp_path / "out") == ["same.bmp_overlay.png", "same.png_overlay.png"]
 
 
-def test_results_among_the_photos_of_a_folder_are_refused(program, photos):
+def test_output_dir_must_differ_from_source(program, photos):
     before = names(photos)
     status, _, errors = program(photos, f"--output_dir={photos / '..' / photos.name}")
     assert status == 2
@@ -159,29 +155,27 @@ def test_results_among_the_photos_of_a_folder_are_refused(program, photos):
     assert names(photos) == before
 
 
-def test_a_folder_without_pictures(program, tmp_path):
+def test_folder_without_photos_and_videos_is_rejected(program, tmp_path):
     status, _, errors = program(tmp_path, f"--output_dir={tmp_path / 'out'}")
     assert status == 2
-    assert "holds no pictures" in errors
+    assert "contains no photos or videos" in errors
 
 
-def test_an_output_folder_that_is_a_file(program, photos):
+def test_output_dir_must_not_be_file(program, photos):
     status, _, errors = program(photos / "one.png", f"--output_dir={photos / 'notes.txt'}")
     assert status == 2
     assert errors.startswith(f"Cannot write to {photos / 'notes.txt'}: ")
     assert (photos / "notes.txt").read_text() == "no photo"
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(
-    program, photos, tmp_path, monkeypatch
-):
-    def fail_on_the_second(target, *arguments):
+def test_full_disk_keeps_finished_photos(program, photos, tmp_path, monkeypatch):
+    def fail_at_second(target, *arguments):
         if target.name == "two":
             raise OSError(28, "No space left on device")
         return real(target, *arguments)
 
     real = cli.outputs.write_photo
-    monkeypatch.setattr(cli.outputs, "write_photo", fail_on_the_second)
+    monkeypatch.setattr(cli.outputs, "write_photo", fail_at_second)
     status, _, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
     assert status == 2
     assert (
@@ -191,26 +185,24 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_finished(
     assert [photo["photo"] for photo in document["photos"]] == ["one.png"]
 
 
-def test_a_name_too_long_for_its_results_does_not_end_a_folder(program, photos, tmp_path):
+def test_too_long_name_is_skipped(program, photos, tmp_path):
     long_name = "n" * 245 + ".png"
     Image.fromarray(photo_with_faces(1)).save(photos / long_name)
     status, output, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
     assert status == 2
-    assert f"The name of {photos / long_name} is too long for its results" in errors
+    assert f"The name of {photos / long_name} is too long for its result files" in errors
     assert "two.png: 2 faces," in output
     assert not [name for name in names(tmp_path / "out") if "nnn" in name]
 
 
-def test_an_interruption_is_one_word_and_keeps_what_is_finished(
-    program, photos, tmp_path, monkeypatch
-):
-    def stop_at_the_second(target, *arguments):
+def test_interruption_keeps_finished_photos(program, photos, tmp_path, monkeypatch):
+    def stop_at_second(target, *arguments):
         if target.name == "two":
             signal.raise_signal(signal.SIGTERM)
         return real(target, *arguments)
 
     real = cli.outputs.write_photo
-    monkeypatch.setattr(cli.outputs, "write_photo", stop_at_the_second)
+    monkeypatch.setattr(cli.outputs, "write_photo", stop_at_second)
     status, _, errors = program(photos, f"--output_dir={tmp_path / 'out'}")
     assert status == 130
     assert errors.splitlines()[-1] == "Interrupted."
@@ -221,14 +213,14 @@ def test_an_interruption_is_one_word_and_keeps_what_is_finished(
 
 @pytest.fixture
 def other_files(tmp_path, face_model):
-    """Files of the small face model, and of weights for it."""
+    """Flags for files of the small face model and of weights for it."""
     save_face_model(tmp_path / "face_model.npz", face_model)
     weights = dataclasses.replace(embedded_weights(), face_model=digest(face_model))
     save_weights(tmp_path / "weights.npz", weights)
     return [f"--{name}={tmp_path / name}.npz" for name in ("face_model", "weights")]
 
 
-def test_weights_and_face_model_can_be_chosen(
+def test_weights_and_face_model_can_be_selected(
     program, photos, tmp_path, monkeypatch, face_model, other_files
 ):
     chosen = []
@@ -245,7 +237,7 @@ def test_weights_and_face_model_can_be_chosen(
 
 
 @pytest.mark.parametrize("given", [0, 1])
-def test_weights_and_face_model_that_do_not_belong_together(
+def test_weights_of_another_face_model_are_rejected(
     monkeypatch, program, photos, tmp_path, other_files, given
 ):
     monkeypatch.setattr(cli, "Reconstructor", Reconstructor)
@@ -259,7 +251,7 @@ def test_weights_and_face_model_that_do_not_belong_together(
 
 
 @pytest.mark.parametrize("flag", ["face_model", "weights"])
-def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
+def test_missing_weights_or_face_model_gives_one_line(program, photos, tmp_path, flag):
     missing = tmp_path / "missing.npz"
     status, output, errors = program(
         photos / "one.png", f"--output_dir={tmp_path / 'out'}", f"--{flag}={missing}"
@@ -272,14 +264,14 @@ def test_a_missing_file_is_one_sentence(program, photos, tmp_path, flag):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give a photo, a video or a folder as SOURCE, or --camera"),
-        (["a.jpg", "--outputs=overlay,stl"], "'stl' is none of overlay, "),
-        (["a.mp4", "--retarget=a.jpg"], "--retarget is for photos"),
-        (["a.jpg", "--camera=0"], "give a photo, a video or a folder as SOURCE, or --camera"),
+        ([], "give either SOURCE (a photo, a video or a folder) or --camera"),
+        (["a.jpg", "--outputs=overlay,stl"], "unknown kind 'stl': use all, or some of overlay, "),
+        (["a.mp4", "--retarget=a.jpg"], "--retarget needs photos"),
+        (["a.jpg", "--camera=0"], "give either SOURCE (a photo, a video or a folder) or --camera"),
         (["a.jpg", "--colour"], "unrecognized arguments: --colour"),
     ],
 )
-def test_wrong_arguments(program, arguments, message):
+def test_invalid_arguments_are_rejected(program, arguments, message):
     status, _, errors = program(*arguments)
     assert status == 2
     assert message in errors
@@ -295,7 +287,7 @@ def run_script(*arguments):
     )
 
 
-def test_a_page_is_written_beside_the_other_files(program, photos, tmp_path):
+def test_html_adds_page_to_other_files(program, photos, tmp_path):
     status, _, errors = program(
         photos / "one.png", f"--output_dir={tmp_path / 'out'}", "--outputs=ply", "--html"
     )
@@ -303,7 +295,7 @@ def test_a_page_is_written_beside_the_other_files(program, photos, tmp_path):
     assert names(tmp_path / "out") == ["one.html", "one_face0.ply"]
 
 
-def test_help_teaches():
+def test_help_describes_flags_files_and_status():
     finished = run_script("--help")
     assert finished.returncode == 0
     for word in (
@@ -320,7 +312,7 @@ def test_help_teaches():
         assert word in finished.stdout
 
 
-def test_a_real_photo(tmp_path):
+def test_real_photo(tmp_path):
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     finished = run_script(tmp_path / "astronaut.png", f"--output_dir={tmp_path / 'out'}")
@@ -328,7 +320,7 @@ def test_a_real_photo(tmp_path):
     (photo,) = json.loads((tmp_path / "out" / "faces.json").read_text())["photos"]
     (face,) = photo["faces"]
     landmarks = np.array(face["landmarks"])
-    # Centres of the eyes (image left, image right) and of the mouth, marked by hand.
+    # Centres of the left and right eye in the image and of the mouth, annotated by hand.
     for rows, place in (
         (slice(36, 42), (202, 100)),
         (slice(42, 48), (247, 103)),
@@ -341,7 +333,7 @@ def test_a_real_photo(tmp_path):
     assert np.linalg.norm(mesh.vertices - nose, axis=1).min() < 5
 
 
-def test_a_missing_photo_ends_without_a_traceback(tmp_path):
+def test_missing_photo_gives_one_line_without_traceback(tmp_path):
     finished = run_script(tmp_path / "missing.jpg", f"--output_dir={tmp_path / 'out'}")
     assert finished.returncode == 2
     sentence = "there is no such file; give a JPEG, PNG, WebP or TIFF picture."

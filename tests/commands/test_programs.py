@@ -1,4 +1,4 @@
-"""How programs end: with one sentence and status 2 where their flags or files are wrong."""
+"""Tests of the start and end of programs: flags, signals, error messages and exit status."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from twodasl_jax.commands import entry_points
-from twodasl_jax.errors import PhotoError
+from twodasl_jax.errors import DivergenceError, PhotoError
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
@@ -28,6 +28,7 @@ def raising(error):
     [
         (PhotoError("Cannot read a.jpg."), "Cannot read a.jpg."),
         (PhotoError("Cannot\n  read a  b.jpg."), "Cannot read a  b.jpg."),
+        (DivergenceError("The loss is nan."), "The loss is nan."),
         (
             FileNotFoundError(2, "No such file or directory", "a.npz"),
             "a.npz: No such file or directory.",
@@ -36,18 +37,18 @@ def raising(error):
         (OSError("no config"), "no config."),
     ],
 )
-def test_a_failure_is_one_sentence(capsys, error, sentence):
+def test_failure_is_one_line(capsys, error, sentence):
     assert entry_points.exit_status(raising(error)) == entry_points.FAILURE
     assert capsys.readouterr() == ("", f"{sentence}\n")
 
 
-def test_a_mistake_of_the_program_itself_is_not_hidden():
+def test_programming_error_propagates():
     with pytest.raises(ZeroDivisionError):
         entry_points.exit_status(raising(ZeroDivisionError()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_program_cleans_up(capsys, number):
+def test_interrupted_program_cleans_up(capsys, number):
     cleaned = []
 
     def program():
@@ -62,28 +63,28 @@ def test_an_interrupted_program_cleans_up(capsys, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_program_that_is_asked_to_stop_goes_on_until_it_looks(number):
+def test_first_signal_only_requests_stop(number):
     before = signal.getsignal(number)
-    with entry_points.stop_signal() as asked:
-        assert not asked()
+    with entry_points.stop_signal() as stop_requested:
+        assert not stop_requested()
         signal.raise_signal(number)
-        assert asked()
+        assert stop_requested()
     assert signal.getsignal(number) is before
 
 
-def test_a_program_that_is_asked_twice_is_interrupted():
+def test_second_signal_interrupts():
     with entry_points.stop_signal():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_the_status_of_a_program_is_kept(capsys):
+def test_status_of_program_is_returned(capsys):
     assert [entry_points.exit_status(lambda s=status: s) for status in (None, 0, 3)] == [0, 0, 3]
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_name_that_the_console_cannot_show_is_written_with_escapes(capfdbinary):
+def test_unprintable_name_is_escaped(capfdbinary):
     entry_points.exit_status(lambda: print("bad\udcff.jpg"))
     assert capfdbinary.readouterr().out == b"bad\\udcff.jpg\n"
 
@@ -107,7 +108,7 @@ def run(name, *arguments):
         (
             "train",
             [CONFIG, "--workdir={}/run", "--config.step=1"],
-            "The config has no such setting",
+            "Unknown config setting",
         ),
         (
             "train",
@@ -117,12 +118,12 @@ def run(name, *arguments):
         (
             "train",
             [CONFIG, "--config.data_dir={}", "--workdir={}/run"],
-            "holds no prepared data set",
+            "contains no prepared data set",
         ),
         (
             "train",
             [CONFIG, "--workdir={}/run", "--num_processes=2"],
-            "Several processes need --coordinator_address and --process_id as well.",
+            "Several processes also need --coordinator_address and --process_id.",
         ),
         (
             "train",
@@ -137,16 +138,22 @@ def run(name, *arguments):
         ),
         ("train", [CONFIG, "--workdir={}/run", "--cluster"], "--cluster cannot join a cluster"),
         (
-            "compile_for_tpu",
-            [CONFIG, "--topology=v9:2x2"],
+            "benchmark",
+            ["--what=tpu", CONFIG, "--topology=v9:2x2"],
             "--topology=v9:2x2: known chips are v4, v5e, v5p, v6e",
         ),
         ("benchmark", ["--what=train_step", "--batch_size=3"], "so choose an even number"),
+        (
+            "benchmark",
+            ["--what=scoring", "--steps=20"],
+            "--steps does not apply to --what=scoring",
+        ),
+        ("benchmark", ["--what=feed"], "--data_dir is missing: --what=feed needs it"),
         ("train", [CONFIG], "--workdir is missing"),
         (
             "train",
             [CONFIG, "--workdir=gs://bucket/run"],
-            "--workdir=gs://bucket/run is no folder: mount the bucket",
+            "--workdir=gs://bucket/run is a URL: mount the bucket",
         ),
         (
             "train",
@@ -157,7 +164,7 @@ def run(name, *arguments):
         (
             "prepare_data",
             ["--dataset=face300w_lp", "--source_dir={}", "--data_dir={}/data"],
-            "{} holds no pictures: give the folder of the extracted 300W-LP",
+            "{} contains no pictures: give the folder of the extracted 300W-LP",
         ),
         (
             "prepare_data",
@@ -165,13 +172,16 @@ def run(name, *arguments):
             "Cannot read {}/aflw68/annotations.npz: No such file",
         ),
         (
-            "place_landmarks",
-            ["--source_dir={}", "--output={}/rows.npz"],
+            "face_model/place_landmarks",
+            ["--mark_up=aflw", "--source_dir={}", "--output={}/rows.npz"],
             "Cannot read {}/aflw68/annotations.npz: No such file",
         ),
         (
-            "transfer_landmarks",
-            ["--basis={}/no.npz", "--data_dir={}", "--output={}/rows.npz"],
+            "face_model/place_landmarks",
+            [
+                *("--mark_up=300w_lp", "--basis={}/no.npz"),
+                *("--data_dir={}", "--output={}/rows.npz"),
+            ],
             "Cannot read {}/no.npz: No such file",
         ),
         (
@@ -182,12 +192,12 @@ def run(name, *arguments):
         (
             "ablate",
             ["--study={}/no.py", "--workdir={}/runs", "--output_dir={}/report"],
-            "--study={}/no.py: there is no such file",
+            "--study={}/no.py is not a file",
         ),
         (
             "prepare_data",
             ["--dataset=synthetic_faces", "--source_dir={}", "--data_dir={}/data"],
-            "{} holds no pictures of skins",
+            "{} contains no pictures of skins",
         ),
         (
             "prepare_data",
@@ -222,7 +232,7 @@ def run(name, *arguments):
             "--face_model is for a network that is run here",
         ),
         ("evaluate", ["--compare={}/file"], "--compare needs two files"),
-        ("evaluate", ["--compare={}/file,{}/file"], "{}/file: it is no report.json"),
+        ("evaluate", ["--compare={}/file,{}/file"], "{}/file: it is not a report.json"),
         (
             "decode_coefficients",
             ["--data_dir={}/no", "--basis={}/b.npz", "--output={}/o.npz"],
@@ -231,61 +241,81 @@ def run(name, *arguments):
         (
             "decode_coefficients",
             ["--data_dir={}", "--basis={}/b.npz", "--weights={}/w.npz", "--output={}/o.npz"],
-            "Give --basis for published vectors, or --weights for a network, and not both.",
+            "Give either --basis for published vectors or --weights for a network, not both.",
         ),
         (
-            "import_weights",
+            "make_weights",
             [
-                *("--checkpoint={}/no.pth", "--whitening={}/w.npz"),
+                *("--published={}/no.pth", "--whitening={}/w.npz"),
                 *("--face_model={}/m.npz", "--output={}/o.npz"),
             ],
             "Cannot read {}/no.pth: No such file",
         ),
-        ("render_scans", ["--data_dir={}", "--output_dir={}/views"], "holds no folders subject_01"),
         (
-            "render_faces",
-            ["--output_dir={}/set", "--model={}/file"],
+            "render_test_set",
+            ["--source=scans", "--data_dir={}", "--output_dir={}/views"],
+            "holds no folders subject_01",
+        ),
+        (
+            "render_test_set",
+            ["--source=face_model", "--output_dir={}/set", "--face_model={}/file"],
             "{}/file cannot be read as a face model",
         ),
-        ("export_weights", ["--workdir={}/no", "--output={}/w.npz"], "{}/no holds no checkpoints"),
-        ("measure_face_model", ["--data_dir={}/no"], "Cannot read {}/no/annotations.npz: No such"),
+        ("make_weights", ["--workdir={}/no", "--output={}/w.npz"], "{}/no has no checkpoints"),
         (
-            "measure_expression_units",
-            ["--face_model={}/file"],
+            "face_model/measure",
+            ["--what=landmarks", "--data_dir={}/no"],
+            "Cannot read {}/no/annotations.npz: No such",
+        ),
+        (
+            "face_model/measure",
+            ["--what=expression_units", "--face_model={}/file"],
             "{}/file cannot be read as a face model",
         ),
-        ("build_face_model", ["--wheel={}/file", "--output={}/m.npz"], "{}/file is missing, or no"),
         (
-            "import_face_model",
+            "face_model/build",
+            ["--wheel={}/file", "--output={}/m.npz"],
+            "{}/file is missing or not a wheel",
+        ),
+        (
+            "face_model/import_face_model",
             ["--format=bfm2009", "--source={}/no", "--output={}/m.npz"],
             "There is no folder {}/no.",
         ),
         (
-            "import_face_model",
+            "face_model/import_face_model",
             ["--format=3ddfa", "--source={}", "--output={}/m.npz"],
             "{} lacks train.configs/param_whitening.pkl or param_whitening.pkl: docs/",
         ),
         (
-            "import_face_model",
+            "face_model/import_face_model",
             ["--format=flame", "--source={}", "--output={}/m.npz"],
             "value should be one of <bfm2009|bfm2017|3ddfa|3ddfa_v2|ict>; see --help.",
         ),
-        ("vendor_viewer", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
         (
-            "measure_smoothing",
+            "maintenance/vendor_viewer",
+            ["--output_dir={}/file"],
+            "Cannot write to {}/file: it is not a folder",
+        ),
+        (
+            "maintenance/measure_smoothing",
             ["--heads=0"],
             "flag --heads=0: 0 is not a positive integer; see --help.",
         ),
         (
-            "run_notebooks",
+            "maintenance/run_notebooks",
             ["--notebooks=demo"],
-            "--notebooks=demo: there are evaluate, reconstruct",
+            "--notebooks=demo: known notebooks are evaluate, reconstruct",
         ),
-        ("run_notebooks", ["--repository=a/b"], "--repository=a/b is no OWNER/twodasl_jax."),
+        (
+            "maintenance/run_notebooks",
+            ["--repository=a/b"],
+            "--repository=a/b: expected OWNER/twodasl_jax.",
+        ),
         ("demo", ["--output_dir={}/file"], "Cannot write to {}/file: it is not a folder"),
     ],
 )
-def test_programs_name_what_is_wrong_and_leave_nothing(tmp_path, name, arguments, sentence):
+def test_invalid_arguments_give_one_line_and_no_files(tmp_path, name, arguments, sentence):
     (tmp_path / "file").touch()
     finished = run(name, *(argument.replace("{}", str(tmp_path)) for argument in arguments))
     assert finished.returncode == 2

@@ -1,4 +1,4 @@
-"""`twodasl-reconstruct` on videos: what it leaves behind, what it says, and its exit status."""
+"""Tests of `twodasl-reconstruct` on videos: console output, result files and exit status."""
 
 import csv
 import itertools
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.fake_reconstruction import (
-    FakeFollower,
+    FakeFaceSource,
     FakeReconstructor,
     frame_with_squares,
     photo_with_faces,
@@ -29,8 +29,8 @@ pytest.importorskip("av")
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-class FakeBoth(FakeFollower):
-    """Sees photos as `FakeReconstructor` does, and frames of videos as `FakeFollower`."""
+class FakeBoth(FakeFaceSource):
+    """A `FakeReconstructor` for photos and a `FakeFaceSource` for frames of videos."""
 
     def __call__(self, image, boxes=None):
         return (
@@ -42,42 +42,42 @@ class FakeBoth(FakeFollower):
 
 @pytest.fixture
 def program(monkeypatch, face_model, capsys):
-    """Runs the program in this process, without smoothing, on fakes: status, output, errors."""
+    """Runs the program with fakes, without smoothing; returns status, output and errors."""
     fake = FakeBoth(face_model)
     monkeypatch.setattr(cli, "Reconstructor", lambda *_: fake)
     monkeypatch.setattr(cli, "chosen_expression_units", lambda _: None)
     monkeypatch.setattr(following.detection, "detect_faces", fake.detect)
-    monkeypatch.setattr(following.detection, "confidence_of_crop", fake.judge)
+    monkeypatch.setattr(following.detection, "confidence_of_crop", fake.score)
 
     def run(*arguments):
         monkeypatch.setattr(
             sys, "argv", ["twodasl-reconstruct", "--smoothing=off", *map(str, arguments)]
         )
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             cli.main()
-        return left.value.code or 0, *capsys.readouterr()
+        return exit_info.value.code or 0, *capsys.readouterr()
 
     return run
 
 
 def write_clip(path, frames):
-    with writing_video(path, Fraction(25)) as film:
+    with writing_video(path, Fraction(25)) as write:
         for number, image in enumerate(frames):
-            film(VideoFrame(number, number / 25, image))
+            write(VideoFrame(number, number / 25, image))
     return path
 
 
-def moving(count, first=0):
-    """Frames with a face at rest, and one that moves in from the fourth frame on."""
+def frames_with_motion(count):
+    """Returns frames with a face at rest, and from frame 4 on with a moving face."""
     return [
         frame_with_squares((50, 60), *([(190 - 4 * number, 60)] if number > 3 else []))
-        for number in range(first, first + count)
+        for number in range(count)
     ]
 
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "clip.mp4", moving(12))
+    return write_clip(tmp_path / "clip.mp4", frames_with_motion(12))
 
 
 def names(folder):
@@ -94,7 +94,7 @@ def frames_of(path):
         return [frame.image for frame in video.frames]
 
 
-def test_a_video_leaves_an_overlay_and_a_table(program, clip, tmp_path):
+def test_video_gives_overlay_and_table(program, clip, tmp_path):
     status, output, errors = program(clip, f"--output_dir={tmp_path / 'out'}")
     assert (status, errors) == (0, "")
     assert output == f"{clip}: 12 frames, 2 faces, see {tmp_path / 'out' / 'clip'}_*\n"
@@ -107,7 +107,7 @@ def test_a_video_leaves_an_overlay_and_a_table(program, clip, tmp_path):
     assert not changed[:, 85:110].any()
 
 
-def test_the_table_says_what_is_seen(program, clip, tmp_path):
+def test_table_has_values_of_faces(program, clip, tmp_path):
     program(clip, f"--output_dir={tmp_path / 'out'}")
     rows = rows_of(tmp_path / "out" / "clip_faces.csv")
     assert len(rows[0]) == 11 + 3 * 68 + 62
@@ -126,7 +126,7 @@ def test_the_table_says_what_is_seen(program, clip, tmp_path):
         assert float(row["expression_1"]) == 0.5
 
 
-def test_a_folder_may_hold_photos_and_videos(program, clip, tmp_path):
+def test_folder_may_contain_photos_and_videos(program, clip, tmp_path):
     Image.fromarray(photo_with_faces(1)).save(tmp_path / "photo.png")
     write_clip(tmp_path / "nobody.mkv", [frame_with_squares()] * 3)
     status, output, errors = program(
@@ -136,13 +136,13 @@ def test_a_folder_may_hold_photos_and_videos(program, clip, tmp_path):
     assert "photo.png: 1 face" in output
     assert "clip.mp4: 12 frames, 2 faces" in output
     assert errors.splitlines() == [
-        f"No face was found in {tmp_path / 'nobody.mkv'}: give a video that shows one more clearly.",
-        "1 of 3 files gave no whole result.",
+        f"No face was found in {tmp_path / 'nobody.mkv'}: use a video that shows one more clearly.",
+        "1 of 3 files gave no complete result.",
     ]
     assert names(tmp_path / "out") == ["clip_faces.csv", "clip_overlay.mp4", "photo_overlay.png"]
 
 
-def test_a_video_without_a_face_leaves_nothing(program, tmp_path):
+def test_video_without_face_gives_no_files(program, tmp_path):
     path = write_clip(tmp_path / "nobody.mp4", [frame_with_squares()] * 3)
     status, output, errors = program(path, f"--output_dir={tmp_path / 'new' / 'out'}")
     assert (status, output) == (2, "")
@@ -151,7 +151,7 @@ def test_a_video_without_a_face_leaves_nothing(program, tmp_path):
     assert not (tmp_path / "new" / "out").exists()
 
 
-def test_a_face_that_leaves_the_picture_is_no_error(program, tmp_path):
+def test_face_may_leave_frame(program, tmp_path):
     path = write_clip(
         tmp_path / "left.mp4", [frame_with_squares((50, 60))] * 4 + [frame_with_squares()] * 4
     )
@@ -161,7 +161,7 @@ def test_a_face_that_leaves_the_picture_is_no_error(program, tmp_path):
     assert len(frames_of(tmp_path / "out" / "left_overlay.mp4")) == 8
 
 
-def test_what_is_no_video_is_one_sentence_and_leaves_nothing(program, tmp_path):
+def test_invalid_video_gives_one_line_and_no_files(program, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"no video" * 100)
     for name in ("bad.mp4", "missing.mp4"):
         status, output, errors = program(tmp_path / name, f"--output_dir={tmp_path / 'out'}")
@@ -171,7 +171,7 @@ def test_what_is_no_video_is_one_sentence_and_leaves_nothing(program, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_that_cannot_be_written(program, clip, tmp_path):
+def test_output_dir_must_not_be_file(program, clip, tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         status, _, errors = program(clip, f"--output_dir={folder}")
@@ -180,7 +180,7 @@ def test_an_output_folder_that_cannot_be_written(program, clip, tmp_path):
         assert len(errors.splitlines()) == 1
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing(program, clip, tmp_path, monkeypatch):
+def test_full_disk_gives_one_line_and_no_files(program, clip, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
@@ -193,14 +193,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(program, clip, tmp_path,
     assert not (tmp_path / "out").exists()
 
 
-def check_part(folder, count):
-    """Both results are whole files with so many frames."""
+def check_results(folder, count):
+    """Checks that both results are complete files with `count` frames."""
     assert names(folder) == ["clip_faces.csv", "clip_overlay.mp4"]
     assert len(frames_of(folder / "clip_overlay.mp4")) == count
     assert {int(row["frame"]) for row in rows_of(folder / "clip_faces.csv")} == set(range(count))
 
 
-def test_a_video_that_breaks_off_leaves_what_came_before(program, clip, tmp_path, monkeypatch):
+def test_damaged_video_keeps_earlier_frames(program, clip, tmp_path, monkeypatch):
     def broken(path):
         video = open_video(path)
         original = video.__enter__()
@@ -221,44 +221,44 @@ def test_a_video_that_breaks_off_leaves_what_came_before(program, clip, tmp_path
     monkeypatch.setattr(command, "open_video", broken)
     status, output, errors = program(clip, f"--output_dir={tmp_path / 'out'}")
     assert (status, output) == (2, "")
-    came_before = f"what came before is in {tmp_path / 'out' / 'clip'}_*."
-    assert errors == f"{clip} cannot be read from frame 7 on; {came_before}\n"
-    check_part(tmp_path / "out", 7)
+    kept = f"the earlier frames are in {tmp_path / 'out' / 'clip'}_*."
+    assert errors == f"{clip} cannot be read from frame 7 on; {kept}\n"
+    check_results(tmp_path / "out", 7)
 
 
-def interrupt_at_the_fifth_look(monkeypatch, number):
-    real, looks = FakeFollower.__call__, []
+def interrupt_at_fifth_call(monkeypatch, number):
+    real, calls = FakeFaceSource.__call__, []
 
-    def look(self, image, boxes):
-        looks.append(boxes)
-        if len(looks) == 5:
+    def call(self, image, boxes):
+        calls.append(boxes)
+        if len(calls) == 5:
             signal.raise_signal(number)
         return real(self, image, boxes)
 
-    monkeypatch.setattr(FakeFollower, "__call__", look)
+    monkeypatch.setattr(FakeFaceSource, "__call__", call)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_video_leaves_what_came_before(program, clip, tmp_path, monkeypatch, number):
-    interrupt_at_the_fifth_look(monkeypatch, number)
+def test_interrupted_video_keeps_earlier_frames(program, clip, tmp_path, monkeypatch, number):
+    interrupt_at_fifth_call(monkeypatch, number)
     status, output, errors = program(clip, f"--output_dir={tmp_path / 'out'}")
     assert (status, output) == (2, "")
-    came_before = f"what came before is in {tmp_path / 'out' / 'clip'}_*."
-    assert errors == f"Interrupted after frame 4 of {clip}; {came_before}\n"
-    check_part(tmp_path / "out", 5)
+    kept = f"the earlier frames are in {tmp_path / 'out' / 'clip'}_*."
+    assert errors == f"Interrupted after frame 4 of {clip}; {kept}\n"
+    check_results(tmp_path / "out", 5)
 
 
-def test_after_an_interruption_no_other_video_begins(program, clip, tmp_path, monkeypatch):
-    write_clip(tmp_path / "later.mp4", moving(3))
-    interrupt_at_the_fifth_look(monkeypatch, signal.SIGINT)
+def test_interruption_skips_later_videos(program, clip, tmp_path, monkeypatch):
+    write_clip(tmp_path / "later.mp4", frames_with_motion(3))
+    interrupt_at_fifth_call(monkeypatch, signal.SIGINT)
     status, _, errors = program(tmp_path, f"--output_dir={tmp_path / 'out'}")
     assert status == 2
-    assert errors.splitlines()[1:] == ["2 of 2 files gave no whole result."]
-    check_part(tmp_path / "out", 5)
+    assert errors.splitlines()[1:] == ["2 of 2 files gave no complete result."]
+    check_results(tmp_path / "out", 5)
 
 
 @pytest.mark.slow
-def test_a_real_face_is_followed_over_a_background(tmp_path):
+def test_real_face_is_tracked(tmp_path):
     data = pytest.importorskip("skimage.data")
     face = Image.fromarray(data.astronaut()).crop((140, 20, 310, 220))
     frames = []
@@ -284,7 +284,7 @@ def test_a_real_face_is_followed_over_a_background(tmp_path):
     rows = rows_of(tmp_path / "out" / "clip_faces.csv")
     assert [(int(row["frame"]), row["person"]) for row in rows] == [(n, "0") for n in range(20)]
     for number, row in enumerate(rows):
-        # The middle of the eye at the left of the photo, marked by hand at (202, 100) of the whole picture.
+        # Centre of the left eye in the image, annotated by hand at (202, 100) in the whole photo.
         eye = [np.mean([float(row[f"{axis}_{p}"]) for p in range(37, 43)]) for axis in "xy"]
         np.testing.assert_allclose(eye, [202 - 140 + 20 + 12 * number, 100 - 20 + 40], atol=6)
         assert float(row["score"]) > 0.8

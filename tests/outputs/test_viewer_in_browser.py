@@ -1,4 +1,4 @@
-"""The viewer's page in a real browser: it draws the face, and says where it cannot. Skips without Chromium."""
+"""Tests of the interactive page in a real browser. They are skipped without Chromium."""
 
 import json
 import re
@@ -27,7 +27,7 @@ FLAGS = (
 
 @pytest.fixture(scope="module")
 def chromium():
-    """The path of a Chromium or Chrome."""
+    """The path of Chromium or Chrome."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next(filter(None, map(shutil.which, names)), None)
     if found is None:
@@ -37,7 +37,7 @@ def chromium():
 
 @pytest.fixture
 def browse(chromium, tmp_path):
-    """Opens a file: the attributes of its body as they became, and the picture of the window."""
+    """A function that opens a file and returns the data attributes of its body and a screenshot."""
 
     def open_page(path, fragment="", *flags):
         picture = tmp_path / "window.png"
@@ -63,14 +63,14 @@ def _pixels(picture):
 
 
 def stage(window):
-    """The part of a window in which the face is, between photo and sliders."""
+    """Returns the part of a screenshot with the face, between photo and sliders."""
     return window[80 : HEIGHT - 130, 380 : WIDTH - 380]
 
 
-def test_the_face_is_drawn_and_an_address_turns_and_moves_it(browse, page):
+def test_address_changes_drawn_face(browse, page):
     attributes, window = browse(page)
     assert attributes == {"state": "ready"}
-    # The face has the photo's colour (90, 140, 200); the ground is grey.
+    # The face has the colour of the photo, (90, 140, 200); the background is grey.
     blue = stage(window)[..., 2] - stage(window)[..., 0] > 40
     assert 0.1 < blue.mean() < 0.9
     for fragment in ("#yaw=40", "#jawOpen=1", "#surface=clay", "#own=0", "#pose=front"):
@@ -80,13 +80,13 @@ def test_the_face_is_drawn_and_an_address_turns_and_moves_it(browse, page):
         assert (difference > 20).sum() > 100, fragment
 
 
-def test_nonsense_in_the_address_is_no_error(browse, page):
+def test_invalid_address_is_ignored(browse, page):
     attributes, window = browse(page, "#face=9&yaw=west&surface=gold&jawOpen=NaN&zoom=1e9&%%%=1")
     assert attributes == {"state": "ready"}
     assert np.ptp(stage(window)) > 40
 
 
-def test_without_3d_the_photo_is_still_shown(browse, page):
+def test_photo_is_shown_without_webgl(browse, page):
     attributes, window = browse(page, "", "--disable-3d-apis")
     assert attributes == {"state": "no-webgl"}
     photo = window[300:600, 100:700]
@@ -94,7 +94,7 @@ def test_without_3d_the_photo_is_still_shown(browse, page):
 
 
 def with_report(source, expression):
-    """The page, which says in the end what the value of an expression of JavaScript is."""
+    """Returns the page, changed to store the value of a JavaScript expression in its body."""
     ready = 'document.body.dataset.state = "ready";'
     assert source.count(ready) == 1
     return source.replace(
@@ -102,7 +102,7 @@ def with_report(source, expression):
     )
 
 
-def test_the_page_moves_vertices_as_numpy_does(browse, tmp_path, face_model, units):
+def test_deformed_vertices_match_numpy(browse, tmp_path, face_model, units):
     scene = outputs.Scene(photo_with_faces(1), (posed_face(face_model),), face_model, units)
     weights, own_share = np.array([0.5, 0, 1, 0.25], np.float32), 0.25
     call = f"[...deform(viewer.face, viewer.data.sliders, {weights.tolist()}, {own_share})]"
@@ -122,7 +122,7 @@ def test_the_page_moves_vertices_as_numpy_does(browse, tmp_path, face_model, uni
     np.testing.assert_allclose(moved, expected, atol=0.01)
 
 
-def test_keys_and_controls_do_what_they_say_and_reset_takes_it_back(browse, tmp_path, page):
+def test_keys_and_controls_change_state_and_reset_restores_it(browse, tmp_path, page):
     steps = """[
       () => find("#canvas").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" })),
       () => find("#canvas").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" })),
@@ -151,7 +151,7 @@ def test_keys_and_controls_do_what_they_say_and_reset_takes_it_back(browse, tmp_
 
 
 def _rotation_of(face):
-    """Rx(pitch) Ry(yaw) Rz(roll) in float64."""
+    """Returns Rx(pitch) Ry(yaw) Rz(roll) in float64."""
     yaw, pitch, roll = np.radians(face.euler_angles.astype(np.float64))
 
     def turn(angle, first, second):

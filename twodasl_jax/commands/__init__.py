@@ -1,1 +1,1 @@
-"""What `twodasl-reconstruct` does with photos, with videos and with a camera: one module for each."""
+"""The commands of `twodasl-reconstruct`, and the entry points of all programs."""

@@ -1,4 +1,4 @@
-"""What a camera sees, in a window, with every face drawn over it."""
+"""Live reconstruction of the faces in front of a camera."""
 
 from twodasl_jax.inference.reconstruction import Reconstructor
 from twodasl_jax.outputs import Scene, pictures
@@ -9,15 +9,15 @@ from twodasl_jax.videos.windows import open_window
 
 
 def watch_camera(reconstructor: Reconstructor, number: int, strength: Strength | None) -> None:
-    """Shows the faces before a camera until the window is closed.
+    """Shows the camera image with an overlay of all faces until the window is closed.
 
     Args:
-      reconstructor: face model and network.
-      number: of the camera, from 0.
-      strength: how strongly faces are smoothed; None leaves them as they are.
+      reconstructor: the face model and network.
+      number: the number of the camera, from 0.
+      strength: the strength of the smoothing; None disables it.
 
     Raises:
-      VideoError: the camera cannot be opened, or is lost.
+      VideoError: the camera cannot be opened or stops sending frames.
       OutputError: there is no display.
     """
     with open_camera(number) as frames, open_window(f"Camera {number}") as show:

@@ -1,10 +1,10 @@
-"""The program `twodasl-reconstruct`: photos and videos in, 3D faces out."""
+"""The program `twodasl-reconstruct`: 3D faces from photos, videos and cameras."""
 
 import argparse
 import functools
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +14,9 @@ from absl.flags import argparse_flags
 from twodasl_jax import outputs
 from twodasl_jax.commands import entry_points
 from twodasl_jax.commands.camera import watch_camera
-from twodasl_jax.commands.photos import reconstruct_photos, see_photo, with_expression_of
+from twodasl_jax.commands.photos import reconstruct_photos, retargeting_reader, scene_reader
 from twodasl_jax.commands.videos import Pipeline, reconstruct_videos
 from twodasl_jax.errors import OutputError, PhotoError
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.imaging.photos import find_photos
 from twodasl_jax.inference.reconstruction import Reconstructor
 from twodasl_jax.models.face_model import chosen_expression_units, chosen_face_model
@@ -26,35 +25,45 @@ from twodasl_jax.videos import smoothing
 from twodasl_jax.videos.files import find_videos, is_video
 
 _DESCRIPTION = """\
-Finds the faces in photos, in videos or before a camera and reconstructs each one in 3D.
+Detects the faces in photos, videos or the image of a camera, and reconstructs each face in 3D.
+Network weights and face model are part of the package. Nothing is downloaded or uploaded.
 
-For a photo NAME.jpg the output folder receives, of these kinds of files, those that --outputs names:
+Photos: --outputs selects the kinds of files to write for a photo NAME.jpg.
+Faces are numbered from left to right: face0, face1 and so on.
+
+  kind        file                       contents
 {kinds}
 
-For a video NAME.mp4, in which faces are followed from frame to frame, it receives:
-              NAME_overlay.mp4           the same drawn over every frame; without sound
-              NAME_faces.csv             a row for each person in each frame: angles, landmarks,
-                                         coefficients, units
+Videos: faces are tracked through a video NAME.mp4, and these files are written:
+              NAME_overlay.mp4           the video without sound, with the overlay on every frame
+              NAME_faces.csv             table with a row per person and frame: angles, landmarks,
+                                         coefficients, expression units
 """
 _EPILOG = """\
 examples:
-  twodasl-reconstruct portrait.jpg
-  twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
-  twodasl-reconstruct portrait.jpg --weights=mine.npz --face_model=my_model.npz
-  twodasl-reconstruct portrait.jpg --retarget=laughing.jpg --output_dir=portrait_laughing
-  twodasl-reconstruct clip.mp4 --smoothing=strong
-  twodasl-reconstruct --camera=0
+  Reconstruct one photo. The results are in faces_3d/; look at portrait_overlay.png first.
+    twodasl-reconstruct portrait.jpg
+  View and animate the faces in a browser: open faces_3d/portrait.html.
+    twodasl-reconstruct portrait.jpg --html
+  Reconstruct all photos and videos of a folder, with selected kinds of files.
+    twodasl-reconstruct holidays/ --output_dir=holidays_3d --outputs=overlay,json
+  Transfer the expression of another photo.
+    twodasl-reconstruct portrait.jpg --retarget=laughing.jpg --output_dir=portrait_laughing
+  Reconstruct a video, or watch the first camera. Both need pip install '.[video]'.
+    twodasl-reconstruct clip.mp4 --smoothing=strong
+    twodasl-reconstruct --camera=0
+  Use your own network.
+    twodasl-reconstruct portrait.jpg --weights=mine.npz --face_model=my_model.npz
 
-Videos and cameras need the package av (pip install '.[video]').
-
-The exit status is 0 if every photo and video showed at least one face. It is 2 if one could not be read
-or showed no face, or if the results could not be written; the others are not affected. What was
-reconstructed of a video that is damaged or interrupted (Ctrl-C) stays, and the status is 2.
+exit status:
+  0 if a face was found in every photo and video. 2 if an input cannot be read or shows no face; the
+  other inputs are still reconstructed. 2 also if the results cannot be written. If a video is damaged
+  or interrupted (Ctrl-C), the results up to that frame are kept, and the status is 2.
 """
 
 
 def main() -> None:
-    """Runs the program with the arguments of the command line and leaves with its exit status."""
+    """Parses the command line, runs the program and exits with its status."""
     app.run(
         lambda arguments: entry_points.exit_status(functools.partial(_run, arguments)),
         flags_parser=_parse,
@@ -62,7 +71,7 @@ def main() -> None:
 
 
 class _Sources(NamedTuple):
-    """What there is to reconstruct."""
+    """The files to reconstruct."""
 
     photos: list[Path]
     videos: list[Path]
@@ -73,11 +82,12 @@ def _find_sources(source: Path, output_dir: Path) -> _Sources:
         return _Sources([], [source]) if is_video(source) else _Sources([source], [])
     if output_dir.exists() and output_dir.samefile(source):
         raise OutputError(
-            f"The results would lie among the photos of {source}: choose another --output_dir."
+            f"Cannot write results into the folder of the photos, {source}: "
+            "choose another --output_dir."
         )
     found = _Sources(find_photos(source), find_videos(source))
     if not any(found):
-        raise PhotoError(f"The folder {source} holds no pictures: give one that does.")
+        raise PhotoError(f"The folder {source} contains no photos or videos: choose another one.")
     return found
 
 
@@ -88,35 +98,33 @@ def _kinds(text: str) -> Sequence[str]:
     for kind in kinds:
         if kind not in outputs.KINDS:
             known = ", ".join(outputs.KINDS)
-            raise argparse.ArgumentTypeError(f"{kind!r} is none of {known}")
+            raise argparse.ArgumentTypeError(f"unknown kind {kind!r}: use all, or some of {known}")
     return kinds
 
 
-def _described_kinds() -> str:
-    """Returns a paragraph for each kind of file: its name, what it is called, what it is."""
+def _kinds_help() -> str:
+    """Returns a paragraph for each kind: its name, its file name and its description."""
     return "\n".join(
         [
-            *_paragraphs("NAME", outputs.OF_PHOTO),
-            *_paragraphs("NAME_face0", outputs.OF_FACE),
-            *_paragraphs("", outputs.OF_RUN),
+            *_paragraphs("NAME", outputs.PHOTO_KINDS),
+            *_paragraphs("NAME_face0", outputs.FACE_KINDS),
+            *_paragraphs("", outputs.RUN_KINDS),
         ]
     )
 
 
-def _paragraphs(name: str, table: Mapping[str, outputs.Kind[Any]]) -> Iterator[str]:
-    for key, kind in table.items():
-        yield _paragraph(key, name + kind.ending, kind.description)
-
-
-def _paragraph(kind: str, file: str, description: str) -> str:
-    start = f"  {kind:11} {file:26} "
-    return textwrap.fill(description, 100, initial_indent=start, subsequent_indent=" " * len(start))
+def _paragraphs(prefix: str, table: Mapping[str, outputs.Kind[Any]]) -> Iterator[str]:
+    for name, kind in table.items():
+        start = f"  {name:11} {prefix + kind.ending:26} "
+        yield textwrap.fill(
+            kind.description, 100, initial_indent=start, subsequent_indent=" " * len(start)
+        )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse_flags.ArgumentParser(
         prog="twodasl-reconstruct",
-        description=_DESCRIPTION.format(kinds=_described_kinds()),
+        description=_DESCRIPTION.format(kinds=_kinds_help()),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,9 +133,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     _add_model(parser.add_argument_group("network and face model"))
     parsed = parser.parse_args(arguments[1:])
     if (parsed.source is None) == (parsed.camera is None):
-        parser.error("give a photo, a video or a folder as SOURCE, or --camera")
+        parser.error("give either SOURCE (a photo, a video or a folder) or --camera")
     if parsed.retarget and (parsed.camera is not None or is_video(parsed.source)):
-        parser.error("--retarget is for photos")
+        parser.error("--retarget needs photos: a video or a camera cannot be retargeted")
     return parsed
 
 
@@ -137,13 +145,13 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         type=Path,
         nargs="?",
-        help="a picture, a video, or a folder of them",
+        help="a photo, a video, or a folder of photos and videos",
     )
     parser.add_argument(
         "--camera",
         metavar="N",
         type=int,
-        help="instead: show what the camera of this number sees, in a window; 0 is the first",
+        help="instead of SOURCE: show camera N with the overlay in a window; 0 is the first camera",
     )
 
 
@@ -153,27 +161,30 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         type=Path,
         default=Path("faces_3d"),
-        help="folder of the results (default: %(default)s)",
+        help="the folder of the results; created if missing (default: %(default)s)",
     )
     group.add_argument(
         "--outputs",
         metavar="KINDS",
         type=_kinds,
         default=outputs.DEFAULT_KINDS,
-        help=f"what to write of photos, separated by commas, or all (default: {','.join(outputs.DEFAULT_KINDS)})",
+        help="the kinds of files to write for photos, separated by commas, or all "
+        f"(default: {','.join(outputs.DEFAULT_KINDS)})",
     )
-    group.add_argument("--html", action="store_true", help="write the page, too")
+    group.add_argument(
+        "--html", action="store_true", help="also write the kind html, an interactive page"
+    )
     group.add_argument(
         "--retarget",
         metavar="PHOTO",
         type=Path,
-        help="give all faces of photos the expression of the largest face in this photo",
+        help="give all faces in photos the expression of the largest face in PHOTO",
     )
     group.add_argument(
         "--smoothing",
         choices=("off", *smoothing.STRENGTHS),
         default="light",
-        help="how strongly to steady the faces of videos (default: %(default)s)",
+        help="how strongly to smooth the faces in videos and camera images (default: %(default)s)",
     )
 
 
@@ -182,7 +193,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         "--weights",
         metavar="FILE",
         default="default",
-        help="weights file (.npz), or open: the embedded ones that saw no photo (default: the best embedded ones)",
+        help="a weights file (.npz); or default, the most accurate embedded weights, for research only; "
+        "or open, embedded weights for any use, trained on rendered faces (default: %(default)s)",
     )
     group.add_argument(
         "--face_model",
@@ -201,23 +213,18 @@ def _run(arguments: argparse.Namespace) -> int:
     units, folder = chosen_expression_units(arguments.face_model), arguments.output_dir
     failures = 0
     if photos:
-        see = _seeing(reconstructor, units, arguments.retarget)
+        read = scene_reader(reconstructor, units)
+        if arguments.retarget is not None:
+            read = retargeting_reader(read, arguments.retarget)
         kinds = (*arguments.outputs, "html") if arguments.html else arguments.outputs
-        failures += reconstruct_photos(see, photos, folder, kinds)
+        failures += reconstruct_photos(read, photos, folder, kinds)
     if videos:
         failures += reconstruct_videos(Pipeline(reconstructor, units, strength), videos, folder)
     count = len(photos) + len(videos)
     if failures and count > 1:
-        lack = "files gave no whole result" if videos else "photos gave no result"
+        lack = "files gave no complete result" if videos else "photos gave no result"
         print(f"{failures} of {count} {lack}.", file=sys.stderr)
     return entry_points.FAILURE if failures else 0
-
-
-def _seeing(
-    reconstructor: Reconstructor, units: ExpressionUnits | None, retarget: Path | None
-) -> Callable[[Path], outputs.Scene]:
-    see = functools.partial(see_photo, reconstructor, units)
-    return see if retarget is None else with_expression_of(see, retarget)
 
 
 def _reconstructor(arguments: argparse.Namespace) -> Reconstructor:

@@ -1,4 +1,4 @@
-"""How every program starts and ends: quiet libraries, and one sentence where it cannot go on."""
+"""Start and end of every program: flags, logging, signals, error messages and exit status."""
 
 import contextlib
 import io
@@ -9,38 +9,39 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import app, flags, logging
 
-from twodasl_jax.errors import InputError
+from twodasl_jax.errors import InputError, RunError
 
 FAILURE = 2
 _INTERRUPTED = 130
 
 
 def run(program: Callable[[], int | None]) -> None:
-    """Runs a program with absl's flags and leaves with its exit status; see `exit_status`."""
+    """Parses absl flags, runs a program, and exits with the status that `exit_status` returns."""
     app.run(lambda _: exit_status(program), flags_parser=_parse_flags)
 
 
 def exit_status(program: Callable[[], int | None]) -> int:
-    """Runs a program until its end, or until one sentence on the standard error stream says why not.
+    """Runs a program and returns its exit status.
+
+    Errors of the user's input, of a run or of the operating system are printed to standard error as
+    one line, without a traceback. All other exceptions propagate. SIGTERM raises
+    `KeyboardInterrupt` in the program, as Ctrl-C does, so that the program cleans up.
 
     Args:
-      program: raises `InputError` or `OSError` where it cannot go on; returns its exit status, or nothing for 0.
+      program: the program. It returns its exit status, or None for success.
 
     Returns:
-      What the program returns; `FAILURE` after such an error; 130 after Ctrl-C or SIGTERM, which the program sees
-      as `KeyboardInterrupt`, so that it cleans up.
+      The status of the program; `FAILURE` after an `InputError`, a `RunError` or an `OSError`; 130
+      after an interruption.
     """
-    # JAX and Orbax tell of every backend that they try and of every file that they write.
-    logging.set_verbosity(logging.ERROR)
-    # And each of its failed writes is told once more, by the event loop.
-    standard_logging.getLogger("asyncio").setLevel(standard_logging.CRITICAL)
+    _silence_libraries()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A file may have a name that the console cannot show.
+        # File names may contain characters that the console cannot encode.
         sys.stdout.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return program() or 0
-    except InputError as error:
+    except (InputError, RunError) as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(_describe(error))
@@ -51,27 +52,35 @@ def exit_status(program: Callable[[], int | None]) -> int:
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[Callable[[], bool]]:
-    """Lets a program come to an end of its own after Ctrl-C or SIGTERM; a second one interrupts it at once.
+    """Turns the first Ctrl-C or SIGTERM into a request to stop. The second one interrupts.
 
     Yields:
-      A function that says whether the program was asked to stop.
+      A function that returns whether a stop was requested.
     """
-    asked: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    received: list[int] = []
 
-    def ask(number: int, _: object) -> None:
-        asked.append(number)
+    def record(number: int, _: object) -> None:
+        received.append(number)
         restore()
 
     def restore() -> None:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, ask) for number in numbers}
+    previous_handlers = {
+        number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        yield lambda: bool(asked)
+        yield lambda: bool(received)
     finally:
         restore()
+
+
+def _silence_libraries() -> None:
+    # JAX and Orbax log every backend that they try and every file that they write.
+    logging.set_verbosity(logging.ERROR)
+    # asyncio logs each failed write of Orbax a second time.
+    standard_logging.getLogger("asyncio").setLevel(standard_logging.CRITICAL)
 
 
 def _parse_flags(arguments: Sequence[str]) -> None:
@@ -80,8 +89,8 @@ def _parse_flags(arguments: Sequence[str]) -> None:
     except flags.Error as error:
         sys.exit(_fail(f"{str(error).rstrip('.')}; see --help."))
     except AttributeError as error:
-        # From ml_collections.
-        sys.exit(_fail(f"The config has no such setting: {error}; see the file in --config."))
+        # ml_collections raises it for an unknown setting.
+        sys.exit(_fail(f"Unknown config setting: {error}; see the file in --config."))
     if unexpected:
         sys.exit(_fail(f"Unexpected arguments: {' '.join(unexpected)}; see --help."))
 

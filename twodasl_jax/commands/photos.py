@@ -1,4 +1,4 @@
-"""Photos in, the files of their faces out."""
+"""Reconstruction of photos from files to files."""
 
 import errno
 import sys
@@ -10,70 +10,74 @@ import numpy as np
 import tqdm
 
 from twodasl_jax import outputs
-from twodasl_jax.commands.results import count_of, distinct_names, writing_to
+from twodasl_jax.commands.results import counted, distinct_names, writing_to
 from twodasl_jax.errors import PhotoError
 from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.inference.reconstruction import Reconstructor
 
+# Reads a photo file and reconstructs its faces.
+SceneReader = Callable[[Path], outputs.Scene]
 
-def see_photo(
-    reconstructor: Reconstructor, units: ExpressionUnits | None, photo: Path
-) -> outputs.Scene:
-    """Reads a photo and reconstructs its faces.
+
+def scene_reader(reconstructor: Reconstructor, units: ExpressionUnits | None) -> SceneReader:
+    """Returns a reader that reconstructs all faces of a photo.
+
+    The reader raises a `PhotoError` if the photo cannot be read or shows no face.
 
     Args:
-      reconstructor: face model and network.
-      units: expression units of its face model.
-      photo: picture file.
+      reconstructor: the face model and network.
+      units: the expression units of the face model, if it has any.
+    """
+
+    def read(photo: Path) -> outputs.Scene:
+        image = read_photo(photo)
+        faces = reconstructor(image)
+        if not faces:
+            raise PhotoError(
+                f"No face was found in {photo}: use a photo that shows one more clearly."
+            )
+        return outputs.Scene(image, tuple(faces), reconstructor.model, units)
+
+    return read
+
+
+def retargeting_reader(read: SceneReader, photo: Path) -> SceneReader:
+    """Returns a reader that gives every face the expression of the largest face in `photo`.
 
     Raises:
-      PhotoError: it cannot be read, or shows no face.
+      PhotoError: `photo` cannot be read or shows no face.
     """
-    image = read_photo(photo)
-    faces = reconstructor(image)
-    if not faces:
-        raise PhotoError(f"No face was found in {photo}: give a photo that shows one more clearly.")
-    return outputs.Scene(image, tuple(faces), reconstructor.model, units)
-
-
-def with_expression_of(
-    see: Callable[[Path], outputs.Scene], photo: Path
-) -> Callable[[Path], outputs.Scene]:
-    """Returns what sees photos with the expression of the largest face of one on all their faces."""
-    face = max(see(photo).faces, key=lambda face: np.ptp(face.vertices[:, 1]))
-    return lambda other: see(other).with_expression_of(face)
+    source = max(read(photo).faces, key=lambda face: np.ptp(face.vertices[:, 1]))
+    return lambda other: read(other).with_expression_of(source)
 
 
 def reconstruct_photos(
-    see: Callable[[Path], outputs.Scene],
+    read: SceneReader,
     photos: Sequence[Path],
     output_dir: Path,
     kinds: Collection[str] = outputs.DEFAULT_KINDS,
 ) -> int:
-    """Reconstructs photos one by one and says on the console what became of each.
+    """Reconstructs photos one by one and reports each on the console.
 
     Args:
-      see: gives a photo's faces (`see_photo`).
-      photos: picture files.
-      output_dir: folder of the results, made when there is a first one.
-      kinds: which of `outputs.KINDS` to write.
+      read: the reader of the photos.
+      photos: the photo files.
+      output_dir: the folder of the results. It is created with the first result.
+      kinds: the kinds of files to write, a subset of `outputs.KINDS`.
 
     Returns:
-      The number of photos without a result; each is named on the standard error stream.
+      The number of photos without a result. Each of them is named on standard error.
 
     Raises:
       OutputError: `output_dir` is not a folder, or the results cannot be written.
     """
     with writing_to(output_dir):
-        return _reconstruct_each(see, photos, output_dir, kinds)
+        return _reconstruct_each(read, photos, output_dir, kinds)
 
 
 def _reconstruct_each(
-    see: Callable[[Path], outputs.Scene],
-    photos: Sequence[Path],
-    output_dir: Path,
-    kinds: Collection[str],
+    read: SceneReader, photos: Sequence[Path], output_dir: Path, kinds: Collection[str]
 ) -> int:
     targets = [output_dir / name for name in distinct_names(photos)]
     records: list[dict[str, Any]] = []
@@ -81,12 +85,14 @@ def _reconstruct_each(
     try:
         for photo, target in zip(progress, targets, strict=True):
             try:
-                records.append(_write_photo(photo, target, see(photo), kinds))
-                progress.write(f"{photo}: {count_of(records[-1]['faces'], 'face')}, see {target}_*")
+                record = _write_photo(photo, target, read(photo), kinds)
             except PhotoError as error:
                 progress.write(str(error), file=sys.stderr)
+            else:
+                records.append(record)
+                progress.write(f"{photo}: {counted(len(record['faces']), 'face')}, see {target}_*")
     finally:
-        # After an interruption too: what is finished stays of use.
+        # An interrupted run also lists the photos that it has finished.
         progress.close()
         if records:
             outputs.write_records(output_dir, records, kinds)
@@ -102,5 +108,7 @@ def _write_photo(
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        raise PhotoError(f"The name of {photo} is too long for its results: shorten it.") from error
+        raise PhotoError(
+            f"The name of {photo} is too long for its result files: shorten it."
+        ) from error
     return {"photo": photo.name, **record}

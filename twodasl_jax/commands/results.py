@@ -1,7 +1,7 @@
-"""Where results are written, and what they are called there and on the console."""
+"""The output folder of a command: error messages, file names and console texts."""
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from twodasl_jax.errors import OutputError
@@ -9,7 +9,11 @@ from twodasl_jax.errors import OutputError
 
 @contextlib.contextmanager
 def writing_to(output_dir: Path) -> Iterator[None]:
-    """Raises whatever goes wrong with the folder of the results as an `OutputError` that names it."""
+    """Converts each `OSError` of its body to an `OutputError` that names the output folder.
+
+    Raises:
+      OutputError: `output_dir` is a file, or the body raises an `OSError`.
+    """
     try:
         if output_dir.exists() and not output_dir.is_dir():
             raise OutputError(
@@ -21,13 +25,13 @@ def writing_to(output_dir: Path) -> Iterator[None]:
 
 
 def distinct_names(files: Sequence[Path]) -> list[str]:
-    """Returns names for the results of files: without the suffix, unless files differ in nothing else."""
+    """Returns distinct result names: the stems of files, or their full names if stems are equal."""
     stems = [file.stem for file in files]
     if len({stem.casefold() for stem in stems}) == len(stems):
         return stems
     return [file.name for file in files]
 
 
-def count_of(things: Collection[object], name: str) -> str:
-    """Returns a number of things in words: 1 face, 2 faces."""
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+def counted(count: int, noun: str) -> str:
+    """Returns a count with its noun in the singular or plural: "1 face", "2 faces"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Videos in, overlays and tables of their faces out."""
+"""Reconstruction of videos from files to files."""
 
 import contextlib
 import sys
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tqdm
 
 from twodasl_jax.commands import entry_points
-from twodasl_jax.commands.results import count_of, distinct_names, writing_to
+from twodasl_jax.commands.results import counted, distinct_names, writing_to
 from twodasl_jax.errors import VideoError
 from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.inference.reconstruction import Reconstructor
@@ -20,12 +20,12 @@ from twodasl_jax.videos.smoothing import Strength
 
 
 class Pipeline(NamedTuple):
-    """With what videos are reconstructed.
+    """The reconstruction of a video.
 
     Attributes:
-      reconstructor: face model and network.
-      units: expression units of its face model.
-      strength: how strongly faces are smoothed; None leaves them as they are.
+      reconstructor: the face model and network.
+      units: the expression units of the face model, if it has any.
+      strength: the strength of the smoothing; None disables it.
     """
 
     reconstructor: Reconstructor
@@ -34,57 +34,57 @@ class Pipeline(NamedTuple):
 
 
 def reconstruct_videos(pipeline: Pipeline, videos: Sequence[Path], output_dir: Path) -> int:
-    """Reconstructs videos one by one and says on the console what became of each.
+    """Reconstructs videos one by one and reports each on the console.
 
-    A video that cannot be read to its end, and one during which the program is asked to stop, leaves what was
-    reconstructed until then; after the latter no other begins.
+    If a video is damaged or the program is asked to stop, the results up to that frame are kept. A
+    damaged video does not affect the next one. After a stop, no further video is started.
 
     Args:
-      pipeline: with what.
-      videos: video files.
-      output_dir: folder of the results, made when there is a first one.
+      pipeline: the reconstruction.
+      videos: the video files.
+      output_dir: the folder of the results. It is created with the first result.
 
     Returns:
-      The number of videos without a whole result; each that was begun is named on the standard error stream.
+      The number of videos without a complete result. Each of them that was started is named on
+      standard error.
 
     Raises:
       OutputError: the results cannot be written.
     """
-    whole = 0
-    with writing_to(output_dir), entry_points.stop_signal() as asked:
+    complete = 0
+    with writing_to(output_dir), entry_points.stop_signal() as stop_requested:
         for video, name in zip(videos, distinct_names(videos), strict=True):
-            target = output_dir / name
             try:
-                found = reconstruct_video(pipeline, video, target, asked)
-                print(f"{video}: {found}")
-                whole += 1
+                summary = reconstruct_video(pipeline, video, output_dir / name, stop_requested)
+                print(f"{video}: {summary}")
+                complete += 1
             except VideoError as error:
                 print(error, file=sys.stderr)
-            if asked():
+            if stop_requested():
                 break
-    return len(videos) - whole
+    return len(videos) - complete
 
 
 def reconstruct_video(
-    pipeline: Pipeline, path: Path, target: Path, asked: Callable[[], bool]
+    pipeline: Pipeline, path: Path, target: Path, stop_requested: Callable[[], bool]
 ) -> str:
     """Reconstructs the faces of a video.
 
     Args:
-      pipeline: with what.
-      path: the video.
-      target: folder and first part of the names of the results.
-      asked: whether to stop with the frame that was just written.
+      pipeline: the reconstruction.
+      path: the video file.
+      target: the folder and the common prefix of the result files.
+      stop_requested: a function that returns whether to stop after the current frame.
 
     Returns:
-      What was found, in words.
+      A one-line summary of the result.
 
     Raises:
-      VideoError: there is no result, or one that ends before the video does.
+      VideoError: there is no result, or the result ends before the video does.
       OSError: the results cannot be written.
     """
     reconstructor, units, strength = pipeline
-    frame_count, people, stop = 0, set[int](), ""
+    frame_count, people, failure = 0, set[int](), ""
     with (
         open_video(path) as video,
         _folder(target.parent),
@@ -95,17 +95,18 @@ def reconstruct_video(
                 write(moment)
                 frame_count += 1
                 people |= {person.number for person in moment.people}
-                if asked():
-                    stop = f"Interrupted after frame {moment.frame.number} of {path}."
+                if stop_requested():
+                    failure = f"Interrupted after frame {moment.frame.number} of {path}."
                     break
         except VideoError as error:
-            stop = str(error)
+            failure = str(error)
         if not people:
-            nobody = f"No face was found in {path}: give a video that shows one more clearly."
-            raise VideoError(stop or nobody)
-    if stop:
-        raise VideoError(f"{stop.removesuffix('.')}; what came before is in {target}_*.")
-    return f"{count_of(range(frame_count), 'frame')}, {count_of(people, 'face')}, see {target}_*"
+            # Leaving the context by an error discards the files without faces.
+            no_face = f"No face was found in {path}: use a video that shows one more clearly."
+            raise VideoError(failure or no_face)
+    if failure:
+        raise VideoError(f"{failure.removesuffix('.')}; the earlier frames are in {target}_*.")
+    return f"{counted(frame_count, 'frame')}, {counted(len(people), 'face')}, see {target}_*"
 
 
 def _progress(video: Video) -> tqdm.tqdm:
@@ -114,7 +115,7 @@ def _progress(video: Video) -> tqdm.tqdm:
 
 @contextlib.contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """Makes a folder where there is none, which is gone again if nothing came of it."""
+    """Creates a folder if it is missing, and removes it again if it is still empty in the end."""
     is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,7 +1,7 @@
-"""What a reconstruction leaves in the output folder: pictures, mesh files, `faces.json` and `faces.csv`.
+"""Output files of a reconstruction: images, mesh files, `faces.json` and `faces.csv`.
 
-A new kind of file is a function that writes it from a `Scene`, from a `FaceView` or from the records of all photos, and
-a line in one of the three tables.
+To add a kind of file, write a function that takes a `Scene`, a `FaceView` or the records of all
+photos, and add a row to one of the three tables below.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from twodasl_jax.outputs import meshes, pictures, surfaces, viewer
+from twodasl_jax.outputs import face_files, pictures, viewer
 from twodasl_jax.outputs.mesh_files import MATERIAL_ENDING, TEXTURE_ENDING
 from twodasl_jax.outputs.records import (
     depth_record,
@@ -21,10 +21,10 @@ from twodasl_jax.outputs.scene import FaceView, Scene
 
 __all__ = [
     "DEFAULT_KINDS",
+    "FACE_KINDS",
     "KINDS",
-    "OF_FACE",
-    "OF_PHOTO",
-    "OF_RUN",
+    "PHOTO_KINDS",
+    "RUN_KINDS",
     "FaceView",
     "Kind",
     "Scene",
@@ -40,160 +40,167 @@ Subject = TypeVar("Subject", Scene, FaceView, Records)
 
 
 class Kind(NamedTuple, Generic[Subject]):
-    """A kind of file.
+    """A kind of output file.
 
     Attributes:
-      ending: of its name, after the name of the photo, and of the face where there is one for each; the whole name
-        where there is one for all photos.
-      write: writes it to a path, in one piece.
-      description: one line for people.
-      beside: endings of the names of further files that `write` leaves, each after what the record calls the file.
-      numbers: what a reader of the file has to know, for the record under the name of the kind; None for nothing.
+      ending: the end of the file name, after the name of the photo or face. It is the whole file
+        name in `RUN_KINDS`.
+      write: the function that writes the file to a path. It replaces an existing file atomically.
+      description: the help text, one line.
+      companions: the further files that `write` creates, as a mapping from their keys in the record
+        to the ends of their names.
+      metadata: a function that returns the numbers that a reader of the file needs. The record
+        contains them under the name of the kind. None if there are none.
     """
 
     ending: str
     write: Callable[[Path, Subject], None]
     description: str
-    beside: Mapping[str, str] = MappingProxyType({})
-    numbers: Callable[[Subject], dict[str, float]] | None = None
+    companions: Mapping[str, str] = MappingProxyType({})
+    metadata: Callable[[Subject], dict[str, float]] | None = None
 
 
-OF_PHOTO: dict[str, Kind[Scene]] = {
+PHOTO_KINDS: dict[str, Kind[Scene]] = {
     "overlay": Kind(
         "_overlay.png",
         pictures.write_overlay,
-        "dense mesh, 68 landmarks and pose (red to the subject's left, green up, blue ahead) over the photo",
+        "photo with the shaded mesh, the 68 landmarks and the pose axes of all faces "
+        "(red to the subject's left, green up, blue forward)",
     ),
     "wireframe": Kind(
-        "_wireframe.png",
-        pictures.write_wireframe,
-        "edges of the mesh that are seen, over the photo",
+        "_wireframe.png", pictures.write_wireframe, "photo with the visible edges of the mesh"
     ),
     "landmarks": Kind(
         "_landmarks.png",
         pictures.write_landmarks,
-        "the 68 landmarks over the photo, hidden ones as rings",
+        "photo with the 68 landmarks; hidden landmarks are rings",
     ),
-    "pose": Kind(
-        "_pose.png", pictures.write_pose, "a box around each face and its axes over the photo"
-    ),
+    "pose": Kind("_pose.png", pictures.write_pose, "photo with a box and pose axes for each face"),
     "depth": Kind(
         "_depth.png",
         pictures.write_depth,
-        "16-bit grey, nearer is brighter, 0 where there is no face; faces.json has the scale",
-        numbers=depth_record,
+        "depth map, 16-bit grey; brighter is nearer, 0 is the background; faces.json has the scale",
+        metadata=depth_record,
     ),
     "normals": Kind(
         "_normals.png",
         pictures.write_normals,
-        "normals as 255 (n + 1) / 2: x right, y up, z toward the camera; black where there is no face",
+        "normal map, 255 (n + 1) / 2; x right, y up, z toward the camera; the background is black",
     ),
     "pncc": Kind(
         "_pncc.png",
         pictures.write_pncc,
-        "place on the mean face as RGB, each axis from 0 to 255; black where there is no face",
+        "position of each pixel on the mean face as RGB (PNCC of 3DDFA); the background is black",
     ),
     "html": Kind(
         ".html",
         viewer.write_page,
-        "page with the faces in 3D to turn and to move, for browsers; needs no network",
+        "interactive page with the faces in 3D for any browser; needs no network",
     ),
 }
-OF_FACE: dict[str, Kind[FaceView]] = {
+FACE_KINDS: dict[str, Kind[FaceView]] = {
     "obj": Kind(
         ".obj",
-        meshes.write_mesh,
-        "mesh with a texture from the photo: NAME_face0.mtl and NAME_face0_texture.png",
-        beside={"mtl": MATERIAL_ENDING, "uv_texture": TEXTURE_ENDING},
+        face_files.write_mesh,
+        "mesh with a texture, in NAME_face0.mtl and NAME_face0_texture.png",
+        companions={"mtl": MATERIAL_ENDING, "uv_texture": TEXTURE_ENDING},
     ),
-    "ply": Kind(".ply", meshes.write_mesh, "mesh with a colour for each vertex, binary"),
+    "ply": Kind(".ply", face_files.write_mesh, "mesh with vertex colours, binary"),
     "glb": Kind(
         ".glb",
-        meshes.write_mesh,
-        "mesh with its texture, and the expressions as morph targets, for viewers",
+        face_files.write_mesh,
+        "mesh with a texture, and with expressions as morph targets",
     ),
-    "uv_texture": Kind(TEXTURE_ENDING, surfaces.write_texture, "texture of the mesh"),
+    "uv_texture": Kind(TEXTURE_ENDING, face_files.write_texture, "texture of the mesh"),
     "uv_position": Kind(
         "_uv_position.npy",
-        surfaces.write_position_map,
-        "point of the photo's frame at each of 256 x 256 texels, nan outside (PRNet's map)",
+        face_files.write_position_map,
+        "3D position of each of 256 x 256 texels, nan outside the face (position map of PRNet)",
     ),
-    "turntable": Kind("_turntable.gif", surfaces.write_turntable, "the head, turning"),
+    "turntable": Kind(
+        "_turntable.gif", face_files.write_turntable, "animation of the rotating head"
+    ),
 }
-OF_RUN: dict[str, Kind[Records]] = {
+RUN_KINDS: dict[str, Kind[Records]] = {
     "json": Kind(
         "faces.json",
         write_faces_json,
-        "box, angles, pose, landmarks, coefficients, expression units and files of all faces",
+        "box, angles, pose, landmarks, coefficients, expression units and file names of all faces",
     ),
-    "csv": Kind("faces.csv", write_faces_csv, "the same without landmarks and files as a table"),
+    "csv": Kind(
+        "faces.csv",
+        write_faces_csv,
+        "the same without landmarks and file names, as a table with one row per face",
+    ),
 }
-KINDS = (*OF_PHOTO, *OF_FACE, *OF_RUN)
+KINDS = (*PHOTO_KINDS, *FACE_KINDS, *RUN_KINDS)
 DEFAULT_KINDS = ("overlay", "obj", "ply", "glb", "json")
 
 
 def write_photo(
     target: Path, scene: Scene, kinds: Collection[str] = DEFAULT_KINDS
 ) -> dict[str, Any]:
-    """Writes the pictures of a photo and the files of its faces.
+    """Writes the files of a photo and of its faces.
 
     Args:
-      target: folder and first part of the names, to which "_overlay.png", "_face0.obj" and so on
-        are added; the folder must exist.
+      target: the folder and the common prefix of the file names, to which "_overlay.png",
+        "_face0.obj" and so on are appended. The folder must exist.
       scene: the photo and its faces.
-      kinds: which of `KINDS` to write; those of `OF_RUN` are for `write_records`.
+      kinds: the kinds of files to write, a subset of `KINDS`. `RUN_KINDS` have no effect; see
+        `write_records`.
 
     Returns:
       The record of the photo for `write_records`.
     """
     height, width = scene.size
-    files = _write_files(target, scene, OF_PHOTO, kinds)
+    files = _write_files(target, scene, PHOTO_KINDS, kinds)
     faces = [
         {
-            **face_record(portrait),
-            "files": _write_files(_name_of(target, f"_face{number}"), portrait, OF_FACE, kinds),
+            **face_record(view),
+            "files": _write_files(_append(target, f"_face{number}"), view, FACE_KINDS, kinds),
         }
-        for number, portrait in enumerate(scene.portraits)
+        for number, view in enumerate(scene.face_views)
     ]
-    numbers = _numbers(scene, OF_PHOTO, kinds)
-    return {"width": width, "height": height, "files": files, **numbers, "faces": faces}
+    metadata = _metadata(scene, PHOTO_KINDS, kinds)
+    return {"width": width, "height": height, "files": files, **metadata, "faces": faces}
 
 
 def write_records(folder: Path, records: Records, kinds: Collection[str] = DEFAULT_KINDS) -> None:
     """Writes the files about all photos.
 
     Args:
-      folder: of the results; it must exist.
-      records: of the photos, from `write_photo`, each with its name as "photo".
-      kinds: which of `KINDS` to write; those of single photos and faces are for `write_photo`.
+      folder: the folder of the results, which must exist.
+      records: the records of the photos from `write_photo`, each with the photo's file name under
+        "photo".
+      kinds: the kinds of files to write, a subset of `KINDS`. Only `RUN_KINDS` have an effect.
     """
-    for name, kind in OF_RUN.items():
+    for name, kind in RUN_KINDS.items():
         if name in kinds:
             kind.write(folder / kind.ending, records)
 
 
 def _write_files(
-    target: Path, subject: Subject, known: dict[str, Kind[Subject]], kinds: Collection[str]
+    target: Path, subject: Subject, table: dict[str, Kind[Subject]], kinds: Collection[str]
 ) -> dict[str, str]:
     files = {}
-    for name, kind in known.items():
+    for name, kind in table.items():
         if name in kinds:
-            path = _name_of(target, kind.ending)
+            path = _append(target, kind.ending)
             kind.write(path, subject)
             files[name] = path.name
-            files |= {what: _name_of(target, ending).name for what, ending in kind.beside.items()}
+            files |= {key: _append(target, ending).name for key, ending in kind.companions.items()}
     return files
 
 
-def _numbers(
-    subject: Subject, known: dict[str, Kind[Subject]], kinds: Collection[str]
+def _metadata(
+    subject: Subject, table: dict[str, Kind[Subject]], kinds: Collection[str]
 ) -> dict[str, dict[str, float]]:
     return {
-        name: kind.numbers(subject)
-        for name, kind in known.items()
-        if name in kinds and kind.numbers is not None
+        name: kind.metadata(subject)
+        for name, kind in table.items()
+        if name in kinds and kind.metadata is not None
     }
 
 
-def _name_of(target: Path, ending: str) -> Path:
+def _append(target: Path, ending: str) -> Path:
     return target.with_name(target.name + ending)

@@ -1,8 +1,8 @@
-"""Faces as OBJ and GLB files with a texture, and as PLY files with a colour per vertex.
+"""Mesh files: OBJ and GLB with a texture, and PLY with vertex colours.
 
-Mesh files have their own frame, the one that 3D viewers expect: right-handed, x right, y UP from
-the bottom edge of the photo, z toward the camera; the unit is still the pixel of the photo.
-Triangles are counter-clockwise seen from outside.
+Mesh files have a frame of their own, which 3D viewers expect: right-handed, x right, y UP from the
+bottom edge of the photo, z toward the camera. The unit is the pixel of the photo, as in the image
+frame. Triangles are counter-clockwise seen from outside.
 """
 
 import dataclasses
@@ -28,20 +28,21 @@ from twodasl_jax.files import atomic_files
 from twodasl_jax.rendering import uv_maps
 from twodasl_jax.rendering.atlas import Atlas
 
+# The files that an OBJ file needs have its name, with these endings in place of the suffix.
+MATERIAL_ENDING, TEXTURE_ENDING = ".mtl", "_texture.png"
 _HEADER = "x right, y up, z toward the camera; unit: pixel of the photo"
 _MATERIAL = "face"
 _JPEG_QUALITY = 92
-# Names of the files that an OBJ file needs beside it, after its own name without the suffix.
-MATERIAL_ENDING, TEXTURE_ENDING = ".mtl", "_texture.png"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Morphs:
-    """Ways in which a face can be changed in a viewer.
+class MorphTargets:
+    """The morph targets of a mesh, by which a viewer can animate it.
 
     Attributes:
-      names: of the morph targets, for people.
-      displacements: of every vertex at weight 1, in the frame and unit of the vertices.
+      names: the name of each target.
+      displacements: the displacement of each vertex at weight 1, in the frame and unit of the
+        vertices.
     """
 
     names: tuple[str, ...]
@@ -50,49 +51,50 @@ class Morphs:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TexturedMesh:
-    """A face as the mesh files hold it.
+    """The content of a mesh file.
 
     Attributes:
-      vertices: in the frame of the mesh files (`file_from_image`).
-      triangles: vertex indices, counter-clockwise from outside.
-      atlas: where the surface lies in the texture.
-      texture: sRGB.
-      morphs: ways in which the face can be changed; OBJ and PLY cannot hold them.
+      vertices: the vertices in the frame of mesh files (`file_from_image`).
+      triangles: the vertex indices of each triangle, counter-clockwise seen from outside.
+      atlas: the layout of the surface in the texture.
+      texture: the texture, sRGB.
+      morph_targets: the morph targets. OBJ and PLY files cannot store them.
     """
 
     vertices: Float[np.ndarray, "V 3"]
     triangles: Int[np.ndarray, "F 3"]
     atlas: Atlas
     texture: UInt8[np.ndarray, "N N 3"]
-    morphs: Morphs
+    morph_targets: MorphTargets
 
 
 @typed
 def file_from_image(
     vertices: Float[np.ndarray, "V 3"], image_height: int
 ) -> Float[np.ndarray, "V 3"]:
-    """Moves points from the image frame (y down) to the frame of the mesh files (y up).
+    """Converts points from the image frame (y down) to the frame of mesh files (y up).
 
     Args:
-      vertices: image frame, pixels.
-      image_height: of the photo, pixels.
+      vertices: the points in the image frame, in pixels.
+      image_height: the height of the photo in pixels.
     """
     x, y, z = vertices.T
     return np.stack([x, image_height - y, z], axis=-1)
 
 
 def write_mesh(path: str | os.PathLike[str], mesh: TexturedMesh) -> None:
-    """Writes a mesh; the suffix of the name decides on the format.
+    """Writes a mesh in the format that the suffix of the path selects.
 
-    An OBJ file comes last of its three, so that it is never there without its material and texture:
-    face.obj needs face.mtl, and that needs face_texture.png.
+    An OBJ file needs a material and a texture: face.obj refers to face.mtl, which refers to
+    face_texture.png. These files are written first, so that an interruption never leaves an OBJ
+    file without them.
 
     Args:
-      path: a name that ends in .obj, .ply (binary) or .glb.
-      mesh: what to write.
+      path: a path that ends in .obj, .ply (binary) or .glb.
+      mesh: the mesh.
 
     Raises:
-      OutputError: the suffix is another one.
+      OutputError: the suffix is unknown.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _ENCODERS:
@@ -103,24 +105,27 @@ def write_mesh(path: str | os.PathLike[str], mesh: TexturedMesh) -> None:
 
 
 @typed
-def encode_png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
-    """Returns a picture as the bytes of a PNG file."""
+def encode_png(image: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """Returns the content of a PNG file."""
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
+    Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 
 def _encode_obj(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
-    """Writes the MTL by hand: trimesh names the texture after itself and makes it shine."""
+    """Returns the texture, material and OBJ files.
+
+    The material of trimesh has another texture name and a shiny surface, so it is not used.
+    """
     stem = Path(name).stem
     material, texture = stem + MATERIAL_ENDING, stem + TEXTURE_ENDING
-    cut = _cut_open(mesh)
+    cut = _cut_at_seams(mesh)
     cut.visual = TextureVisuals(uv=mesh.atlas.uv, material=SimpleMaterial(name=_MATERIAL))
     text = export_obj(cut, include_normals=True, header=_HEADER, digits=5, mtl_name=material)
     lines = f"newmtl {_MATERIAL}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n"
     return {
         texture: encode_png(mesh.texture),
-        # Names of files may hold bytes that are no text.
+        # File names may contain bytes that are not valid text.
         material: lines.encode("utf-8", "surrogateescape"),
         name: str(text).encode("utf-8", "surrogateescape"),
     }
@@ -134,7 +139,7 @@ def _encode_ply(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
 
 
 def _encode_glb(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
-    cut = _cut_open(mesh)
+    cut = _cut_at_seams(mesh)
     material = PBRMaterial(
         name=_MATERIAL,
         baseColorTexture=_as_jpeg(mesh.texture),
@@ -143,19 +148,19 @@ def _encode_glb(name: str, mesh: TexturedMesh) -> dict[str, bytes]:
         doubleSided=True,
     )
     cut.visual = TextureVisuals(uv=mesh.atlas.uv, material=material)
-    for index, displacement in enumerate(mesh.morphs.displacements):
-        moved = displacement[mesh.atlas.vertices].astype(np.float32)
-        cut.vertex_attributes[_morph_attribute(index)] = moved
-    names = mesh.morphs.names
+    for index, displacement in enumerate(mesh.morph_targets.displacements):
+        rows = displacement[mesh.atlas.vertices].astype(np.float32)
+        cut.vertex_attributes[_morph_attribute(index)] = rows
+    names = mesh.morph_targets.names
 
-    def finish(tree: dict[str, Any]) -> None:
-        _declare_morphs(tree, names)
+    def declare(tree: dict[str, Any]) -> None:
+        _declare_morph_targets(tree, names)
 
-    return {name: export_glb(cut.scene(), include_normals=True, tree_postprocessor=finish)}
+    return {name: export_glb(cut.scene(), include_normals=True, tree_postprocessor=declare)}
 
 
-def _cut_open(mesh: TexturedMesh) -> trimesh.Trimesh:
-    """The mesh with a vertex for each row of the atlas; across the seams the normals agree."""
+def _cut_at_seams(mesh: TexturedMesh) -> trimesh.Trimesh:
+    """Returns the mesh with one vertex per atlas row. Normals are continuous across seams."""
     whole = trimesh.Trimesh(mesh.vertices, mesh.triangles, process=False)
     rows = mesh.atlas.vertices
     return trimesh.Trimesh(
@@ -167,7 +172,7 @@ def _cut_open(mesh: TexturedMesh) -> trimesh.Trimesh:
 
 
 def _as_jpeg(texture: UInt8[np.ndarray, "N N 3"]) -> Image.Image:
-    """The texture as a picture that was opened from a JPEG file, whose bytes trimesh takes as they are."""
+    """Returns the texture as a JPEG image, which trimesh stores without encoding it again."""
     file = io.BytesIO()
     Image.fromarray(texture).save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return Image.open(file)
@@ -177,18 +182,18 @@ def _morph_attribute(index: int) -> str:
     return f"_MORPH_{index}"
 
 
-def _declare_morphs(tree: dict[str, Any], names: tuple[str, ...]) -> None:
-    """Makes morph targets of the displacements, which trimesh stores as extra attributes."""
+def _declare_morph_targets(tree: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Converts the displacements from extra vertex attributes of trimesh to glTF morph targets."""
     if not names:
         return
-    (stored,) = tree["meshes"]
-    (primitive,) = stored["primitives"]
+    (mesh,) = tree["meshes"]
+    (primitive,) = mesh["primitives"]
     attributes = primitive["attributes"]
     primitive["targets"] = [
         {"POSITION": attributes.pop(_morph_attribute(index))} for index in range(len(names))
     ]
-    stored["weights"] = [0.0] * len(names)
-    stored["extras"] = {"targetNames": list(names)}
+    mesh["weights"] = [0.0] * len(names)
+    mesh["extras"] = {"targetNames": list(names)}
 
 
 _ENCODERS: dict[str, Callable[[str, TexturedMesh], dict[str, bytes]]] = {

@@ -1,4 +1,4 @@
-"""Pictures of a photo's size: what was found, drawn over it or as maps of numbers."""
+"""Images of a photo's size: overlays on the photo, and maps of depth, normals and PNCC."""
 
 from pathlib import Path
 
@@ -15,27 +15,27 @@ from twodasl_jax.rendering.layers import Layer, composite
 
 
 def write_overlay(path: Path, scene: Scene) -> None:
-    """Writes the photo with meshes, 68 landmarks and pose axes over it."""
+    """Writes the photo with the mesh, the 68 landmarks and the pose axes of all faces."""
     write_png(path, draw_overlay(scene))
 
 
 def write_wireframe(path: Path, scene: Scene) -> None:
-    """Writes the photo with the seen edges of the meshes over it."""
+    """Writes the photo with the visible edges of the meshes."""
     write_png(path, draw_wireframe(scene))
 
 
 def write_landmarks(path: Path, scene: Scene) -> None:
-    """Writes the photo with the 68 landmarks over it, hidden ones as rings."""
+    """Writes the photo with the 68 landmarks of all faces. Hidden landmarks are rings."""
     write_png(path, composite(scene.image, map(_landmark_layer, scene.far_to_near)))
 
 
 def write_pose(path: Path, scene: Scene) -> None:
-    """Writes the photo with a box around each head and the axes of its pose over it."""
+    """Writes the photo with a box and pose axes for each head."""
     write_png(path, draw_pose(scene))
 
 
 def write_depth(path: Path, scene: Scene) -> None:
-    """Writes the depth as 16-bit grey levels, whose meaning is in `Scene.depth`."""
+    """Writes the depth map as 16-bit grey levels. `Scene.depth` has their scale."""
     write_png(path, scene.depth.grey)
 
 
@@ -45,36 +45,36 @@ def write_pncc(path: Path, scene: Scene) -> None:
 
 
 def write_normals(path: Path, scene: Scene) -> None:
-    """Writes the normals as colours."""
+    """Writes the normal map."""
     write_png(path, draw_normals(scene))
 
 
 def draw_overlay(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws larger faces over smaller ones: they are nearer."""
+    """Draws meshes, landmarks and pose axes over the photo. Larger faces cover smaller ones."""
     triangles, opacity = np.asarray(scene.model.triangles), _opacity(scene)
     layers: list[Layer] = []
-    for portrait in scene.far_to_near:
+    for view in scene.far_to_near:
         layers += (
-            surface.mesh_layer(portrait.face.vertices, triangles, opacity, *scene.size),
-            marks.pose_layer(portrait.face.landmarks, portrait.rotation, *scene.size),
-            _landmark_layer(portrait),
+            surface.mesh_layer(view.face.vertices, triangles, opacity, *scene.size),
+            marks.pose_layer(view.face.landmarks, view.rotation, *scene.size),
+            _landmark_layer(view),
         )
     return composite(scene.image, layers)
 
 
 def draw_wireframe(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws no edge that lies behind the face or behind a larger one."""
+    """Draws the mesh edges that neither their own face nor a larger one hides."""
     opacity = np.tile(_opacity(scene), len(scene.faces))
     layer = wireframe.wireframe_layer(scene.vertices, scene.triangles, opacity, *scene.size)
     return composite(scene.image, [layer])
 
 
 def draw_pose(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
-    """Draws larger faces over smaller ones."""
+    """Draws boxes and pose axes over the photo. Larger faces cover smaller ones."""
     triangles = np.asarray(scene.model.triangles)
     layers: list[Layer] = []
-    for portrait in scene.far_to_near:
-        face, rotation = portrait.face, portrait.rotation
+    for view in scene.far_to_near:
+        face, rotation = view.face, view.rotation
         layers += (
             marks.box_layer(face.vertices, triangles, face.landmarks, rotation, *scene.size),
             marks.pose_layer(face.landmarks, rotation, *scene.size),
@@ -83,7 +83,7 @@ def draw_pose(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def draw_pncc(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
-    """Colours each vertex by its place on the mean face (`maps.normalised_coordinates`)."""
+    """Colours each vertex by its position on the mean face (`maps.normalised_coordinates`)."""
     code = maps.normalised_coordinates(np.asarray(scene.model.mean))
     codes = np.tile(code, (len(scene.faces), 1))
     return maps.coordinate_map(scene.raster, scene.triangles, codes)
@@ -96,16 +96,14 @@ def draw_normals(scene: Scene) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def write_png(path: Path, image: UInt8[np.ndarray, "H W 3"] | UInt16[np.ndarray, "H W"]) -> None:
-    """Writes a picture in one piece."""
-    with atomic_files.replacing(path) as beside:
-        # Large photos take five times as long at the default level, to save a tenth of the size.
-        imageio.imwrite(beside, image, compress_level=2)
+    """Writes an image as PNG atomically."""
+    with atomic_files.replacing(path) as temporary:
+        # The default level takes five times as long for large photos and saves a tenth of the size.
+        imageio.imwrite(temporary, image, compress_level=2)
 
 
-def _landmark_layer(portrait: FaceView) -> Layer:
-    return marks.landmark_layer(
-        portrait.face.landmarks, portrait.unhidden_landmarks, *portrait.scene.size
-    )
+def _landmark_layer(view: FaceView) -> Layer:
+    return marks.landmark_layer(view.face.landmarks, view.visible_landmarks, *view.scene.size)
 
 
 def _opacity(scene: Scene) -> Float[np.ndarray, " V"]:

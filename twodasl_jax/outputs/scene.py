@@ -1,4 +1,4 @@
-"""A photo with the faces that were reconstructed from it, and what several outputs need of them."""
+"""A photo with its reconstructed faces, and the arrays that several kinds of output share."""
 
 import dataclasses
 import functools
@@ -13,79 +13,88 @@ from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.inference.reconstruction import Face
 from twodasl_jax.inference.retargeting import retarget
-from twodasl_jax.outputs.mesh_files import Morphs, TexturedMesh, file_from_image
-from twodasl_jax.rendering import maps, rasterizer
+from twodasl_jax.outputs.mesh_files import MorphTargets, TexturedMesh, file_from_image
+from twodasl_jax.rendering import maps, rasterizer, visibility
 from twodasl_jax.rendering.atlas import Atlas, build_atlas
+from twodasl_jax.rendering.photo_confidence import FaceSurface, build_face_surface
 from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
-from twodasl_jax.rendering.photo_trust import Surface, build_surface
 
 _TEXTURE_SIZE = 512
-_FINER_PHOTO = 1.25  # pixels per texel
+# Photo pixels per texel from which the texture has twice the size.
+_LARGE_TEXTURE_DETAIL = 1.25
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scene:
-    """All faces of one photo. What is computed from them is computed once, when it is first asked for.
+    """A photo and its reconstructed faces. Derived arrays are computed on first use and cached.
 
     Attributes:
       image: the photo, RGB.
-      faces: that were reconstructed from it.
+      faces: the reconstructed faces.
       model: the face model of the faces.
-      units: its named expression units, if it has any.
-      shown: the faces as the photo shows them, where `faces` were given another expression; None where they are these.
+      units: the expression units of the face model, if it has any.
+      original_faces: the faces with their expressions in the photo if `faces` have other
+        expressions; otherwise None.
     """
 
     image: UInt8[np.ndarray, "H W 3"]
     faces: tuple[Face, ...]
     model: MorphableModel
     units: ExpressionUnits | None = None
-    shown: tuple[Face, ...] | None = None
+    original_faces: tuple[Face, ...] | None = None
 
     def with_expression_of(self, face: Face) -> "Scene":
-        """Returns the scene with the expression of a face, of this photo or of another one, on all its faces."""
+        """Returns a copy in which every face has the expression of `face`, a face of any photo."""
         faces = tuple(retarget(self.model, own, face) for own in self.faces)
-        return dataclasses.replace(self, faces=faces, shown=self.shown or self.faces)
+        originals = self.original_faces or self.faces
+        return dataclasses.replace(self, faces=faces, original_faces=originals)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the photo, pixels."""
+        """The height and width of the photo in pixels."""
         height, width, _ = self.image.shape
         return height, width
 
     @functools.cached_property
     def atlas(self) -> Atlas:
-        """Where the surface of the faces lies in their textures."""
+        """The layout of the face surface in textures."""
         model = jax.tree.map(np.asarray, self.model)
         return build_atlas(model.mean, model.triangles, model.uv, model.uv_triangles)
 
     @functools.cached_property
-    def surface(self) -> Surface:
-        """What textures need to know of the face model."""
+    def surface(self) -> FaceSurface:
+        """The surface properties of the face model that texturing needs."""
         model = jax.tree.map(np.asarray, self.model)
         landmarks = np.asarray(landmark_space(self.model).mean)
-        return build_surface(model.mean, model.triangles, model.mirror, landmarks)
+        return build_face_surface(model.mean, model.triangles, model.mirror, landmarks)
 
     @functools.cached_property
-    def portraits(self) -> tuple["FaceView", ...]:
-        """The faces one by one."""
-        shown = self.shown or self.faces
-        return tuple(FaceView(self, *pair) for pair in zip(self.faces, shown, strict=True))
+    def face_views(self) -> tuple["FaceView", ...]:
+        """A view of each face, in the order of `faces`."""
+        originals = self.original_faces or self.faces
+        return tuple(FaceView(self, *pair) for pair in zip(self.faces, originals, strict=True))
 
     @functools.cached_property
     def expression_names(self) -> tuple[str, ...]:
-        """A name for each expression component of the face model: after its units, or a number where it has none."""
+        """The names of the expression components, from the expression units or by number."""
         if self.units is None:
             return tuple(f"expression {i + 1}" for i in range(len(self.model.expression_std)))
         return component_names(self.units, self.model)
 
     @functools.cached_property
+    def expression_displacements(self) -> Float[np.ndarray, "E V 3"]:
+        """The vertex displacements of each expression component at one std, model frame, mm."""
+        model = self.model
+        return np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
+
+    @functools.cached_property
     def far_to_near(self) -> tuple["FaceView", ...]:
-        """The faces from the lowest to the tallest in the photo: larger ones are taken to be nearer."""
-        return tuple(sorted(self.portraits, key=lambda one: np.ptp(one.face.vertices[:, 1])))
+        """The views by increasing height in the photo. Taller faces are assumed to be nearer."""
+        return tuple(sorted(self.face_views, key=lambda view: np.ptp(view.face.vertices[:, 1])))
 
     @property
     def vertices(self) -> Float[np.ndarray, "N 3"]:
-        """All faces as one mesh, far to near, image frame; z tells what is nearer and nothing else."""
+        """The vertices of all faces as one mesh, image frame. z only orders them by depth."""
         return self._mesh[0]
 
     @property
@@ -95,61 +104,61 @@ class Scene:
 
     @functools.cached_property
     def _mesh(self) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "T 3"]]:
-        meshes = [portrait.face.vertices for portrait in self.far_to_near]
+        meshes = [view.face.vertices for view in self.far_to_near]
         return rasterizer.join_meshes(meshes, np.asarray(self.model.triangles))
 
     @functools.cached_property
     def raster(self) -> rasterizer.Raster:
-        """The z-buffer of all faces, in the photo's size."""
+        """The z-buffer of all faces, in the size of the photo."""
         return rasterizer.rasterize(self.vertices, self.triangles, *self.size)
 
     @functools.cached_property
     def depth(self) -> maps.DepthMap:
-        """The depth of each face from its own origin of z, to which its landmarks and mesh files also keep."""
-        z = [portrait.face.vertices[:, 2] for portrait in self.far_to_near]
+        """The depth map of all faces. z is relative to each face, as in its landmarks."""
+        z = [view.face.vertices[:, 2] for view in self.far_to_near]
         return maps.depth_map(self.raster, self.triangles, np.concatenate([np.zeros(0), *z]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FaceView:
-    """One face of a photo.
+    """One face of a scene, with the arrays that its outputs share.
 
     Attributes:
-      scene: the photo and all its faces.
-      face: this one.
-      shown: it as the photo shows it: with the expression that it has there.
+      scene: the scene.
+      face: the face.
+      original: the face with its expression in the photo, from which the texture is taken.
     """
 
     scene: Scene
     face: Face
-    shown: Face
+    original: Face
 
     @functools.cached_property
     def rotation(self) -> Float[np.ndarray, "3 3"]:
-        """From the model frame to the camera (x right, y up, z toward the camera)."""
+        """The rotation from the model frame to camera axes (x right, y up, z toward the camera)."""
         return np.asarray(rotation_from_euler(np.radians(self.face.euler_angles)))
 
     @functools.cached_property
-    def unhidden_landmarks(self) -> Bool[np.ndarray, "68"]:
-        """False for landmarks that lie behind the face itself or behind a nearer one."""
+    def visible_landmarks(self) -> Bool[np.ndarray, "68"]:
+        """True for landmarks that neither the face itself nor a nearer face hides."""
         points, triangles = self.face.landmarks, np.asarray(self.scene.model.triangles)
-        unhidden = rasterizer.unhidden_points(points, self.face.vertices, triangles)
+        visible = visibility.visible_points(points, self.face.vertices, triangles)
         nearer = self.scene.far_to_near[self.scene.far_to_near.index(self) + 1 :]
-        for vertices in (portrait.face.vertices for portrait in nearer):
+        for vertices in (view.face.vertices for view in nearer):
             behind = points.copy()
             behind[:, 2] = vertices[:, 2].min() - np.ptp(vertices)
-            unhidden &= rasterizer.unhidden_points(behind, vertices, triangles)
-        return unhidden
+            visible &= visibility.visible_points(behind, vertices, triangles)
+        return visible
 
     @functools.cached_property
     def coefficients(self) -> Coefficients:
-        """Of the face, by their meaning."""
+        """The coefficients of the face, split into pose, shape and expression."""
         model = self.scene.model
         return coefficients_from_official(self.face.coefficients, len(model.shape_std))
 
     @functools.cached_property
     def activations(self) -> dict[str, float]:
-        """How far the face uses each expression unit, from 0 to 1; empty where the face model has no units."""
+        """The activation of each expression unit, from 0 to 1; empty without units."""
         units = self.scene.units
         if units is None:
             return {}
@@ -158,31 +167,31 @@ class FaceView:
 
     @functools.cached_property
     def texture(self) -> UInt8[np.ndarray, "N N 3"]:
-        """The texture of the surface, sRGB, from the photo; `Scene.atlas` is its layout.
+        """The texture of the face from the photo, sRGB, in the layout of `Scene.atlas`.
 
-        It is 512 texels wide, or 1024 where the photo shows more.
+        It has 512 x 512 texels, or 1024 x 1024 if the photo has more detail.
         """
-        scene, vertices = self.scene, self.shown.vertices
+        scene, vertices = self.scene, self.original.vertices
         detail = pixels_per_texel(vertices, scene.surface.triangles, scene.atlas, _TEXTURE_SIZE)
-        size = _TEXTURE_SIZE if detail < _FINER_PHOTO else 2 * _TEXTURE_SIZE
+        size = _TEXTURE_SIZE if detail < _LARGE_TEXTURE_DETAIL else 2 * _TEXTURE_SIZE
         return photo_texture(scene.image, vertices, scene.surface, scene.atlas, size)
 
     @functools.cached_property
     def file_from_model(self) -> Float[np.ndarray, "3 3"]:
-        """Turns displacements in the model frame, mm, into those in the frame of the mesh files, pixels."""
+        """The linear map of displacements from the model frame (mm) to mesh files (pixels)."""
         return self.face.pose[:, :3] * np.array([[1], [-1], [1]], np.float32)
 
     @functools.cached_property
-    def morphs(self) -> Morphs:
-        """The expressions of the face model at one standard deviation, in the frame of the mesh files."""
-        model = self.scene.model
-        components = np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
-        return Morphs(self.scene.expression_names, components @ self.file_from_model.T)
+    def morph_targets(self) -> MorphTargets:
+        """The expression components at one standard deviation, in the frame of mesh files."""
+        scene = self.scene
+        displacements = scene.expression_displacements @ self.file_from_model.T
+        return MorphTargets(scene.expression_names, displacements)
 
     @functools.cached_property
     def mesh(self) -> TexturedMesh:
-        """The face as mesh files hold it, in their frame."""
+        """The textured mesh of the face, in the frame of mesh files."""
         scene = self.scene
         vertices = file_from_image(self.face.vertices, scene.size[0])
         triangles = np.asarray(scene.model.triangles)
-        return TexturedMesh(vertices, triangles, scene.atlas, self.texture, self.morphs)
+        return TexturedMesh(vertices, triangles, scene.atlas, self.texture, self.morph_targets)

@@ -1,4 +1,4 @@
-// Arrays of a face: read from the page, moved by an expression, given normals.
+// Arrays of a face: decoding, deformation by an expression, and normals.
 
 const ARRAY_TYPES = { float32: Float32Array, int16: Int16Array, uint8: Uint8Array, uint32: Uint32Array };
 
@@ -14,13 +14,14 @@ async function arrayOf({ type, data }) {
   return new ARRAY_TYPES[type](await bytesOf(data));
 }
 
-// An array that is stored as whole multiples of a step.
+// Decodes an array that is stored as integer multiples of a step.
 async function floatsOf({ step, ...packed }) {
   return Float32Array.from(await arrayOf(packed), (value) => value * step);
 }
 
-// Adds the displacements of the sliders (model frame) to the vertices of a face (frame of the mesh files).
-// `ownShare` is how much of the expression in the photo stays: 1 all of it, 0 the neutral face.
+// Returns the vertices of a face, deformed by the sliders. Vertices are in the frame of mesh files,
+// displacements in the model frame. `ownShare` is the share of the expression in the photo: 1 keeps
+// it, 0 gives the neutral face.
 function deform(face, sliders, weights, ownShare) {
   const moved = new Float32Array(face.vertices.length);
   weights.forEach((weight, slider) => {
@@ -41,7 +42,7 @@ function addScaled(sums, values, start, factor) {
   for (let i = 0; i < sums.length; i++) sums[i] += factor * values[start + i];
 }
 
-// Mean normals of the triangles around each vertex, weighted by their area. three.js brings them to unit length.
+// Returns the area-weighted sum of triangle normals at each vertex. three.js normalises it.
 function vertexNormals(vertices, triangles) {
   const normals = new Float32Array(vertices.length);
   for (let i = 0; i < triangles.length; i += 3) {

@@ -1,12 +1,12 @@
-// The face in 3D: a camera that goes around it, lights that go with the camera, and three ways to see its surface.
+// The 3D view of a face: an orbiting camera with lights, and three surface styles.
 
-const FIELD_OF_VIEW = 20; // Degrees; a long lens, since the photo's camera is taken to be far away.
+const FIELD_OF_VIEW = 20; // Degrees. A narrow angle approximates the weak perspective of the photo.
 const MARGIN = 1.02;
-const TURN_SECONDS = 0.5;
+const ROTATION_SECONDS = 0.5;
 const CLAY = 0xdccab8;
 const DEGREES = 180 / Math.PI;
 
-// How bright the sky and the two lamps are. A texture already holds the light of the photo and needs little more.
+// Intensities of the lights. The texture already contains the light of the photo.
 const LIGHTING = {
   texture: { sky: 2.75, key: 0.55, fill: 0 },
   clay: { sky: 0.55, key: 2.5, fill: 0.6 },
@@ -14,20 +14,21 @@ const LIGHTING = {
 };
 
 class Stage {
-  // Throws where there is no WebGL 2. `onTurn` is called after a person turned or zoomed.
-  constructor(canvas, onTurn) {
+  // Throws without WebGL 2. `onViewChange` is called after each change of the camera.
+  constructor(canvas, onViewChange) {
     this.canvas = canvas;
-    this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
     this.camera = new THREE.PerspectiveCamera(FIELD_OF_VIEW, 1, 0.01, 100);
     this.controls = new THREE.OrbitControls(this.camera, canvas);
-    Object.assign(this.controls, { enablePan: false, enableDamping: !this.calm, minDistance: 1, maxDistance: 20 });
+    const enableDamping = !this.reducedMotion;
+    Object.assign(this.controls, { enablePan: false, enableDamping, minDistance: 1, maxDistance: 20 });
     this.controls.addEventListener("change", () => this.invalidate());
-    this.controls.addEventListener("change", onTurn);
+    this.controls.addEventListener("change", onViewChange);
     this.buildScene();
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.resize();
-    this.look({ yaw: 0, pitch: 0, zoom: 1 });
+    this.setView({ yaw: 0, pitch: 0, zoom: 1 });
   }
 
   buildScene() {
@@ -42,9 +43,10 @@ class Stage {
     this.scene.add(this.camera, this.sky, this.head);
   }
 
-  // Shows a face: `triangles` and `uv` of the corners, `source` the vertex of each, `hollow` how deep (0 to 255) each
-  // vertex lies in a hole, `texture` a picture.
-  showFace({ triangles, source, uv, hollow, texture, radius }) {
+  // Replaces the face. A vertex on a seam of the texture has several corners. `triangles` are
+  // corner indices; `source` and `uv` are the vertex and the texture coordinates of each corner.
+  // `cavity` is the depth of each vertex in a cavity, from 0 to 255. `texture` is an image.
+  showFace({ triangles, source, uv, cavity, texture, radius }) {
     this.head.clear();
     this.geometry?.dispose();
     this.source = source;
@@ -54,7 +56,7 @@ class Stage {
       this.geometry.setAttribute(name, new THREE.BufferAttribute(new Float32Array(3 * source.length), 3));
     }
     this.geometry.setAttribute("uv", new THREE.BufferAttribute(uv, 2));
-    const shade = Float32Array.from(source, (vertex) => 1 - hollow[vertex] / 300);
+    const shade = Float32Array.from(source, (vertex) => 1 - cavity[vertex] / 300);
     const grey = Float32Array.from({ length: 3 * shade.length }, (_, i) => shade[Math.floor(i / 3)]);
     this.geometry.setAttribute("color", new THREE.BufferAttribute(grey, 3));
     this.map = new THREE.Texture(texture);
@@ -66,7 +68,7 @@ class Stage {
   addMeshes() {
     const behindLines = { roughness: 1, polygonOffsetFactor: 1, polygonOffsetUnits: 1 };
     this.skin = new THREE.Mesh(this.geometry, new THREE.MeshStandardMaterial(behindLines));
-    // Seen from behind, the inside of the face is plain.
+    // The back side has a plain colour.
     const inside = new THREE.MeshStandardMaterial({ ...behindLines, color: 0x8a8580, side: THREE.BackSide });
     this.inside = new THREE.Mesh(this.geometry, inside);
     const lines = { color: 0x2b5f8f, wireframe: true, transparent: true, opacity: 0.42 };
@@ -75,7 +77,7 @@ class Stage {
     for (const mesh of this.head.children) mesh.frustumCulled = false;
   }
 
-  // Moves the vertices; a vertex on a seam of the texture has several corners.
+  // Sets the position and normal of each vertex.
   setVertices(vertices, normals) {
     const { position, normal } = this.geometry.attributes;
     this.source.forEach((vertex, corner) => {
@@ -101,22 +103,25 @@ class Stage {
     this.invalidate();
   }
 
-  // Turns the head, at once or in a moment, by a rotation matrix (row by row).
-  setRotation(rows, atOnce) {
+  // Rotates the head to a rotation matrix, given row by row, with an animation unless `immediate`.
+  setRotation(rows, immediate) {
     const [a, b, c, d, e, f, g, h, i] = rows;
     const matrix = new THREE.Matrix4().set(a, b, c, 0, d, e, f, 0, g, h, i, 0, 0, 0, 0, 1);
-    this.turn = { from: this.head.quaternion.clone(), to: new THREE.Quaternion().setFromRotationMatrix(matrix) };
-    this.turn.start = atOnce || this.calm ? -Infinity : performance.now();
+    const to = new THREE.Quaternion().setFromRotationMatrix(matrix);
+    this.animation = { from: this.head.quaternion.clone(), to };
+    this.animation.start = immediate || this.reducedMotion ? -Infinity : performance.now();
     this.invalidate();
   }
 
-  // Where the camera is, told as what the head seems to do: yaw > 0 turns the nose to the left, pitch > 0 raises it.
+  // Returns the camera position as the apparent rotation of the head, in degrees: yaw > 0 turns the
+  // nose to the left, pitch > 0 raises it.
   view() {
     const place = new THREE.Spherical().setFromVector3(this.camera.position);
     return { yaw: place.theta * DEGREES, pitch: place.phi * DEGREES - 90, zoom: this.distance / place.radius };
   }
 
-  look({ yaw, pitch, zoom }) {
+  // Moves the camera; the inverse of `view`.
+  setView({ yaw, pitch, zoom }) {
     const polar = Math.min(Math.max((90 + pitch) / DEGREES, 0.01), Math.PI - 0.01);
     this.camera.position.setFromSphericalCoords(this.distance / zoom, polar, yaw / DEGREES);
     this.controls.update();
@@ -133,14 +138,14 @@ class Stage {
     this.renderer.setPixelRatio(Math.min(devicePixelRatio, 2));
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
-    // On an upright screen the width decides how much is seen.
+    // On a portrait screen, the field of view applies to the width.
     const half = Math.tan(FIELD_OF_VIEW / 2 / DEGREES) * Math.max(1, height / width);
     this.camera.fov = 2 * Math.atan(half) * DEGREES;
     this.camera.updateProjectionMatrix();
     this.draw();
   }
 
-  // Draws once, soon, however often it is called.
+  // Requests one redraw in the next frame, for any number of calls.
   invalidate() {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
@@ -149,13 +154,13 @@ class Stage {
     });
   }
 
-  // Returns whether the head is still turning.
+  // Advances the animation and returns whether it continues.
   advance() {
     this.controls.update();
-    if (!this.turn) return false;
-    const share = Math.min((performance.now() - this.turn.start) / 1000 / TURN_SECONDS, 1);
-    this.head.quaternion.slerpQuaternions(this.turn.from, this.turn.to, share * share * (3 - 2 * share));
-    if (share === 1) this.turn = undefined;
+    if (!this.animation) return false;
+    const share = Math.min((performance.now() - this.animation.start) / 1000 / ROTATION_SECONDS, 1);
+    this.head.quaternion.slerpQuaternions(this.animation.from, this.animation.to, share * share * (3 - 2 * share));
+    if (share === 1) this.animation = undefined;
     return share < 1;
   }
 

@@ -1,5 +1,5 @@
-// The page: reads its data, and joins photo, stage, sliders and address.
-// The address keeps what a person chose, as in
+// The page: reads its data and connects the photo, the stage, the sliders and the address.
+// The address stores the state of the controls, for example
 // #face=2&yaw=40&pitch=-10&zoom=1.5&pose=front&surface=clay&overlay=0.5&own=0&jawOpen=1
 
 const find = (selector) => document.querySelector(selector);
@@ -8,7 +8,7 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 const HOME = { yaw: 0, pitch: 0, zoom: 1 };
-const TURN_STEP = 5; // degrees, for a press of an arrow key
+const ROTATION_STEP = 5; // degrees per press of an arrow key
 const ZOOM_STEP = 1.1;
 
 class Viewer {
@@ -19,7 +19,7 @@ class Viewer {
     this.pose = "photo";
     this.ownShare = 1;
     this.weights = new Float32Array(data.sliders.names.length);
-    this.stage = new Stage(find("#canvas"), () => this.remember());
+    this.stage = new Stage(find("#canvas"), () => this.saveState());
   }
 
   get face() {
@@ -41,24 +41,24 @@ class Viewer {
   changeShape() {
     const weights = this.weights.slice();
     const [closed, open] = ["mouthClose", "jawOpen"].map((name) => this.data.sliders.names.indexOf(name));
-    // Lips close over a jaw as far as it is open; farther, they would cut each other.
+    // Closing the lips farther than the jaw is open would make them intersect.
     if (closed >= 0) weights[closed] = Math.min(weights[closed], weights[open]);
     const vertices = deform(this.face, this.data.sliders, weights, this.ownShare);
     this.stage.setVertices(vertices, vertexNormals(vertices, this.data.mesh.vertexTriangles));
-    this.remember();
+    this.saveState();
   }
 
   setSurface(surface) {
     this.surface = surface;
     this.stage.setSurface(surface);
-    this.remember();
+    this.saveState();
   }
 
-  // "photo": the head as it was photographed; "front": looking at us.
-  setPose(pose, atOnce = false) {
+  // "photo" is the pose in the photo; "front" is upright and frontal.
+  setPose(pose, immediate = false) {
     this.pose = pose;
-    this.stage.setRotation(pose === "front" ? this.face.upright : IDENTITY, atOnce);
-    this.remember();
+    this.stage.setRotation(pose === "front" ? this.face.upright : IDENTITY, immediate);
+    this.saveState();
   }
 
   setExpression(ownShare, weightOf) {
@@ -80,14 +80,14 @@ class Viewer {
 
   reset() {
     this.setPose("photo");
-    this.stage.look(HOME);
+    this.stage.setView(HOME);
     this.setExpression(1, () => 0);
   }
 
-  // Everything that a person chose, as the part of the address behind #; what is as at first is left out.
+  // Returns the state as the fragment of the address, without values that are at their defaults.
   address() {
     const { yaw, pitch, zoom } = this.stage.view();
-    const chosen = [
+    const state = [
       ["face", this.number + 1, 1],
       ["yaw", Math.round(yaw), 0],
       ["pitch", Math.round(pitch), 0],
@@ -98,22 +98,24 @@ class Viewer {
       ["own", this.ownShare, 1],
       ...this.data.sliders.names.map((name, slider) => [name, Number(this.weights[slider].toFixed(2)), 0]),
     ];
-    const kept = chosen.filter(([, value, first]) => value !== first);
-    return new URLSearchParams(kept.map(([name, value]) => [name, String(value)])).toString();
+    const changed = state.filter(([, value, initial]) => value !== initial);
+    return new URLSearchParams(changed.map(([name, value]) => [name, String(value)])).toString();
   }
 
-  remember() {
-    clearTimeout(this.remembering);
-    this.remembering = setTimeout(() => history.replaceState(null, "", `#${this.address()}`), 300);
+  // Writes the state to the address, after a pause so that browsers accept frequent changes.
+  saveState() {
+    clearTimeout(this.saveTimer);
+    this.saveTimer = setTimeout(() => history.replaceState(null, "", `#${this.address()}`), 300);
   }
 
-  recall() {
-    const chosen = new URLSearchParams(location.hash.slice(1));
-    const number = (name, first, low, high) => {
-      const value = Number.parseFloat(chosen.get(name) ?? first);
-      return clamp(Number.isFinite(value) ? value : first, low, high);
+  // Reads the state from the address. Invalid values are clamped or ignored.
+  restoreState() {
+    const state = new URLSearchParams(location.hash.slice(1));
+    const number = (name, initial, low, high) => {
+      const value = Number.parseFloat(state.get(name) ?? initial);
+      return clamp(Number.isFinite(value) ? value : initial, low, high);
     };
-    const oneOf = (name, known) => (known.includes(chosen.get(name)) ? chosen.get(name) : known[0]);
+    const oneOf = (name, known) => (known.includes(state.get(name)) ? state.get(name) : known[0]);
     const { lowest, highest } = this.data.sliders;
     this.surface = oneOf("surface", ["texture", "clay", "wireframe"]);
     this.pose = oneOf("pose", ["photo", "front"]);
@@ -121,7 +123,7 @@ class Viewer {
     find(`[name=surface][value=${this.surface}]`).checked = true;
     find("#overlay").value = number("overlay", 1, 0, 1);
     fadeOverlay();
-    this.stage.look({
+    this.stage.setView({
       yaw: number("yaw", 0, -180, 180),
       pitch: number("pitch", 0, -90, 90),
       zoom: number("zoom", 1, 0.3, 5),
@@ -129,13 +131,13 @@ class Viewer {
     this.setExpression(number("own", 1, 0, 1), (name) => number(name, 0, lowest, highest));
   }
 
-  press(event) {
+  pressKey(event) {
     const { yaw, pitch, zoom } = this.stage.view();
     const views = {
-      ArrowLeft: { yaw: yaw + TURN_STEP },
-      ArrowRight: { yaw: yaw - TURN_STEP },
-      ArrowUp: { pitch: pitch + TURN_STEP },
-      ArrowDown: { pitch: pitch - TURN_STEP },
+      ArrowLeft: { yaw: yaw + ROTATION_STEP },
+      ArrowRight: { yaw: yaw - ROTATION_STEP },
+      ArrowUp: { pitch: pitch + ROTATION_STEP },
+      ArrowDown: { pitch: pitch - ROTATION_STEP },
       "+": { zoom: zoom * ZOOM_STEP },
       "=": { zoom: zoom * ZOOM_STEP },
       "-": { zoom: zoom / ZOOM_STEP },
@@ -143,37 +145,37 @@ class Viewer {
     };
     if (!(event.key in views) || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    this.stage.look({ yaw, pitch, zoom, ...views[event.key] });
+    this.stage.setView({ yaw, pitch, zoom, ...views[event.key] });
   }
 
-  listen() {
+  addListeners() {
     const on = (selector, kind, react) => {
       for (const element of findAll(selector)) element.addEventListener(kind, (event) => react(event, element));
     };
-    on("#canvas", "keydown", (event) => this.press(event));
+    on("#canvas", "keydown", (event) => this.pressKey(event));
     on("[data-choose]", "click", (_, button) => this.chooseFace(Number(button.dataset.choose)));
     on("[name=surface]", "change", (_, input) => this.setSurface(input.value));
     on("[data-pose]", "click", (_, button) => {
       this.setPose(button.dataset.pose);
-      this.stage.look(HOME);
+      this.stage.setView(HOME);
     });
     on("[data-reset]", "click", () => this.reset());
-    on("#overlay, #overlay-shown", "input", () => this.remember());
+    on("#overlay, #overlay-shown", "input", () => this.saveState());
     on("#own", "input", (_, input) => this.setExpression(Number(input.value), (name) => this.weight(name)));
-    on("[data-slider]", "input", (_, input) => this.slide(input, Number(input.value)));
-    on("[data-slider]", "dblclick", (_, input) => this.slide(input, 0));
+    on("[data-slider]", "input", (_, input) => this.moveSlider(input, Number(input.value)));
+    on("[data-slider]", "dblclick", (_, input) => this.moveSlider(input, 0));
     on("[data-preset]", "click", (_, button) => {
       const preset = JSON.parse(button.dataset.preset);
       this.setExpression(preset.own, (name) => preset[name] ?? 0);
     });
-    addEventListener("hashchange", () => this.recall());
+    addEventListener("hashchange", () => this.restoreState());
   }
 
   weight(name) {
     return this.weights[this.data.sliders.names.indexOf(name)];
   }
 
-  slide(input, value) {
+  moveSlider(input, value) {
     this.weights[input.dataset.slider] = value;
     this.showSliders();
     this.changeShape();
@@ -195,8 +197,8 @@ function fadeOverlay() {
   paint(slider);
 }
 
-// Works without WebGL too: fades the overlay, and the photo's part of the page is complete.
-function listenToPhoto() {
+// Connects the controls of the photo, which also work without WebGL.
+function addPhotoListeners() {
   find("#overlay").addEventListener("input", fadeOverlay);
   find("#overlay-shown").addEventListener("change", ({ target }) => {
     find("#overlay").value = target.checked ? 1 : 0;
@@ -205,8 +207,8 @@ function listenToPhoto() {
   fadeOverlay();
 }
 
-// Every file is unpacked when it is asked for; its bytes are those that the program writes.
-function listenToDownloads(files) {
+// Decodes each file when its button is pressed.
+function addDownloadListeners(files) {
   for (const button of findAll("[data-file]")) {
     button.addEventListener("click", async () => {
       const { name, type, data } = files[button.dataset.file];
@@ -217,28 +219,28 @@ function listenToDownloads(files) {
   }
 }
 
-function readPicture(source) {
+function readImage(source) {
   return new Promise((resolve, reject) => {
-    const picture = new Image();
-    picture.onload = () => resolve(picture);
-    picture.onerror = () => reject(new Error("A texture cannot be read."));
-    picture.src = source;
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error("Cannot read a texture."));
+    image.src = source;
   });
 }
 
-// Replaces what the page holds as text by arrays and pictures.
+// Decodes the arrays and images of the page.
 async function unpack({ mesh, sliders, faces }) {
-  const stored = [mesh.triangles, mesh.source, mesh.uv, mesh.hollow];
-  const [triangles, source, uv, hollow] = await Promise.all(stored.map(arrayOf));
+  const stored = [mesh.triangles, mesh.source, mesh.uv, mesh.cavity];
+  const [triangles, source, uv, cavity] = await Promise.all(stored.map(arrayOf));
   return {
-    mesh: { triangles, source, uv, hollow, vertexTriangles: triangles.map((corner) => source[corner]) },
+    mesh: { triangles, source, uv, cavity, vertexTriangles: triangles.map((corner) => source[corner]) },
     sliders: { ...sliders, displacements: await floatsOf(sliders.displacements) },
     faces: await Promise.all(
       faces.map(async (face) => ({
         ...face,
         vertices: await arrayOf(face.vertices),
         expression: await floatsOf(face.expression),
-        texture: await readPicture(face.texture),
+        texture: await readImage(face.texture),
       })),
     ),
   };
@@ -246,15 +248,15 @@ async function unpack({ mesh, sliders, faces }) {
 
 async function start() {
   const content = JSON.parse(find("#content").textContent);
-  listenToPhoto();
-  listenToDownloads(content.files);
+  addPhotoListeners();
+  addDownloadListeners(content.files);
   if (!document.createElement("canvas").getContext("webgl2")) {
     document.body.dataset.state = "no-webgl";
     return;
   }
   const viewer = new Viewer(await unpack(content));
-  viewer.listen();
-  viewer.recall();
+  viewer.addListeners();
+  viewer.restoreState();
   document.body.dataset.state = "ready";
 }
 

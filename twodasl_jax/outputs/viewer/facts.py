@@ -1,4 +1,4 @@
-"""The numbers of the faces and the buttons for their files, as HTML."""
+"""HTML for the numbers of the faces and for the buttons of their files."""
 
 import html
 import math
@@ -9,30 +9,31 @@ import numpy as np
 from twodasl_jax.inference.reconstruction import Face
 from twodasl_jax.outputs import records
 from twodasl_jax.outputs.scene import Scene
-from twodasl_jax.outputs.viewer.files import HeldFile
+from twodasl_jax.outputs.viewer.files import EmbeddedFile
 
 
 def summary(scene: Scene) -> str:
-    """Returns what the page is about."""
+    """Returns the subtitle of the page."""
     height, width = scene.size
     count = len(scene.faces)
     return f"{count} face{'s' * (count != 1)} in 3D, photo of {width} &times; {height} pixels"
 
 
 def face_boxes(scene: Scene) -> str:
-    """Returns frames on the photo, by which a face is chosen; none where there is no choice."""
+    """Returns buttons over the photo that select a face; none for a single face."""
     if len(scene.faces) == 1:
         return ""
     return "\n".join(_box(number, scene) for number in range(len(scene.faces)))
 
 
-def face_facts(number: int, face: Face, files: Mapping[str, HeldFile]) -> str:
-    """Returns the table of a face's numbers, and the buttons of its files.
+def face_facts(number: int, face: Face, files: Mapping[str, EmbeddedFile]) -> str:
+    """Returns the table of a face's numbers and the buttons of its files.
 
     Args:
-      number: of the face, from 0.
-      face: what was found.
-      files: by the keys that the page has for them; their labels are what comes before a space.
+      number: the number of the face, from 0.
+      face: the face.
+      files: the files by their keys in the page. The first word of a key is the label of the
+        button.
     """
     rows = "".join(
         f'<tr><th scope="row">{name}</th><td>{value}</td></tr>'
@@ -46,7 +47,7 @@ def face_facts(number: int, face: Face, files: Mapping[str, HeldFile]) -> str:
 
 
 def conventions() -> str:
-    """Returns what the numbers mean, in the words of `faces.json`."""
+    """Returns the conventions of `faces.json` as a definition list."""
     entries = "".join(
         f"<dt>{name.replace('_', ' ').capitalize()}</dt><dd>{html.escape(text)}</dd>"
         for name, text in records.CONVENTIONS.items()
@@ -78,7 +79,7 @@ def _numbers(face: Face) -> dict[str, str]:
         "Pitch": _angle(pitch, "nose raised", "nose lowered"),
         "Roll": _angle(roll, "turned clockwise", "turned counter-clockwise"),
         "Box": f"{x0}, {y0} to {x1}, {y1}<small>pixels</small>",
-        "Score": "the box was given" if math.isnan(face.score) else f"{face.score:.3f}",
+        "Score": "none: given box" if math.isnan(face.score) else f"{face.score:.3f}",
     }
 
 
@@ -87,7 +88,7 @@ def _angle(degrees: float, positive: str, negative: str) -> str:
     return f"{sign}{abs(degrees):.1f}&deg;<small>{positive if degrees > 0 else negative}</small>"
 
 
-def _file_button(key: str, file: HeldFile) -> str:
+def _file_button(key: str, file: EmbeddedFile) -> str:
     label, name = key.partition(" ")[0], html.escape(file.name)
     return (
         f'<button type="button" data-file="{key}" title="Save {name}">{label}'

@@ -1,4 +1,4 @@
-"""Arrays, pictures and files as text inside a page."""
+"""Encoding of arrays, images and files as text in a page."""
 
 import base64
 import io
@@ -10,38 +10,38 @@ import numpy as np
 from jaxtyping import Float, Int16, Shaped, UInt8
 from PIL import Image
 
-_LONG_SIDE = 1600
-_QUALITY = 88
+_MAX_IMAGE_SIDE = 1600
+_JPEG_QUALITY = 88
 _INT16_MAX = 32767
 
 
-def packed(values: Shaped[np.ndarray, "*shape"]) -> dict[str, str]:
-    """Returns an array with the name of its type, row by row, least significant byte first."""
+def encode_array(values: Shaped[np.ndarray, "*shape"]) -> dict[str, str]:
+    """Returns the type of an array and its encoded values, row by row, little-endian."""
     stored = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
-    return {"type": values.dtype.name, "data": deflated(stored.tobytes())}
+    return {"type": values.dtype.name, "data": encode_bytes(stored.tobytes())}
 
 
-def packed_steps(values: Float[np.ndarray, "*shape"]) -> dict[str, Any]:
-    """Returns an array as whole multiples of a step, of which the largest value is 32767."""
+def encode_quantised(values: Float[np.ndarray, "*shape"]) -> dict[str, Any]:
+    """Returns an encoded int16 array and its step. The largest magnitude is 32767 steps."""
     step = max(float(np.abs(values).max()), float(np.finfo(np.float32).tiny)) / _INT16_MAX
     steps: Int16[np.ndarray, "*shape"] = np.rint(values / step).astype(np.int16)
-    return {**packed(steps), "step": step}
+    return {**encode_array(steps), "step": step}
 
 
-def deflated(content: bytes) -> str:
-    """Returns bytes compressed by zlib, base64."""
+def encode_bytes(content: bytes) -> str:
+    """Returns bytes as text, compressed with zlib, in base64."""
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
-def jpeg_url(picture: UInt8[np.ndarray, "H W 3"]) -> str:
-    """Returns a picture as an address that holds it, made smaller where it is very large."""
-    reduced = Image.fromarray(picture)
-    reduced.thumbnail((_LONG_SIDE, _LONG_SIDE), Image.Resampling.LANCZOS)
+def jpeg_url(image: UInt8[np.ndarray, "H W 3"]) -> str:
+    """Returns an image as a data URL. The longer side is reduced to 1600 pixels if it is larger."""
+    reduced = Image.fromarray(image)
+    reduced.thumbnail((_MAX_IMAGE_SIDE, _MAX_IMAGE_SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    reduced.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    reduced.save(file, "JPEG", quality=_JPEG_QUALITY, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def script_json(content: dict[str, Any]) -> str:
-    """Returns JSON that cannot end the script element that it stands in."""
+    """Returns JSON for a script element. Without "<", no text in it can close the element."""
     return json.dumps(content, allow_nan=False).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""The sliders of the viewer's page: what of a face they move, how they are called and grouped."""
+"""Expression sliders of a page: their displacements, labels, groups and presets."""
 
 import html
 import json
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from twodasl_jax.expression_units.activation import stem_of, twin_of
 from twodasl_jax.outputs.scene import Scene
 
-# By the first word of a unit's name.
+# The first words of the unit names of each group.
 _GROUPS = {
     "Mouth": ("mouth", "tongue"),
     "Jaw": ("jaw",),
@@ -22,12 +22,13 @@ _GROUPS = {
     "Components": ("expression",),
 }
 _OTHERS = "Others"
-_LEFT = ("Left", "_L")
-# First words that the group says already.
-_SAID = ("mouth", "jaw", "eye", "brow")
+_LEFT_ENDINGS = ("Left", "_L")
+# First words that labels omit, because the title of the group contains them.
+_OMITTED_WORDS = ("mouth", "jaw", "eye", "brow")
+# Range of a slider for an expression component, in standard deviations.
 _COMPONENT_LIMIT = 3.0
 
-# How strong the units of an expression are, without their side where both take part.
+# The activations of the units in each preset. A unit name without a side stands for both sides.
 _PRESETS: dict[str, dict[str, float]] = {
     "Neutral": {},
     "Smile": {"mouthSmile": 0.75, "cheekSquint": 0.5, "eyeSquint": 0.3, "mouthUpperUp": 0.15},
@@ -40,13 +41,13 @@ _PRESETS: dict[str, dict[str, float]] = {
 
 
 class Sliders(NamedTuple):
-    """What a person may do to a face.
+    """The sliders of a page. A slider at 0 has no effect.
 
     Attributes:
-      names: of the movements, no two alike.
-      displacements: of each vertex where a slider is at 1, model frame, mm.
-      lowest: value of each slider, as the others below.
-      highest: at the other end; a slider at 0 leaves the face as it is.
+      names: the distinct name of each slider.
+      displacements: the displacement of each vertex by a slider at 1, model frame, mm.
+      lowest: the lowest value of all sliders.
+      highest: the highest value of all sliders.
     """
 
     names: tuple[str, ...]
@@ -56,20 +57,19 @@ class Sliders(NamedTuple):
 
 
 def sliders_of(scene: Scene) -> Sliders:
-    """Returns the units of the face model that move anything or, where it has none, its expression components."""
-    if scene.units is not None:
-        names, fields = scene.units.names, np.moveaxis(scene.units.displacements, -1, 0)
-        moving = np.flatnonzero(np.abs(fields).max(axis=(1, 2)))
-        return Sliders(tuple(names[unit] for unit in moving), fields[moving], 0.0, 1.0)
-    model = scene.model
-    components = np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
-    return Sliders(scene.expression_names, components, -_COMPONENT_LIMIT, _COMPONENT_LIMIT)
+    """Returns sliders for the expression units that move a vertex or, without units, for components."""
+    if scene.units is None:
+        limit = _COMPONENT_LIMIT
+        return Sliders(scene.expression_names, scene.expression_displacements, -limit, limit)
+    names, displacements = scene.units.names, np.moveaxis(scene.units.displacements, -1, 0)
+    moving = np.flatnonzero(np.abs(displacements).max(axis=(1, 2)))
+    return Sliders(tuple(names[unit] for unit in moving), displacements[moving], 0.0, 1.0)
 
 
 def sliders_html(sliders: Sliders) -> str:
-    """Returns the controls: expressions to choose, the photo's own, and a slider for each movement, by groups."""
+    """Returns the presets, the slider of the original expression, and the sliders by groups."""
     own = '<input type="range" id="own" min="0" max="1" step="0.01" value="1">'
-    hint = "How much of the expression in the photo stays"
+    hint = "Share of the expression in the photo"
     parts = [
         _presets(sliders.names),
         f'<label class="row" title="{hint}"><span>Original</span>{own}</label>',
@@ -90,28 +90,28 @@ def _remarks(names: Sequence[str]) -> Iterator[str]:
     if any(twin_of(name) != name for name in names):
         yield "Right and left are those of the person in the photo."
     if "mouthClose" in names:
-        yield "The lips close as far as the jaw is open."
+        yield "The lips close only as far as the jaw is open."
 
 
 def _presets(names: Sequence[str]) -> str:
-    """Returns a button for each expression of which the sliders can do every part, and for the photo's own."""
-    chosen = {"Original": {"own": 1.0}}
-    for title, strengths in _PRESETS.items():
-        parts = {
-            part: [name for name in names if part in (name, stem_of(name))] for part in strengths
+    """Returns buttons for the original expression and for the presets that the sliders can show."""
+    presets = {"Original": {"own": 1.0}}
+    for title, activations in _PRESETS.items():
+        sliders = {
+            unit: [name for name in names if unit in (name, stem_of(name))] for unit in activations
         }
-        if all(parts.values()):
-            weights = {name: strengths[part] for part, moved in parts.items() for name in moved}
-            chosen[title] = {"own": 0.0, **weights}
+        if all(sliders.values()):
+            weights = {name: activations[unit] for unit, moved in sliders.items() for name in moved}
+            presets[title] = {"own": 0.0, **weights}
     buttons = (
         f'<button type="button" data-preset="{html.escape(json.dumps(weights))}">{title}</button>'
-        for title, weights in chosen.items()
+        for title, weights in presets.items()
     )
     return f'<div class="presets">{"".join(buttons)}</div>'
 
 
 def _grouped(names: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the names without their sides, each once, under the titles of their groups."""
+    """Returns the distinct names without their sides, by the titles of their groups."""
     groups: dict[str, list[str]] = {title: [] for title in (*_GROUPS, _OTHERS)}
     for name in names:
         word = _words(name)[0]
@@ -123,36 +123,36 @@ def _grouped(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _row(stem: str, sliders: Sliders) -> str:
-    """Returns one line: a label, and a slider or one for each side."""
+    """Returns a row: a label with one slider, or with one slider per side."""
     label = _label(stem)
     inputs = [
         f'<input type="range" data-slider="{sliders.names.index(name)}" min="{sliders.lowest:g}" '
-        f'max="{sliders.highest:g}" step="0.01" value="0" aria-label="{html.escape(described)}">'
-        for name, described in _inputs(stem, label, sliders.names)
+        f'max="{sliders.highest:g}" step="0.01" value="0" aria-label="{html.escape(spoken)}">'
+        for name, spoken in _inputs(stem, label, sliders.names)
     ]
     return f'<div class="row"><span>{html.escape(label)}</span>{"".join(inputs)}</div>'
 
 
 def _inputs(stem: str, label: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields the movements of a line and what they are called."""
+    """Yields the name and the spoken label of each slider in a row."""
     sides = _sides(stem, names)
     if not sides:
         yield stem, label
     for name in sides:
-        yield name, f"{label}, {'left' if name.removeprefix(stem) in _LEFT else 'right'}"
+        yield name, f"{label}, {'left' if name.removeprefix(stem) in _LEFT_ENDINGS else 'right'}"
 
 
 def _sides(stem: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the right and the left one of a movement, as they are seen in a picture; none if it has no sides."""
+    """Returns the right and the left slider of a stem, or nothing if it has no sides."""
     return tuple(
         sorted((name for name in names if stem_of(name) == stem and name != stem), reverse=True)
     )
 
 
 def _label(stem: str) -> str:
-    """Returns a name for people."""
+    """Returns the visible label of a row."""
     first, *rest = _words(stem)
-    words = rest or ["sideways"] if first in _SAID else [first, *rest]
+    words = rest or ["sideways"] if first in _OMITTED_WORDS else [first, *rest]
     return " ".join(words).capitalize()
 
 

@@ -1,4 +1,4 @@
-"""Writes the whole inference, crops in and faces out, for others to run without this package.
+"""Exports the reconstruction of faces from crops, to run without this package.
 
   pip install -e '.[export]'    # for ONNX, with Python 3.11
   python experiments/export.py --output_dir=exported
@@ -8,14 +8,14 @@ OUTPUT_DIR gets
 
   faces.stablehlo   for JAX on CPU, GPU and TPU, without this package:
                     jax.export.deserialize(open("faces.stablehlo", "rb").read()).call(crops)
-  faces.onnx        for ONNX Runtime and whatever else reads ONNX (opset 21)
-  faces.json        names, shapes and frames of what goes in and comes out, and what was exported
+  faces.onnx        for ONNX Runtime and other readers of ONNX (opset 21)
+  faces.json        names, shapes and frames of inputs and outputs, and the exported weights
 
-In: crops, uint8 (B, 120, 120, 3) RGB, any number B of them; which square to cut from a photo: twodasl_jax/imaging/crops.py.
-Out, in this order: coefficients (B, 62) in the official layout, landmarks (B, 68, 3) and vertices (B, V, 3) in pixels
-of the crop, Euler angles (B, 3) in degrees. Each face is looked at together with its mirror image, as `Reconstructor`
-does (--noreflect: alone, in half the time); no landmarks are given. Both files are checked against this package, and
-timed beside it, before the program ends.
+Input: crops, uint8 (B, 120, 120, 3) RGB, with any batch size B. `twodasl_jax/imaging/crops.py` defines the crop of a
+face. Outputs, in this order: coefficients (B, 62) in the official layout, landmarks (B, 68, 3) and vertices (B, V, 3)
+in crop pixels, Euler angles (B, 3) in degrees. The exported network applies flip averaging, as `Reconstructor` does
+(--noreflect: without it, in half the time), and receives no landmarks. The program compares the results of both files
+with those of this package, and times them side by side.
 """
 
 import dataclasses
@@ -38,50 +38,53 @@ from twodasl_jax.errors import ConfigError, InputError
 from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.frames import CROP_SIZE
 from twodasl_jax.inference.exporting import (
-    Program,
-    any_number,
-    onnx_of,
-    run_onnx,
-    run_stablehlo,
-    stablehlo_of,
+    ArrayFunction,
+    load_onnx,
+    load_stablehlo,
+    symbolic_batch,
+    to_onnx,
+    to_stablehlo,
 )
-from twodasl_jax.inference.forward import Parts, Regressor, build, faces_of_whole_crops
+from twodasl_jax.inference.forward import ForwardPass, faces_of_whole_crops
+from twodasl_jax.inference.reconstruction import forward_pass_from_weights
 from twodasl_jax.models.face_model import chosen_face_model
 from twodasl_jax.models.weights import chosen_weights
 from twodasl_jax.networks import portable
 
-_OUTPUT = flags.DEFINE_string("output_dir", None, "Folder of the results.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output_dir", None, "The folder of the exported files.", required=True
+)
 _WEIGHTS = flags.DEFINE_string(
-    "weights", "default", "A weights file (.npz), or which of the embedded ones: default or open."
+    "weights", "default", "A weights file (.npz), or embedded weights: default or open."
 )
-_FACE_MODEL = flags.DEFINE_string("face_model", None, "A face model's .npz, not the embedded one.")
+_FACE_MODEL = flags.DEFINE_string("face_model", None, "The face model (.npz); embedded by default.")
 _REFLECT = flags.DEFINE_bool(
-    "reflect", True, "Look at the mirror image of each face, too: slower, a little better."
+    "reflect", True, "Apply flip averaging: half as fast, slightly more accurate."
 )
-_FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "What to write.")
+_FORMATS = flags.DEFINE_list("formats", ["stablehlo", "onnx"], "The formats to write.")
 
 _RESULTS = ("coefficients", "landmarks", "vertices", "euler_angles")
-# Largest difference that rounding may make, in pixels and degrees.
+# The tolerated difference between results, in pixels and degrees.
 _TOLERANCE = 1e-3
 _WARM_UP, _ROUNDS = 2, 20
-# By format: what runs a file of it.
-_RUNNERS = {"stablehlo": run_stablehlo, "onnx": run_onnx}
+# The function that loads a file of each format.
+_LOADERS = {"stablehlo": load_stablehlo, "onnx": load_onnx}
 
 
 def main() -> None:
-    unknown = sorted(set(_FORMATS.value) - set(_RUNNERS))
+    unknown = sorted(set(_FORMATS.value) - set(_LOADERS))
     if unknown:
-        raise ConfigError(f"--formats={','.join(unknown)}: use {' or '.join(_RUNNERS)}.")
+        raise ConfigError(f"--formats={','.join(unknown)}: use {' or '.join(_LOADERS)}.")
     folder = pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     model, weights = chosen_face_model(_FACE_MODEL.value), chosen_weights(_WEIGHTS.value)
-    regressor, parts = build(model, weights, reflect=_REFLECT.value)
-    exported = dataclasses.replace(regressor, network=portable(regressor.network))
-    program = functools.partial(from_whole_crops, regressor, parts)
-    runners: dict[str, Program] = {"this package": jax.jit(program)}
+    forward = forward_pass_from_weights(model, weights, reflect=_REFLECT.value)
+    exported = dataclasses.replace(forward, network=portable(forward.network))
+    program = functools.partial(from_whole_crops, forward)
+    runners: dict[str, ArrayFunction] = {"this package": jax.jit(program)}
     for kind in _FORMATS.value:
-        content = write(kind, functools.partial(from_whole_crops, exported, parts))
-        runners[kind] = _RUNNERS[kind](content)
+        content = write(kind, functools.partial(from_whole_crops, exported))
+        runners[kind] = _LOADERS[kind](content)
         check(kind, runners["this package"], runners[kind])
         atomic_files.write_bytes(folder / f"faces.{kind}", content)
         print(f"{folder / f'faces.{kind}'}: {len(content) / 1e6:.1f} MB")
@@ -91,32 +94,32 @@ def main() -> None:
 
 
 def from_whole_crops(
-    regressor: Regressor, parts: Parts, crops: UInt8[Array, "B 120 120 3"]
+    forward: ForwardPass, crops: UInt8[Array, "B 120 120 3"]
 ) -> tuple[Float[Array, "B ..."], ...]:
-    """Returns the results in the order of `_RESULTS`, in the frame of the crops."""
-    faces = faces_of_whole_crops(regressor, parts, crops)
+    """Returns the results in the order of `_RESULTS`, crop frame."""
+    faces = faces_of_whole_crops(forward, crops)
     return faces["coefficients"], faces["landmarks"], faces["vertices"], faces["euler_angles"]
 
 
-def write(kind: str, program: Program) -> bytes:
-    """Returns the program as a file of one of the formats."""
-    crops = any_number((CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
+def write(kind: str, program: ArrayFunction) -> bytes:
+    """Returns the content of a file that holds the program in one of the formats."""
+    crops = symbolic_batch((CROP_SIZE, CROP_SIZE, 3), jnp.uint8)
     if kind == "onnx":
-        return onnx_of(program, crops, _RESULTS)
-    return stablehlo_of(program, crops)
+        return to_onnx(program, crops, _RESULTS)
+    return to_stablehlo(program, crops)
 
 
 def noise(count: int) -> UInt8[np.ndarray, "B 120 120 3"]:
-    """Returns crops of noise, always the same."""
+    """Returns crops of noise. They depend only on their number."""
     shape = (count, CROP_SIZE, CROP_SIZE, 3)
     return np.random.default_rng(count).integers(0, 256, shape, dtype=np.uint8)
 
 
-def check(kind: str, ours: Program, theirs: Program) -> None:
-    """Compares a written program with the package, for several batch sizes, and says how far they are apart.
+def check(kind: str, ours: ArrayFunction, theirs: ArrayFunction) -> None:
+    """Compares an exported program with this package for several batch sizes, and prints the differences.
 
     Raises:
-      InputError: further than rounding explains.
+      InputError: a difference exceeds the tolerance.
     """
     for count in (1, 3):
         for name, mine, other in zip(
@@ -125,13 +128,14 @@ def check(kind: str, ours: Program, theirs: Program) -> None:
             difference = float(np.abs(np.asarray(mine) - np.asarray(other)).max())
             if not difference <= _TOLERANCE:
                 raise InputError(
-                    f"The {kind} program's {name} differ from this package's by {difference:.1e}: it was not written."
+                    f"The {name} of the {kind} program differ from those of this package by {difference:.1e}. "
+                    "The program was not written."
                 )
             print(f"{kind}, {count} crops: {name} differ by at most {difference:.1e}")
 
 
-def describe(program: Program) -> dict[str, Any]:
-    """Returns what goes in and comes out, for whoever has the files alone."""
+def describe(program: ArrayFunction) -> dict[str, Any]:
+    """Returns the description of inputs and outputs for faces.json."""
     shapes = jax.eval_shape(program, jax.ShapeDtypeStruct((1, CROP_SIZE, CROP_SIZE, 3), jnp.uint8))
     units = ("official layout", "pixels of the crop", "pixels of the crop", "degrees")
     return {
@@ -149,8 +153,8 @@ def describe(program: Program) -> dict[str, Any]:
     }
 
 
-def report_speed(runners: dict[str, Program]) -> None:
-    """Prints how long each takes, in turn, medians."""
+def report_speed(runners: dict[str, ArrayFunction]) -> None:
+    """Prints the median time of each program for one crop and for a batch. The programs run in turn."""
     print(f"{'':16}{'1 crop, ms':>12}{'32 crops, ms':>14}")
     medians: dict[str, list[float]] = {name: [] for name in runners}
     for count in (1, 32):
@@ -165,7 +169,7 @@ def report_speed(runners: dict[str, Program]) -> None:
         print(f"{name:16}{one:12.2f}{many:14.1f}")
 
 
-def _finished(run: Program, crops: UInt8[np.ndarray, "B 120 120 3"]) -> tuple[Any, ...]:
+def _finished(run: ArrayFunction, crops: UInt8[np.ndarray, "B 120 120 3"]) -> tuple[Any, ...]:
     return jax.block_until_ready(run(crops))
 
 

@@ -1,10 +1,9 @@
-"""The training step of 2DASL as one would plainly write it in PyTorch: the yardstick of experiments/benchmarks/train_step.py.
+"""A plain PyTorch implementation of the training step of 2DASL, and the network of 3DDFA_V2.
 
-And the network of 3DDFA_V2, that of experiments/benchmarks/inference.py.
-
-Networks, losses and updates are those of `twodasl_jax.training.step` with the settings of configs/paper.py, written in
-PyTorch's own idioms: modules in NCHW, autograd, `torch.optim`. The batch comes augmented, and learning rates and loss
-weights are constant. Nothing in the package imports this file; nothing but the benchmark needs PyTorch.
+`experiments/benchmark.py` compares this package with both. Networks, losses and updates are those of
+`twodasl_jax.training.step` with the settings of configs/paper.py, in PyTorch's own idioms: modules in NCHW, autograd,
+`torch.optim`. The batch is already augmented. Learning rates and loss weights are constant. Only the benchmarks and
+some tests need PyTorch; the package does not import this module.
 """
 
 import copy
@@ -29,7 +28,7 @@ from twodasl_jax.training.face_space import FaceSpace
 
 TERMS = ("wpdc", "l_2d_con", "l_3d_con", "l_cyc", "l_sc")
 
-# The two landmarks that each of the 18 points of the official landmark map is between, and how much it counts.
+# Each of the 18 points of the official landmark map is the middle of two landmarks, and has a weight.
 FIRST, SECOND = torch.from_numpy(OFFICIAL.pairs).T
 WEIGHTS = torch.from_numpy(OFFICIAL.weights)
 
@@ -38,7 +37,7 @@ Variables = Mapping[str, Any]
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions around a shortcut, which is projected where the shape changes."""
+    """1x1, 3x3 and 1x1 convolutions with a shortcut, which is projected if the shape changes."""
 
     def __init__(self, inputs: int, channels: int, stride: int):
         super().__init__()
@@ -65,7 +64,7 @@ class Bottleneck(nn.Module):
 
 
 def resnet50(output_size: int) -> nn.Sequential:
-    """ResNet-50 on four channels with a stride-1 last stage."""
+    """Returns a ResNet-50 with four input channels and stride 1 in the last stage."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         stem_conv=nn.Conv2d(4, 64, 7, 2, padding=3, bias=False),
         stem_norm=nn.BatchNorm2d(64),
@@ -85,7 +84,7 @@ def resnet50(output_size: int) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around an identity shortcut."""
+    """Two 3x3 convolutions with an identity shortcut."""
 
     def __init__(self, channels: int, momentum: float):
         super().__init__()
@@ -101,14 +100,14 @@ class ResidualBlock(nn.Module):
 
 
 class FlattenChannelsLast(nn.Module):
-    """Flattens maps in Flax's order of rows, columns and channels, so that its dense kernels fit."""
+    """Flattens feature maps in the order of Flax (rows, columns, channels), which its dense kernels expect."""
 
     def forward(self, x: Float[Tensor, "B K H W"]) -> Float[Tensor, "B N"]:
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def compact_net(output_size: int) -> nn.Sequential:
-    """Five strided 3x3 convolutions with two residual blocks and a flattened head."""
+    """Returns a network of five strided 3x3 convolutions, two residual blocks and two dense layers."""
     momentum, hidden = 0.03, 256
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = 4
@@ -131,7 +130,7 @@ ARCHITECTURES = {"resnet50": resnet50, "compact": compact_net}
 
 
 def mobilenet_v1(output_size: int, width: int) -> nn.Sequential:
-    """MobileNetV1 of 3DDFA and 3DDFA_V2, whose stem has `width` channels."""
+    """Returns the MobileNetV1 of 3DDFA and 3DDFA_V2; its first convolution has `width` channels."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         stem_conv=nn.Conv2d(3, width, 3, 2, padding=1, bias=False),
         stem_norm=nn.BatchNorm2d(width),
@@ -158,7 +157,7 @@ def mobilenet_v1(output_size: int, width: int) -> nn.Sequential:
 
 
 class SelfCritic(nn.Module):
-    """Scores pairs of an image and a whitened coefficient vector by their logit of being consistent."""
+    """Returns the logit that an image and a whitened coefficient vector are consistent."""
 
     def __init__(self, vector_size: int):
         super().__init__()
@@ -175,7 +174,7 @@ class SelfCritic(nn.Module):
     def forward(self, x: Float[Tensor, "B 3 H W"], vector: Tensor) -> Float[Tensor, " B"]:
         for convolution in self.convolutions:
             x = F.max_pool2d(F.relu(convolution(x)), 2)
-        # The maps are 1x1, so that flattening knows no order.
+        # The maps are 1x1, so that the order of their axes does not matter.
         x = torch.cat([x.flatten(1), vector], dim=1)
         for layer in self.hidden:
             x = F.relu(layer(x))
@@ -196,7 +195,7 @@ class Landmarks:
     def __call__(
         self, vectors: Float[Tensor, "*batch C"], affine: bool = False
     ) -> Float[Tensor, "*batch 68 3"]:
-        """Projects those of official vectors by weak perspective, or by the whole 3x4 matrix."""
+        """Returns the landmarks of official vectors, projected by weak perspective or by the full 3x4 matrix."""
         pose, coefficients = vectors.split([POSE_COUNT, self.basis.shape[1]], dim=-1)
         matrix = pose.unflatten(-1, (3, 4))
         if not affine:
@@ -208,7 +207,7 @@ class Landmarks:
 
 
 def _camera(matrix: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3 4"]:
-    """Returns [f R | t], with R by Gram-Schmidt from the first two rows and f their mean length."""
+    """Returns [f R | t]: R by Gram-Schmidt from the first two rows, and f their mean length."""
     rows = matrix[..., :2, :3]
     scale = torch.linalg.vector_norm(rows, dim=-1).mean(dim=-1)
     first = F.normalize(rows[..., 0, :], dim=-1)
@@ -219,13 +218,13 @@ def _camera(matrix: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "*batch 3 4"]:
 
 
 def official_points(landmarks: Float[Tensor, "B 68 D"]) -> Float[Tensor, "B 18 D"]:
-    """Returns the points of the official landmark map, each the middle of two landmarks."""
+    """Returns the points of the official landmark map; each is the middle of two landmarks."""
     return (landmarks[:, FIRST] + landmarks[:, SECOND]) / 2
 
 
 @torch.no_grad()
 def landmark_map(landmarks: Float[Tensor, "B 68 2"]) -> Float[Tensor, "B 1 120 120"]:
-    """Draws +1 at the pixel of each official point, -1 elsewhere."""
+    """Draws +1 at the pixel of each official point and -1 elsewhere."""
     cells = official_points(landmarks).floor()
     inside = ((cells >= 0) & (cells < CROP_SIZE)).all(dim=-1)
     columns, rows = cells[inside].long().unbind(-1)
@@ -237,7 +236,7 @@ def landmark_map(landmarks: Float[Tensor, "B 68 2"]) -> Float[Tensor, "B 1 120 1
 def point_distance(
     predicted: Float[Tensor, "B N D"], target: Float[Tensor, "B N D"], weights: Float[Tensor, "B N"]
 ) -> Float[Tensor, ""]:
-    """Returns the weighted mean Euclidean distance in shares of the crop; a nan target counts nothing."""
+    """Returns the weighted mean Euclidean distance as a fraction of the crop size, without nan targets."""
     counted = weights * ~target.isnan().any(dim=-1)
     # The gradient of `vector_norm` is zero at zero.
     distance = torch.linalg.vector_norm(predicted - target.nan_to_num(), dim=-1) / CROP_SIZE
@@ -245,7 +244,13 @@ def point_distance(
 
 
 class Prediction(NamedTuple):
-    """What one pass says: whitened and official vectors, and landmarks in the crop frame."""
+    """The prediction of one pass.
+
+    Attributes:
+      whitened: (B, C) whitened vectors.
+      vector: (B, C) vectors in the official layout.
+      landmarks: (B, 68, 3) landmarks in the crop frame.
+    """
 
     whitened: Float[Tensor, "B C"]
     vector: Float[Tensor, "B C"]
@@ -253,9 +258,10 @@ class Prediction(NamedTuple):
 
 
 class PlainStep:
-    """Two networks, their optimizers, and a step that moves both; gradients are clipped by their global norms.
+    """The regressor, the self-critic, their optimizers, and a step that updates both.
 
-    All of `TERMS` are computed, whatever they weigh; other terms must not count.
+    Gradients are clipped by their global norms. All `TERMS` are computed, even with weight zero. Other terms must have
+    weight zero.
     """
 
     def __init__(
@@ -269,7 +275,7 @@ class PlainStep:
         average_decay: float,
     ):
         if others := {name for name, weight in loss_weights.items() if weight} - set(TERMS):
-            raise ValueError(f"no loss terms {sorted(others)} here: use {', '.join(TERMS)}")
+            raise ValueError(f"unknown loss terms {sorted(others)}: use {', '.join(TERMS)}")
         self.loss_weights = {name: loss_weights[name] for name in TERMS}
         self.gradient_clip, self.average_decay = gradient_clip, average_decay
         self.landmarks = Landmarks(space.landmarks)
@@ -285,40 +291,40 @@ class PlainStep:
     def load(
         self, regressor_params: Variables, batch_stats: Variables, critic_params: Variables
     ) -> None:
-        """Copies the variables of the Flax networks."""
+        """Copies the variables of the Flax networks into the modules."""
         load_flax(self.regressor, regressor_params, batch_stats)
         load_flax(self.average, regressor_params, batch_stats)
         load_flax(self.critic, critic_params, {})
 
     def step(self, batch: dict[str, np.ndarray]) -> dict[str, float]:
-        """Moves the regressor and then the critic, each against the opponent of the step before.
+        """Updates the regressor and the critic, each against the other network as it was before the step.
 
         Args:
-          batch: B examples, the A annotated ones first: `image` (B, 120, 120, 3) RGB from 0 to 255, `shown`
-            (B, 68, 2) landmarks of the first map, `landmarks` (B, 68, 2) labels, `visible` (B, 68) which of them count,
-            and `vector` (A, C) annotations in the official layout.
+          batch: B examples; the first A are annotated. `image` (B, 120, 120, 3) is RGB from 0 to 255.
+            `input_landmarks` (B, 68, 2) are the landmarks of the first landmark map, `landmarks` (B, 68, 2) the labels,
+            `visible` (B, 68) whether a label counts, and `vector` (A, C) the annotations in the official layout.
 
         Returns:
-          Each term as `raw/NAME`, their weighted sum `loss`, and `critic/loss`.
+          The terms as `raw/NAME`, their weighted sum `loss`, and `critic/loss`.
         """
         tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
         scaled = (tensors["image"] - 127.5) / 128
         tensors["image"] = scaled.permute(0, 3, 1, 2).contiguous()
-        predicted, report = self._regressor_turn(tensors)
-        report["critic/loss"] = self._critic_turn(tensors, predicted.detach())
+        predicted, report = self._update_regressor(tensors)
+        report["critic/loss"] = self._update_critic(tensors, predicted.detach())
         self.steps += 1
         return {name: value.item() for name, value in report.items()}
 
-    def _regressor_turn(self, batch: Batch) -> tuple[Float[Tensor, "B C"], dict[str, Tensor]]:
-        first = self._predict(batch["image"], batch["shown"])
+    def _update_regressor(self, batch: Batch) -> tuple[Float[Tensor, "B C"], dict[str, Tensor]]:
+        first = self._predict(batch["image"], batch["input_landmarks"])
         second = self._predict(batch["image"], first.landmarks[..., :2])
-        every = torch.ones(first.landmarks.shape[:-1])
+        all_landmarks = torch.ones(first.landmarks.shape[:-1])
         count = len(batch["vector"])
         wild = batch["image"][count:], first.whitened[count:]
         terms = {
             "wpdc": self._wpdc(first, batch["vector"]),
             "l_2d_con": _against_labels(first, batch),
-            "l_3d_con": point_distance(second.landmarks, first.landmarks, every),
+            "l_3d_con": point_distance(second.landmarks, first.landmarks, all_landmarks),
             "l_cyc": _against_labels(second, batch),
             "l_sc": F.softplus(-self.critic(*wild)).mean(),
         }
@@ -341,14 +347,14 @@ class PlainStep:
 
     @torch.no_grad()
     def _displacement_weights(self, predicted: Tensor, target: Tensor) -> Float[Tensor, "A C"]:
-        """Returns how far the landmarks move when one coefficient is replaced by its prediction, sum one."""
+        """Returns the displacement of the landmarks if one coefficient is replaced by its prediction, normalised."""
         only = torch.eye(target.shape[-1], dtype=torch.bool)
         replaced = torch.where(only, predicted[:, None], target[:, None])
         moved = self.landmarks(replaced, affine=True) - self.landmarks(target, affine=True)[:, None]
         return F.normalize(torch.linalg.vector_norm(moved, dim=(-1, -2)), p=1, dim=-1)
 
-    def _critic_turn(self, batch: Batch, predicted: Float[Tensor, "B C"]) -> Float[Tensor, ""]:
-        """Real pairs are annotated, fake ones images in the wild with what was predicted for them."""
+    def _update_critic(self, batch: Batch, predicted: Float[Tensor, "B C"]) -> Float[Tensor, ""]:
+        """Updates the critic on annotated images (real) and in-the-wild images with predictions (fake)."""
         self.critic.requires_grad_(True)
         count = len(batch["vector"])
         real = (batch["vector"] - self.mean) / self.std
@@ -367,7 +373,7 @@ class PlainStep:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        """Moves the average; a young one forgets its start quickly."""
+        """Updates the moving average of the parameters, with a smaller decay in the first steps."""
         decay = min(self.average_decay, (1 + self.steps) / (10 + self.steps))
         pairs = zip(self.average.parameters(), self.regressor.parameters(), strict=True)
         for average, current in pairs:
@@ -381,9 +387,9 @@ def _against_labels(prediction: Prediction, batch: Batch) -> Float[Tensor, ""]:
 
 
 def load_flax(module: nn.Module, params: Variables, batch_stats: Variables) -> None:
-    """Copies Flax variables into the module whose layers have the same names; `layer_0` is `layer.0` here."""
+    """Copies Flax variables into a module with the same layer names; `layer_0` in Flax is `layer.0` here."""
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-    # Kernels are (rows, columns, in, out) or (in, out) in Flax, (out, in, rows, columns) or (out, in) here.
+    # Flax kernels are (rows, columns, in, out) or (in, out); here they are (out, in, rows, columns) or (out, in).
     orders = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}
     counters = "num_batches_tracked"
     state = {name: value for name, value in module.state_dict().items() if counters in name}

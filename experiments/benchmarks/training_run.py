@@ -1,129 +1,153 @@
-"""Measures what a run costs beside its steps: feeding them, the loop around them, and the time until the first.
+"""Overhead of a training run: the input pipeline, the training loop and the start.
 
-  python experiments/benchmarks/training_run.py --data_dir=data/quickstart [--config=configs/compact.py]
-
-Feeding: images that the pipeline brings a second, against those that the step takes, in turns, each alone. Loop:
-seconds a step of a run, from one line of its log to the next, against the step alone on one batch, in turns.
-Start: seconds from the command to its first step, with compiled programs in the cache. Medians and ranges.
+Each measurement alternates with measurements of the bare training step on one batch.
 """
 
 import concurrent.futures
 import itertools
 import json
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
-from absl import flags
-from ml_collections import config_flags
+import ml_collections
 
-from twodasl_jax.commands import entry_points
+from experiments.benchmarks.timing import machine, value_range
+from twodasl_jax.errors import InputError
 from twodasl_jax.models.face_model import embedded_face_model
 from twodasl_jax.training.compiled import keep_compiled_programs
 from twodasl_jax.training.loop import train
 from twodasl_jax.training.run import Run, build_run
 
-_PROGRAM = pathlib.Path(__file__).parents[1] / "train.py"
-_COMPACT = _PROGRAM.parents[1] / "configs" / "compact.py"
-
-_CONFIG = config_flags.DEFINE_config_file("config", str(_COMPACT), "Of the run that is measured.")
-_DATA = flags.DEFINE_string("data_dir", None, "Prepared data, for all faces.", required=True)
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "Of each measurement.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 50, "Of each round.", lower_bound=10)
-
+_ROOT = pathlib.Path(__file__).parents[2]
+_PROGRAM = _ROOT / "experiments" / "train.py"
+_START_CONFIG = _ROOT / "configs" / "compact.py"
 _WARM_UP = 5
 
+# Returns the seconds of one step.
+Measurement = Callable[[], float]
 
-def main() -> None:
-    keep_compiled_programs()
-    config = _CONFIG.value
-    config.update(
-        {"data_dir": _DATA.value, "wild_dir": _DATA.value if config.wild_batch_size else ""}
-    )
-    config.update({"evaluate_every": 10**9, "checkpoint_every": 10**9})
-    run = build_run(config, embedded_face_model())
+
+def report_feed(config: ml_collections.ConfigDict, data_dir: str, rounds: int, steps: int) -> None:
+    """Prints the images/s of the input pipeline and of the training step.
+
+    Args:
+      config: the settings of the run.
+      data_dir: the prepared data set for all images.
+      rounds: the number of measurements.
+      steps: the number of steps of each measurement.
+    """
+    run = _open_run(config, data_dir)
+    feed, step = _alternate(feed_measurement(run, steps), step_measurement(run, steps), rounds)
     images = config.batch_size + config.wild_batch_size
-    bare, fed = bare_steps(run), fed_batches(run)
-    looped = looped_steps(run)
-    rounds = [(fed(), bare(), looped()) for _ in range(_ROUNDS.value)]
-    feeding, stepping, looping = zip(*rounds, strict=True)
-    print(
-        f"{config.architecture}, {images} images a step; {platform.machine()}, {os.cpu_count()} cores"
-    )
-    print(f"pipeline      {rates(feeding, images)} images/s")
-    print(f"step          {rates(stepping, images)} images/s")
-    print(f"pipeline over step {statistics.median(stepping) / statistics.median(feeding):.1f}")
-    overhead = [loop / step - 1 for step, loop in zip(stepping, looping, strict=True)]
-    print(
-        f"loop over step {100 * statistics.median(overhead):+.1f} % ({spread([100 * each for each in overhead])})"
-    )
-    starts = [seconds_to_first_step() for _ in range(_ROUNDS.value)]
-    print(f"start to first step {statistics.median(starts):.1f} s ({spread(starts)})")
+    print(_headline(config))
+    print(f"pipeline      {_rates(feed, images)} images/s")
+    print(f"step          {_rates(step, images)} images/s")
+    print(f"pipeline over step {statistics.median(step) / statistics.median(feed):.1f}")
 
 
-def bare_steps(run: Run) -> Callable[[], float]:
-    """Returns a function that takes steps on one batch and returns the seconds of one."""
+def report_loop(config: ml_collections.ConfigDict, data_dir: str, rounds: int, steps: int) -> None:
+    """Prints the overhead of the training loop over its steps; the arguments are those of `report_feed`."""
+    run = _open_run(config, data_dir)
+    loop, step = _alternate(loop_measurement(run, steps), step_measurement(run, steps), rounds)
+    percent = [100 * (a / b - 1) for a, b in zip(loop, step, strict=True)]
+    print(_headline(config))
+    print(f"loop over step {statistics.median(percent):+.1f} % ({value_range(percent)})")
+
+
+def report_start(data_dir: str, rounds: int) -> None:
+    """Prints the time from the start of a run of configs/compact.py to its first step.
+
+    The first run, which may compile, is not measured.
+
+    Args:
+      data_dir: the prepared data set.
+      rounds: the number of measurements.
+    """
+    _, *times = (seconds_to_first_step(data_dir) for _ in range(1 + rounds))
+    print(machine())
+    print(f"start to first step {statistics.median(times):.1f} s ({value_range(times)})")
+
+
+def _open_run(config: ml_collections.ConfigDict, data_dir: str) -> Run:
+    keep_compiled_programs()
+    config.update({"data_dir": data_dir, "wild_dir": data_dir if config.wild_batch_size else ""})
+    config.update({"evaluate_every": 10**9, "checkpoint_every": 10**9})
+    return build_run(config, embedded_face_model())
+
+
+def _alternate(
+    first: Measurement, second: Measurement, rounds: int
+) -> tuple[Sequence[float], Sequence[float]]:
+    pairs = [(first(), second()) for _ in range(rounds)]
+    first_times, second_times = zip(*pairs, strict=True)
+    return first_times, second_times
+
+
+def step_measurement(run: Run, steps: int) -> Measurement:
+    """Returns a function that measures training steps on one batch."""
     state, batch = run.first_state(), run.devices.split(next(run.batches()))
 
-    def measure() -> float:
+    def take(count: int) -> None:
         nonlocal state
-        for taken in range(_WARM_UP + _STEPS.value):
-            if taken == _WARM_UP:
-                jax.block_until_ready(state)
-                started = time.perf_counter()
+        for _ in range(count):
             state, _ = run.devices.step(state, batch, run.key)
         jax.block_until_ready(state)
-        return (time.perf_counter() - started) / _STEPS.value
-
-    return measure
-
-
-def fed_batches(run: Run) -> Callable[[], float]:
-    """Returns a function that takes batches and returns the seconds of one."""
-    batches = run.batches()
 
     def measure() -> float:
-        # What was read ahead does not count.
-        for _ in itertools.islice(batches, 2 * _WARM_UP):
-            pass
+        take(_WARM_UP)
         started = time.perf_counter()
-        for _ in itertools.islice(batches, _STEPS.value):
-            pass
-        return (time.perf_counter() - started) / _STEPS.value
+        take(steps)
+        return (time.perf_counter() - started) / steps
 
     return measure
 
 
-def looped_steps(run: Run) -> Callable[[], float]:
-    """Returns a function that trains and returns the seconds of a step, from one line of its log to a later one."""
+def feed_measurement(run: Run, steps: int) -> Measurement:
+    """Returns a function that measures the input pipeline alone."""
+    batches = run.batches()
+
+    def take(count: int) -> None:
+        for _ in itertools.islice(batches, count):
+            pass
+
+    def measure() -> float:
+        # Skips the batches that were prefetched while other measurements ran.
+        take(2 * _WARM_UP)
+        started = time.perf_counter()
+        take(steps)
+        return (time.perf_counter() - started) / steps
+
+    return measure
+
+
+def loop_measurement(run: Run, steps: int) -> Measurement:
+    """Returns a function that measures the training loop between two lines of its log."""
     model = embedded_face_model()
     config = run.config.copy_and_resolve_references()
-    config.steps, config.log_every = 2 * _STEPS.value, _STEPS.value
+    config.steps, config.log_every = 2 * steps, steps
 
     def measure() -> float:
         with (
             tempfile.TemporaryDirectory() as folder,
             concurrent.futures.ThreadPoolExecutor() as pool,
         ):
-            lines = pool.submit(
-                times_of_lines, pathlib.Path(folder) / "metrics.jsonl", config.steps
-            )
+            log = pathlib.Path(folder) / "metrics.jsonl"
+            lines = pool.submit(line_times, log, config.steps)
             train(config, pathlib.Path(folder), model)
             times = lines.result()
-        return (times[config.steps] - times[config.log_every]) / _STEPS.value
+        return (times[config.steps] - times[config.log_every]) / steps
 
     return measure
 
 
-def times_of_lines(log: pathlib.Path, last_step: int) -> dict[int, float]:
-    """Watches a log until its last step and returns when each of its steps appeared in it."""
+def line_times(log: pathlib.Path, last_step: int) -> dict[int, float]:
+    """Watches a log until its last step, and returns the time at which each logged step appeared."""
     times: dict[int, float] = {}
     while last_step not in times:
         time.sleep(0.005)
@@ -132,17 +156,13 @@ def times_of_lines(log: pathlib.Path, last_step: int) -> dict[int, float]:
     return times
 
 
-def seconds_to_first_step() -> float:
-    """Starts a run as a user does, and returns how long it takes to log its first step."""
+def seconds_to_first_step(data_dir: str) -> float:
+    """Starts experiments/train.py and returns the time until it has logged its first step."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"data_dir": _DATA.value, "steps": 1000, "log_every": 1}
-        changed = [f"--config.{name}={value}" for name, value in settings.items()]
+        settings = {"data_dir": data_dir, "steps": 1000, "log_every": 1}
         command = [
-            sys.executable,
-            str(_PROGRAM),
-            f"--config={_COMPACT}",
-            f"--workdir={folder}",
-            *changed,
+            *(sys.executable, str(_PROGRAM), f"--config={_START_CONFIG}", f"--workdir={folder}"),
+            *(f"--config.{name}={value}" for name, value in settings.items()),
         ]
         log = pathlib.Path(folder) / "metrics.jsonl"
         started = time.perf_counter()
@@ -153,19 +173,16 @@ def seconds_to_first_step() -> float:
                 time.sleep(0.01)
             seconds = time.perf_counter() - started
             process.kill()
+        if not log.exists():
+            raise InputError(f"The run ended before its first step: {' '.join(command)}")
         return seconds
 
 
-def rates(seconds: tuple[float, ...], images: int) -> str:
-    """Returns images a second, median and range, as text."""
-    values = [images / each for each in seconds]
-    return f"{statistics.median(values):.0f} ({spread(values)})"
+def _headline(config: ml_collections.ConfigDict) -> str:
+    images = config.batch_size + config.wild_batch_size
+    return f"{config.architecture}, {images} images per step; {machine()}"
 
 
-def spread(values: list[float]) -> str:
-    """Returns the range of some values as text."""
-    return f"{min(values):.1f} .. {max(values):.1f}"
-
-
-if __name__ == "__main__":
-    entry_points.run(main)
+def _rates(times: Sequence[float], images: int) -> str:
+    values = [images / each for each in times]
+    return f"{statistics.median(values):.0f} ({value_range(values)})"

@@ -1,1 +1,1 @@
-"""Notebooks for Colab and laptops, and what runs them (`run_notebooks.py`)."""
+"""Notebooks for Colab and local use, and the module that runs them."""

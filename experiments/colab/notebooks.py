@@ -1,4 +1,4 @@
-"""Notebooks: run on this checkout, with the pictures that explain kept in them, and all other outputs left out."""
+"""Execution of the notebooks on this checkout, and removal of their outputs except selected pictures."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from PIL import Image
 
 FOLDER = pathlib.Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
-# A cell with this tag keeps its picture.
+# A cell with this tag keeps its pictures.
 KEPT = "keep-output"
 REPOSITORY = re.compile(r"[\w.-]+/twodasl_jax")
 # A link to this project; the second group is the repository.
@@ -27,19 +27,19 @@ _JPEG_QUALITY = 75
 
 
 def read(name: str) -> nbformat.NotebookNode:
-    """Returns one of `NAMES`."""
+    """Returns the notebook of one of `NAMES`."""
     return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
 
 
 def run(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
-    """Runs all cells with the package of this checkout, and keeps their outputs in the notebook.
+    """Runs all cells with the package of this checkout and stores their outputs in the notebook.
 
     Args:
-      notebook: is changed.
-      folder: that the cells work in, and write to.
+      notebook: the notebook, which is modified.
+      folder: the working directory of the cells.
 
     Raises:
-      nbclient.exceptions.CellExecutionError: a cell failed.
+      nbclient.exceptions.CellExecutionError: a cell fails.
     """
     client = NotebookClient(
         notebook,
@@ -51,7 +51,7 @@ def run(notebook: nbformat.NotebookNode, folder: pathlib.Path) -> None:
 
 
 def keep_pictures(notebook: nbformat.NotebookNode) -> None:
-    """Clears all outputs but the pictures of cells that are tagged so, and makes these small."""
+    """Removes all outputs except the pictures of cells tagged `keep-output`, and compresses these."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
@@ -65,7 +65,7 @@ def keep_pictures(notebook: nbformat.NotebookNode) -> None:
 
 
 def link_to(repository: str, text: str) -> str:
-    """Returns a text whose links to this project lead to a repository on GitHub, OWNER/NAME."""
+    """Returns a text whose links to this project point to a GitHub repository, OWNER/NAME."""
     return LINK.sub(rf"\g<1>{repository}", text)
 
 
@@ -75,7 +75,7 @@ def _display(png: bytes) -> nbformat.NotebookNode:
 
 
 def _encodings(png: bytes) -> dict[str, bytes]:
-    """Returns a picture in the ways that notebooks can hold it, not wider than a page."""
+    """Returns a picture as PNG and as JPEG, scaled down to the width of a page."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((_LARGEST_WIDTH, picture.height))
     encodings = {}

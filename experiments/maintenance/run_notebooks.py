@@ -1,14 +1,14 @@
-"""Runs the notebooks of experiments/colab/ and puts their pictures into them.
+"""Runs the notebooks of experiments/colab/ and stores their pictures in them.
 
   python experiments/maintenance/run_notebooks.py
   python experiments/maintenance/run_notebooks.py --notebooks=evaluate
   python experiments/maintenance/run_notebooks.py --repository=OWNER/twodasl_jax --notebooks=
 
-Each notebook is run from top to bottom in a temporary folder, on this checkout. The pictures of cells that are tagged
-keep-output stay in it, made small; all other outputs are left out. A notebook whose cell fails is left as it was.
+Each notebook runs from top to bottom in a temporary folder, on this checkout. The pictures of cells tagged keep-output
+are compressed and stored; all other outputs are removed. A notebook with a failing cell stays unchanged.
 
---repository changes where the links of README.md and of all notebooks lead, "Open in Colab" among them: the one thing
-to do when the project moves to another place on GitHub.
+--repository changes the links in README.md and in all notebooks, including "Open in Colab", to another GitHub
+repository. Use it when the project moves.
 """
 
 import pathlib
@@ -23,9 +23,11 @@ from twodasl_jax.commands import entry_points
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.files import atomic_files
 
-_NOTEBOOKS = flags.DEFINE_list("notebooks", list(notebooks.NAMES), "Which are run, by name.")
+_NOTEBOOKS = flags.DEFINE_list(
+    "notebooks", list(notebooks.NAMES), "The names of the notebooks to run."
+)
 _REPOSITORY = flags.DEFINE_string(
-    "repository", None, "OWNER/twodasl_jax on GitHub, where links shall lead."
+    "repository", None, "The GitHub repository of all links, OWNER/twodasl_jax."
 )
 
 _README = pathlib.Path(__file__).parents[2] / "README.md"
@@ -35,7 +37,7 @@ def main() -> None:
     unknown = sorted(set(_NOTEBOOKS.value) - set(notebooks.NAMES))
     if unknown:
         raise ConfigError(
-            f"--notebooks={','.join(unknown)}: there are {', '.join(notebooks.NAMES)}."
+            f"--notebooks={','.join(unknown)}: known notebooks are {', '.join(notebooks.NAMES)}."
         )
     if _REPOSITORY.value:
         move_links(_REPOSITORY.value)
@@ -49,13 +51,13 @@ def main() -> None:
 
 
 def move_links(repository: str) -> None:
-    """Makes the links of the README and of all notebooks lead to a repository.
+    """Changes the links in the README and in all notebooks to a repository.
 
     Raises:
-      ConfigError: that is no name of one.
+      ConfigError: the name of the repository is invalid.
     """
     if not notebooks.REPOSITORY.fullmatch(repository):
-        raise ConfigError(f"--repository={repository} is no OWNER/twodasl_jax.")
+        raise ConfigError(f"--repository={repository}: expected OWNER/twodasl_jax.")
     for path in (_README, *notebooks.FOLDER.glob("*.ipynb")):
         text = notebooks.link_to(repository, path.read_text("utf-8"))
         atomic_files.write_bytes(path, text.encode())

@@ -1,4 +1,4 @@
-"""The program that scores: from files of another method, from networks, and what its report holds."""
+"""experiments/evaluate.py and decode_coefficients.py on prediction files and networks, and the report files."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from twodasl_jax.geometry.frames import crop_from_image
 from twodasl_jax.geometry.morphable_model import landmark_space
 from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.models.face_model import embedded_face_model, save_face_model
-from twodasl_jax.models.point_rows import read_point_rows
+from twodasl_jax.models.mark_ups import load_mark_up
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -41,13 +41,16 @@ def faces(face_model):
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory, faces):
-    """The reports of two methods on AFLW2000-3D: constant errors of known size, and one face missing."""
+    """The reports of two methods on AFLW2000-3D with known errors; the second method lacks one face."""
     root = tmp_path_factory.mktemp("scored")
     write_aflw2000(root / "set", faces)
     size = np.sqrt(np.prod(np.ptp(faces.points[..., :2], axis=1), axis=1))
     np.save(root / "again.npy", faces.points[..., :2].swapaxes(1, 2))
     outputs = []
-    for name, percent in (("first", [1, 3, 4, 6, 9, 11]), ("second", [2, 4, 5, 7, 10, 12])):
+    for name, percent in (
+        ("first", [1, 3, 4, 6, 9, 11]),
+        ("second", [1.5, 3.5, 4.5, 6.5, 9.5, 11.5]),
+    ):
         shift = size * percent / 100
         landmarks = faces.points + np.array([0.6, 0.8, 0.0]) * shift[:, None, None]
         kept = slice(0, 5) if name == "second" else slice(None)
@@ -70,7 +73,7 @@ def scored(tmp_path_factory, faces):
     return root, outputs
 
 
-def test_the_figures_are_those_of_the_errors(scored):
+def test_report_has_expected_errors(scored):
     root, (finished, _) = scored
     assert finished.returncode == 0, finished.stderr
     report = report_of(root / "first")
@@ -88,7 +91,7 @@ def test_the_figures_are_those_of_the_errors(scored):
     assert "5.667" in finished.stdout
 
 
-def test_every_file_of_the_report_is_there(scored):
+def test_writes_all_files_of_report(scored):
     root, _ = scored
     names = {path.name for path in (root / "first").iterdir()}
     assert names == {"report.json", "report.md", "report.html", "curve.png"}
@@ -97,7 +100,7 @@ def test_every_file_of_the_report_is_there(scored):
     assert len(lines) > 30
 
 
-def test_a_face_without_prediction_is_a_failure(scored):
+def test_face_without_prediction_is_failure(scored):
     root, (_, finished) = scored
     report = report_of(root / "second")
     entry = report["nme68_2d"]["original"]
@@ -107,7 +110,7 @@ def test_a_face_without_prediction_is_a_failure(scored):
     assert "No prediction for 1 faces" in finished.stdout
 
 
-def test_a_list_of_names_picks_from_a_file_of_all(scored):
+def test_name_list_selects_from_prediction_file(scored):
     root, _ = scored
     (root / "names.txt").write_text("image00003\nimage00004\nimage00006\n")
     finished = run(
@@ -124,18 +127,18 @@ def test_a_list_of_names_picks_from_a_file_of_all(scored):
     assert (entry["count"], entry["failures"]) == (3, 0)
 
 
-def test_two_reports_are_compared_face_by_face(scored):
+def test_compares_two_reports_face_by_face(scored):
     root, _ = scored
     paths = ",".join(str(root / name / "report.json") for name in ("first", "second"))
     finished = run("evaluate", f"--compare={paths}")
     assert finished.returncode == 0, finished.stderr
     row = next(line for line in finished.stdout.splitlines() if line.startswith("nme68_2d (%)"))
-    assert "+1.000" in row
+    assert "+0.500" in row
     assert row.split()[-4:] == ["5", "0", "/", "1"]
 
 
-def test_official_coefficients_are_decoded_and_scored(tmp_path, faces, face_model):
-    """The whole way of the published figures, on vectors that were made from known faces."""
+def test_decodes_official_coefficients(tmp_path, faces, face_model):
+    """The decoding behind the published figures, on vectors of known faces."""
     write_annotations(tmp_path, faces)
     affine = affine_in_crops(faces)
     vectors = official_from_coefficients(
@@ -161,7 +164,7 @@ def test_official_coefficients_are_decoded_and_scored(tmp_path, faces, face_mode
 
 
 def write_basis(path, model, mean, std):
-    """Writes the landmark rows of a face model, coefficients in its own units."""
+    """Writes the landmark rows of a face model with bases scaled by its standard deviations."""
     space = landmark_space(model)
     rows = {
         "mean": space.mean,
@@ -172,13 +175,14 @@ def write_basis(path, model, mean, std):
     np.savez(path, **flat, param_mean=mean, param_std=std)
 
 
-def test_landmarks_of_a_model_with_the_same_average_are_its_own(tmp_path, face_model):
+def test_transferred_landmarks_of_same_mean_equal_own_landmarks(tmp_path, face_model):
     save_face_model(tmp_path / "model.npz", face_model)
     mean = np.zeros(62, np.float32)
     write_basis(tmp_path / "basis.npz", face_model, mean, mean + 1)
     np.savez(tmp_path / "whitening.npz", mean=mean, std=mean + 1)
     finished = run(
-        "transfer_landmarks",
+        "face_model/place_landmarks",
+        "--mark_up=300w_lp",
         f"--basis={tmp_path / 'basis.npz'}",
         f"--data_dir={tmp_path}",
         f"--output={tmp_path / 'rows.npz'}",
@@ -188,12 +192,12 @@ def test_landmarks_of_a_model_with_the_same_average_are_its_own(tmp_path, face_m
     distances = [float(line.split()[-1]) for line in finished.stdout.splitlines()[1:]]
     assert len(distances) == 6
     assert max(distances) < 0.3
-    rows = read_point_rows(tmp_path / "rows.npz", face_model)
+    rows = load_mark_up(tmp_path / "rows.npz", face_model)
     assert rows.vertices.shape == (68, 3)
 
 
 def affine_in_crops(faces):
-    """The 3x4 matrices that project to the crops instead of the images."""
+    """Returns the 3x4 matrices that project to the crops instead of the images."""
     origin = np.asarray(crop_from_image(np.zeros((6, 1, 3), "f"), faces.boxes))[:, 0]
     ratio = 120 / (faces.boxes[:, 2] - faces.boxes[:, 0])
     camera = WeakPerspective(
@@ -205,8 +209,8 @@ def affine_in_crops(faces):
 
 
 @pytest.mark.slow
-def test_a_network_is_run_over_aflw_lfpa(tmp_path):
-    """34 points of the set's own definition, placed on the mesh by a file."""
+def test_evaluates_network_on_aflw_lfpa(tmp_path):
+    """A mark-up file defines the 34 landmarks on the mesh."""
     model = embedded_face_model()
     faces = Faces(model)
     chosen = slice(17, 51)
@@ -223,12 +227,12 @@ def test_a_network_is_run_over_aflw_lfpa(tmp_path):
     ]
     refused = run("evaluate", *common, "--pretrained")
     assert refused.returncode == 2
-    assert "does not say where its 34 points lie" in refused.stderr
+    assert "does not define its 34 landmarks" in refused.stderr
     finished = run("evaluate", *common, "--pretrained", f"--point_rows={tmp_path / 'rows.npz'}")
     assert finished.returncode == 0, finished.stderr
     entry = report_of(tmp_path / "out")["nme34_2d"]["original"]
     assert (entry["count"], entry["balanced"]) == (2, None)
-    # Noise for a picture: the network can only say that a face fills its crop.
+    # The images are noise: the network only predicts that a face fills its crop.
     assert 0 < entry["overall"] < 50
     np.savez(tmp_path / "mine.npz", names=["1", "2"], landmarks=points + np.array([3.0, 4.0]))
     finished = run("evaluate", *common, f"--predictions={tmp_path / 'mine.npz'}", "--method=mine")
@@ -240,10 +244,12 @@ def test_a_network_is_run_over_aflw_lfpa(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_network_is_run_over_rendered_faces(tmp_path):
-    """From rendering to the report, with the embedded weights; a part of the set, and crops of the detector."""
+def test_evaluates_network_on_rendered_faces(tmp_path):
+    """Evaluates the embedded weights, their prediction file, and a subset with crops of the detector."""
     folder = tmp_path / "set"
-    rendered = run("render_faces", f"--output_dir={folder}", "--count=6", "--seed=3")
+    rendered = run(
+        "render_test_set", "--source=face_model", f"--output_dir={folder}", "--count=6", "--seed=3"
+    )
     assert rendered.returncode == 0, rendered.stderr
     (tmp_path / "names.txt").write_text("000000\n000002\n000003\n000005\n")
     common = ["--protocol=synthetic", f"--data_dir={folder}", "--pretrained"]
@@ -277,7 +283,7 @@ def test_a_network_is_run_over_rendered_faces(tmp_path):
     assert report["about"]["crop"] == "the built-in detector's box"
 
 
-def test_published_coefficients_score_as_published(published):
+def test_published_coefficients_have_published_errors(published):
     for reference, expected in (
         ("original", [2.694, 3.428, 4.465, 3.529, 3.294]),
         ("reannotated", [2.522, 2.720, 3.780, 3.008, 2.860]),
@@ -291,7 +297,7 @@ def test_published_coefficients_score_as_published(published):
 
 @pytest.fixture(scope="module")
 def published(shared_data, tmp_path_factory):
-    """The report of the coefficients that the authors released, on 400 faces of AFLW2000-3D."""
+    """The report of the coefficients published by the authors, on 400 faces of AFLW2000-3D."""
     root = tmp_path_factory.mktemp("published")
     folder = shared_data / "aflw2000_dev"
     basis = shared_data / "official" / "bfm68.npz"

@@ -1,4 +1,4 @@
-"""What is exported computes the same in another process, without this package."""
+"""Exported programs in another process, without this package."""
 
 import importlib.util
 import json
@@ -53,9 +53,9 @@ def crops():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RUNNERS)
-def test_another_process_finds_the_same_faces(exported, crops, kind):
+def test_exported_program_computes_same_faces_in_another_process(exported, crops, kind):
     if not (exported / f"faces.{kind}").exists():
-        pytest.skip("ONNX needs a converter that this environment does not have")
+        pytest.skip("the ONNX converter is not installed")
     np.save(exported / "crops.npy", crops)
     script = f"""
 import sys
@@ -65,7 +65,7 @@ crops = np.load("crops.npy")
 assert not any(name.startswith("twodasl_jax") for name in sys.modules)
 np.savez("results.npz", *results)
 """
-    # Isolated: neither the checkout's folder nor PYTHONPATH is looked into.
+    # -I ignores the current folder and PYTHONPATH.
     subprocess.run([sys.executable, "-I", "-c", script], cwd=exported, check=True)
     reconstructor = Reconstructor.pretrained()
     whole = np.float32([[0, 0, 120, 120]])
@@ -79,7 +79,7 @@ np.savez("results.npz", *results)
 
 
 @pytest.mark.slow
-def test_the_description_says_what_goes_in_and_comes_out(exported):
+def test_description_lists_shapes_of_inputs_and_outputs(exported):
     description = json.loads((exported / "faces.json").read_text("utf-8"))
     assert description["input"]["crops"]["shape"] == ["B", 120, 120, 3]
     shapes = {name: output["shape"] for name, output in description["outputs"].items()}

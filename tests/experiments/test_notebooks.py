@@ -1,25 +1,22 @@
-"""The notebooks for Colab: well-formed and small as they are committed, and run from top to bottom on this checkout."""
+"""The notebooks for Colab: format, size, outputs and links, and their execution on this checkout."""
 
 import base64
 import json
 import pathlib
 import re
 
+import imageio.v3 as imageio
 import nbformat
 import numpy as np
 import pytest
 import trimesh
 
+from experiments.colab import notebooks
+
 ROOT = pathlib.Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "experiments"
 NAMES = ("evaluate", "reconstruct", "train_quickstart")
-LARGEST = 150_000
-
-
-@pytest.fixture(autouse=True)
-def programs_folder(monkeypatch):
-    """The programs import the folder beside them."""
-    monkeypatch.syspath_prepend(EXPERIMENTS)
+MAX_BYTES = 150_000
 
 
 def path_of(name):
@@ -35,19 +32,17 @@ def tags(cell):
 
 
 def test_every_notebook_is_tested():
-    from experiments.colab import notebooks
-
     assert notebooks.NAMES == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_is_valid_and_small(name):
+def test_notebook_is_valid_and_small(name):
     nbformat.validate(read(name))
-    assert path_of(name).stat().st_size < LARGEST
+    assert path_of(name).stat().st_size < MAX_BYTES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_holds_pictures_and_no_other_outputs(name):
+def test_notebook_contains_pictures_and_no_other_outputs(name):
     for cell in read(name).cells:
         if cell.cell_type != "code":
             continue
@@ -60,7 +55,7 @@ def test_a_notebook_holds_pictures_and_no_other_outputs(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_begins_with_title_badge_and_the_same_installation(name):
+def test_notebook_starts_with_title_badge_and_common_installation(name):
     title, install, *_ = read(name).cells
     assert title.source.startswith("# ")
     assert f"/blob/main/experiments/colab/{name}.ipynb)" in title.source
@@ -71,14 +66,12 @@ def test_a_notebook_begins_with_title_badge_and_the_same_installation(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_names_no_place_of_one_machine(name):
+def test_notebook_contains_no_absolute_paths(name):
     for cell in read(name).cells:
         assert not re.search(r"(?<![\w./:])/(home|Users|work|tmp|content|root)\b", cell.source)
 
 
-def test_all_links_lead_to_one_repository_and_to_files_that_are_there():
-    from experiments.colab import notebooks
-
+def test_links_point_to_one_repository_and_existing_files():
     texts = [ROOT / "README.md", *map(path_of, NAMES)]
     links = [match for path in texts for match in notebooks.LINK.finditer(path.read_text("utf-8"))]
     assert len(links) > 20
@@ -88,9 +81,7 @@ def test_all_links_lead_to_one_repository_and_to_files_that_are_there():
         assert inside is None or (ROOT / inside.group(1)).exists(), inside.group(0)
 
 
-def test_links_are_moved_to_another_repository():
-    from experiments.colab import notebooks
-
+def test_link_to_changes_only_links_to_this_project():
     text = "https://github.com/old/twodasl_jax/blob/a https://github.com/XgTu/2DASL"
     moved = "https://github.com/new-owner/twodasl_jax/blob/a https://github.com/XgTu/2DASL"
     assert notebooks.link_to("new-owner/twodasl_jax", text) == moved
@@ -98,11 +89,7 @@ def test_links_are_moved_to_another_repository():
     assert notebooks.link_to("a/twodasl_jax", badge) == badge.replace("old", "a")
 
 
-def test_pictures_of_tagged_cells_are_kept_and_everything_else_is_cleared():
-    import imageio.v3 as imageio
-
-    from experiments.colab import notebooks
-
+def test_keeps_pictures_of_tagged_cells_and_removes_other_outputs():
     noise = np.random.default_rng(0).integers(0, 255, (1000, 1800, 3), np.uint8)
     png = base64.b64encode(imageio.imwrite("<bytes>", noise, extension=".png")).decode()
     picture = nbformat.v4.new_output("display_data", {"image/png": png, "text/plain": "picture"})
@@ -115,7 +102,7 @@ def test_pictures_of_tagged_cells_are_kept_and_everything_else_is_cleared():
     assert cleared.outputs == []
     assert kept.execution_count is None
     (output,) = kept.outputs
-    # Noise is smaller as JPEG, and nothing is wider than a page.
+    # Noise is smaller as JPEG. Pictures are scaled down to the width of a page.
     decoded = imageio.imread(base64.b64decode(output.data["image/jpeg"]))
     assert decoded.shape == (400, 720, 3)
     nbformat.validate(notebook)
@@ -138,7 +125,7 @@ def check_training(folder):
     rows = np.load(folder / "quickstart/errors.npz")
     assert set(rows) == {"L_3d alone", "+ L_2d_con", "+ L_3d_con", "+ L_cyc", "+ L_sc"}
     assert len({errors.tobytes() for errors in rows.values()}) == len(rows)
-    # The mean face in the middle of the crop scores 30 % and more.
+    # The mean face in the centre of the crop has an error above 30 %.
     assert all(errors.mean() < 27 for errors in rows.values())
 
 
@@ -163,8 +150,6 @@ CHECKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_runs_from_top_to_bottom(name, tmp_path):
-    from experiments.colab import notebooks
-
+def test_notebook_runs_from_top_to_bottom(name, tmp_path):
     notebooks.run(read(name), tmp_path)
     CHECKS[name](tmp_path)

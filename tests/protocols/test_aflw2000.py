@@ -1,4 +1,4 @@
-"""AFLW2000-3D's own files: what is read from them, and how each fault is named."""
+"""Reading the published files of AFLW2000-3D, and the errors for faulty files."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ def folder(tmp_path, faces):
     return tmp_path / "set"
 
 
-def test_points_pose_and_crops(folder, faces):
+def test_reads_landmarks_pose_and_crops(folder, faces):
     photos = read_aflw2000(folder)
     assert photos.names == tuple(faces.names)
     assert all(photo.is_file() for photo in photos.photos)
@@ -29,7 +29,7 @@ def test_points_pose_and_crops(folder, faces):
     np.testing.assert_allclose(photos.boxes, faces.boxes, atol=1e-3)
 
 
-def test_the_crop_is_a_square_of_sqrt2_times_the_larger_extent(folder, faces):
+def test_crop_is_square_of_sqrt2_times_larger_extent(folder, faces):
     photos = read_aflw2000(folder)
     extent = np.ptp(faces.points[..., :2], axis=1).max(axis=1)
     np.testing.assert_allclose(
@@ -37,7 +37,7 @@ def test_the_crop_is_a_square_of_sqrt2_times_the_larger_extent(folder, faces):
     )
 
 
-def test_reannotated_points_and_boxes_in_the_order_of_the_names(folder, faces, tmp_path):
+def test_reannotated_landmarks_and_boxes_follow_name_order(folder, faces, tmp_path):
     np.save(tmp_path / "again.npy", faces.points[..., :2].swapaxes(1, 2) + 1)
     np.save(tmp_path / "boxes.npy", np.tile([10.0, 20, 110, 120], (6, 1)))
     photos = read_aflw2000(folder, tmp_path / "again.npy", tmp_path / "boxes.npy")
@@ -50,17 +50,17 @@ def test_reannotated_points_and_boxes_in_the_order_of_the_names(folder, faces, t
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        (np.zeros((5, 2, 68)), r"\(5, 2, 68\), and \(6, 2, 68\) is needed"),
-        (np.array([None]), "it is damaged, or no .npy file"),
+        (np.zeros((5, 2, 68)), r"\(5, 2, 68\), expected \(6, 2, 68\)"),
+        (np.array([None]), "it is damaged, or not a .npy file"),
     ],
 )
-def test_reannotated_points_of_another_count_are_refused(folder, tmp_path, rows, reason):
+def test_rejects_reannotated_landmarks_of_other_shape(folder, tmp_path, rows, reason):
     np.save(tmp_path / "again.npy", rows, allow_pickle=True)
     with pytest.raises(DatasetError, match=rf"again\.npy.*{reason}"):
         read_aflw2000(folder, tmp_path / "again.npy")
 
 
-def test_all_faulty_annotations_are_named_at_once(folder):
+def test_error_names_all_faulty_annotations(folder):
     (folder / "image00002.mat").unlink()
     (folder / "image00004.mat").write_bytes(b"no mat")
     scipy.io.savemat(folder / "image00005.mat", {"Pose_Para": np.zeros((1, 7))})
@@ -71,25 +71,25 @@ def test_all_faulty_annotations_are_named_at_once(folder):
     with pytest.raises(DatasetError) as error:
         read_aflw2000(folder)
     message = str(error.value)
-    assert "4 of 6 annotations are of no use" in message
+    assert "4 of 6 annotations cannot be used" in message
     assert "image00002.mat: No such file" in message
-    assert "image00004.mat: it is damaged, or no .mat file" in message
+    assert "image00004.mat: it is damaged, or not a .mat file" in message
     assert "image00005.mat: it has no array pt3d_68" in message
     assert "image00006.mat: pt3d_68 has values that are not finite" in message
 
 
-def test_an_annotation_without_its_picture_is_named(folder):
+def test_error_names_annotation_without_image(folder):
     (folder / "image00003.jpg").unlink()
-    with pytest.raises(DatasetError, match="annotations without a picture: image00003"):
+    with pytest.raises(DatasetError, match="annotations without an image: image00003"):
         read_aflw2000(folder)
 
 
-def test_a_folder_without_pictures_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="holds no pictures"):
+def test_rejects_folder_without_images(tmp_path):
+    with pytest.raises(DatasetError, match="There are no images in"):
         read_aflw2000(tmp_path)
 
 
-def test_the_official_evaluation_leaves_two_of_2000_out(folder):
+def test_official_evaluation_leaves_out_two_of_2000_faces(folder):
     photos = read_aflw2000(folder)
     with pytest.raises(DatasetError, match="has 6: give the whole set"):
         without_undetected(photos)

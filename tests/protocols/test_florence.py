@@ -1,4 +1,4 @@
-"""MICC Florence's files, written from a face model, and the distances of meshes from its scans."""
+"""MICC Florence with scans of a face model: reading, rendering of views, and distances to meshes."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
 from twodasl_jax.models.face_model import embedded_face_model
 from twodasl_jax.protocols import florence
 from twodasl_jax.protocols.predictions import Predictions
-from twodasl_jax.protocols.surfaces import upright
+from twodasl_jax.protocols.surfaces import flip_y
 
 COUNT = 2
 
@@ -34,7 +34,10 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, model):
-    """Two subjects in millimetres, far from the origin: one with texture and marks, one bare and only in frontal2."""
+    """Two subjects in millimetres, far from the origin.
+
+    The first has a texture and annotated landmarks. The second has neither, and its scan is in frontal2.
+    """
     root = tmp_path_factory.mktemp("florence")
     shift = np.array([10.0, -20.0, 900.0])
     for number, recording in zip(range(1, 1 + COUNT), ("frontal1", "frontal2"), strict=True):
@@ -49,8 +52,11 @@ def folder(tmp_path_factory, model):
             picture = Image.new("RGB", (8, 8), (200, 120, 90))
             mesh.visual = trimesh.visual.TextureVisuals(uv=uv, image=picture)
             points = np.asarray(synthesize(landmark_space(model), shape, expression)) + shift
-            marks = {"version": 2, "groups": {"LJSON": {"landmarks": {"points": points.tolist()}}}}
-            (place / "1109.ljson").write_text(json.dumps(marks))
+            annotation = {
+                "version": 2,
+                "groups": {"LJSON": {"landmarks": {"points": points.tolist()}}},
+            }
+            (place / "1109.ljson").write_text(json.dumps(annotation))
         mesh.export(place / "1109.obj")
     return root
 
@@ -59,7 +65,8 @@ def folder(tmp_path_factory, model):
 def views(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("views")
     command = [
-        ROOT / "experiments" / "render_scans.py",
+        ROOT / "experiments" / "render_test_set.py",
+        "--source=scans",
         f"--data_dir={folder}",
         f"--output_dir={output}",
     ]
@@ -72,7 +79,7 @@ def views(folder, tmp_path_factory):
     )
     assert finished.returncode == 0, finished.stderr
     assert "40 views of 2 scans" in finished.stdout
-    assert "No landmarks are marked for subject_02" in finished.stdout
+    assert "subject_02: no annotated landmarks" in finished.stdout
     return output
 
 
@@ -81,30 +88,30 @@ def test_set(folder, views, model):
     return florence.read_florence(folder, views, model)
 
 
-def test_scans_keep_their_unit_colours_and_marks(folder, model):
+def test_scans_keep_unit_colours_and_landmarks(folder, model):
     files = florence.find_scans(folder)
     assert list(files) == ["subject_01", "subject_02"]
     first, second = (florence.read_scan(path, model) for path in files.values())
-    assert first.marked
-    assert not second.marked
+    assert first.annotated
+    assert not second.annotated
     assert (first.colours == [200, 120, 90]).all()
     assert len(set(map(tuple, second.colours))) == 1
-    # The mean face finds the landmarks of a scan that nobody marked to a few millimetres.
+    # Without annotation, the aligned mean face gives the landmarks to a few millimetres.
     truth = np.asarray(synthesize(landmark_space(model), *coefficients(2))) + np.array(
         [10.0, -20, 900]
     )
     assert np.linalg.norm(second.landmarks - truth, axis=1).mean() < 6
 
 
-def test_views_show_the_face_in_their_crop(views, test_set):
+def test_crops_of_views_contain_the_face(views, test_set):
     photos, _ = test_set
     assert len(photos.names) == 40
     assert all(photo.is_file() for photo in photos.photos)
     assert set(photos.yaw) == {-80, -40, 0, 40, 80}
-    picture = imageio.imread(views / "images" / "subject_01_pitch+0_yaw+0.png").astype(int)
-    skin = np.abs(picture - 110).max(axis=2) > 8
+    image = imageio.imread(views / "images" / "subject_01_pitch+0_yaw+0.png").astype(int)
+    skin = np.abs(image - 110).max(axis=2) > 8
     box = photos.boxes[photos.names.index("subject_01_pitch+0_yaw+0")]
-    # The middle half of the crop is face, the corners of the picture are not.
+    # The central half of the crop shows the face, the corners of the image show the background.
     left, top, right, bottom = np.rint(
         box + (box[2] - box[0]) / 4 * np.array([1, 1, -1, -1])
     ).astype(int)
@@ -113,16 +120,16 @@ def test_views_show_the_face_in_their_crop(views, test_set):
     assert box[2] - box[0] == pytest.approx(0.75 * 256, rel=1e-3)
 
 
-def test_the_true_mesh_has_no_error_and_the_mean_face_has_one(test_set, model):
+def test_true_mesh_has_no_error_and_mean_face_has_one(test_set, model):
     photos, truth = test_set
     shapes = [coefficients(int(name[8:10])) for name in photos.names]
-    # Any frame and unit will do: here a mirror-free copy, turned, in other units, y down.
-    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], "f")
+    # Meshes may have any frame and unit: these are rotated and scaled, with y down.
+    rotation = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], "f")
     vertices, landmarks = (
-        np.stack([0.3 * np.asarray(synthesize(space, *pair)) @ turn for pair in shapes])
+        np.stack([0.3 * np.asarray(synthesize(space, *pair)) @ rotation for pair in shapes])
         for space in (model, landmark_space(model))
     )
-    predictions = Predictions("truth", upright(landmarks), upright(vertices))
+    predictions = Predictions("truth", flip_y(landmarks), flip_y(vertices))
     missing = dataclasses.replace(predictions, vertices=predictions.vertices.copy())
     missing.vertices[7] = np.nan
     scores = {score.metric: score for score in florence.scan_scores(truth, photos, missing)}
@@ -134,14 +141,14 @@ def test_the_true_mesh_has_no_error_and_the_mean_face_has_one(test_set, model):
         scores["scan_point_to_point"].values[found]
         <= scores["scan_point_to_point_mean_face"].values[found]
     ).all()
-    # 100 mm between the outer eye corners, more or less.
+    # The distance between the outer eye corners is about 100 mm.
     ratio = scores["scan_point_to_point_mean_face"].values / scores["scan_nme_mean_face"].values
     assert ((ratio > 0.7) & (ratio < 1.3)).all()
     assert {score.unit for score in scores.values()} == {"%", "mm"}
 
 
 @pytest.mark.slow
-def test_the_program_scores_a_network_on_views(folder, views, tmp_path):
+def test_program_scores_network_on_views(folder, views, tmp_path):
     chosen = [
         f"subject_{number:02d}_pitch+0_yaw{yaw}"
         for number in (1, 2)
@@ -170,13 +177,13 @@ def test_the_program_scores_a_network_on_views(folder, views, tmp_path):
         assert 0 < entry["balanced"] < 10
 
 
-def test_predictions_without_meshes_are_refused(test_set):
+def test_rejects_predictions_without_meshes(test_set):
     photos, truth = test_set
     with pytest.raises(DatasetError, match="holds no meshes"):
         florence.scan_scores(truth, photos, Predictions("mine", np.zeros((40, 68, 3), "f")))
 
 
-def test_faulty_folders_are_named(tmp_path, model):
+def test_errors_name_faulty_folders_and_files(tmp_path, model):
     with pytest.raises(DatasetError, match="holds no folders subject_01"):
         florence.find_scans(tmp_path)
     place = tmp_path / "subject_01" / "Model" / "frontal1" / "obj"
@@ -188,5 +195,5 @@ def test_faulty_folders_are_named(tmp_path, model):
         florence.read_scan(place / "a.obj", model)
     (place / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     (place / "a.ljson").write_text('{"groups": {}}')
-    with pytest.raises(DatasetError, match=r"a\.ljson: it is no LJSON file"):
+    with pytest.raises(DatasetError, match=r"a\.ljson: it is not an LJSON file"):
         florence.read_scan(place / "a.obj", model)

@@ -1,4 +1,4 @@
-"""The row without a network: the face model fitted to known landmarks."""
+"""The baseline without a network: the face model fitted to known landmarks."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ BOXES = np.tile(np.float32([[100, 50, 340, 290]]), (COUNT, 1))
 
 @pytest.fixture(scope="module")
 def truth(face_model):
-    """(COUNT, 68, 3) landmarks in photos."""
+    """Returns (COUNT, 68, 3) landmarks in the image frame."""
     return np.asarray(image_from_crop(formula.random_faces(face_model, COUNT, 7)[-1], BOXES))
 
 
@@ -28,24 +28,24 @@ def photos():
 def fitted(face_model, photos, truth):
     points = truth[..., :2].copy()
     points[3] = np.nan
-    # The jaw is not looked at, wherever it is said to be.
+    # The fit ignores the jaw.
     points[4, :17] = 0
     return fit_predictions(face_model, photos, points)
 
 
-def test_inner_landmarks_are_found_and_the_jaw_follows(fitted, truth):
-    off = np.linalg.norm(fitted.landmarks[..., :2] - truth[..., :2], axis=-1)
-    # In photos that are twice as large as the crops.
-    assert (off[[0, 1, 2, 4], 17:].mean(axis=1) < 4).all()
-    assert (off[[0, 1, 2, 4], :17].mean(axis=1) < 16).all()
+def test_fits_inner_landmarks_and_predicts_jaw(fitted, truth):
+    errors = np.linalg.norm(fitted.landmarks[..., :2] - truth[..., :2], axis=-1)
+    # Pixels of the photos, which are half as large as crop pixels.
+    assert (errors[[0, 1, 2, 4], 17:].mean(axis=1) < 4).all()
+    assert (errors[[0, 1, 2, 4], :17].mean(axis=1) < 16).all()
 
 
-def test_a_face_without_landmarks_is_a_failure(fitted):
+def test_face_without_landmarks_has_no_prediction(fitted):
     assert fitted.missing() == [3]
     assert all(np.isnan(values[3]).all() for values in (fitted.pose, fitted.shape, fitted.vertices))
 
 
-def test_landmarks_lie_on_the_meshes(fitted, face_model):
+def test_landmarks_lie_on_meshes(fitted, face_model):
     corners = fitted.vertices[:, face_model.landmark_vertices]
     expected = np.einsum("lk,nlkd->nld", face_model.landmark_weights, corners)
     np.testing.assert_allclose(fitted.landmarks, expected, atol=2e-2)

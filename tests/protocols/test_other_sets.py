@@ -1,4 +1,4 @@
-"""AFLW-LFPA's files and sets in one `annotations.npz`."""
+"""Reading AFLW-LFPA, and test sets in one `annotations.npz`."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def lfpa(tmp_path, faces):
     return points, visible
 
 
-def test_lfpa_counts_visible_points_and_divides_by_its_own_boxes(tmp_path, lfpa):
+def test_reads_lfpa_landmarks_visibility_and_sizes(tmp_path, lfpa):
     points, visible = lfpa
     photos = read_aflw_lfpa(tmp_path)
     assert photos.names == ("1", "2")
@@ -31,12 +31,12 @@ def test_lfpa_counts_visible_points_and_divides_by_its_own_boxes(tmp_path, lfpa)
     np.testing.assert_allclose(annotation.points[visible == 1], points[visible == 1])
     assert np.isnan(annotation.points[visible == 0]).all()
     np.testing.assert_allclose(photos.sizes, [np.sqrt(100 * 200), 50])
-    # The square around the centre (60, 120), sqrt(2) times as wide as the box is high.
+    # A square around the centre (60, 120). Its side is sqrt(2) times the height of the box.
     half = 100 * np.sqrt(2)
     np.testing.assert_allclose(photos.boxes[0], [60 - half, 120 - half, 60 + half, 120 + half])
 
 
-def test_lfpa_without_a_field_or_of_another_width(tmp_path, lfpa):
+def test_rejects_lfpa_with_missing_or_misshapen_fields(tmp_path, lfpa):
     scipy.io.savemat(tmp_path / "Landmark.mat", {"phisT": np.zeros((2, 38))})
     with pytest.raises(DatasetError, match=r"phisT has shape \(2, 38\), expected \(any, 102\)"):
         read_aflw_lfpa(tmp_path)
@@ -48,7 +48,7 @@ def test_lfpa_without_a_field_or_of_another_width(tmp_path, lfpa):
         read_aflw_lfpa(tmp_path)
 
 
-def test_annotations_in_one_file(tmp_path, faces):
+def test_reads_required_annotations(tmp_path, faces):
     write_annotations(tmp_path, faces)
     photos = read_annotated_photos(tmp_path)
     assert photos.names == tuple(faces.names)
@@ -59,20 +59,25 @@ def test_annotations_in_one_file(tmp_path, faces):
     assert photos.detected is None
 
 
-def test_optional_annotations(tmp_path, faces):
-    again = faces.points[..., :2].swapaxes(1, 2) + 2
-    seen = np.random.default_rng(0).integers(0, 2, (6, 68))
-    found = np.asarray(crop_from_image(faces.points[..., :2], faces.boxes))
-    more = {"pts68_reannotated": again, "visible": seen, "pose": faces.pose, "fan68_crop": found}
+def test_reads_optional_annotations(tmp_path, faces):
+    reannotated = faces.points[..., :2].swapaxes(1, 2) + 2
+    visible = np.random.default_rng(0).integers(0, 2, (6, 68))
+    detected = np.asarray(crop_from_image(faces.points[..., :2], faces.boxes))
+    more = {
+        "pts68_reannotated": reannotated,
+        "visible": visible,
+        "pose": faces.pose,
+        "fan68_crop": detected,
+    }
     write_annotations(tmp_path, faces, **more)
     photos = read_annotated_photos(tmp_path)
     np.testing.assert_allclose(photos.annotations["reannotated"].points, faces.points[..., :2] + 2)
-    np.testing.assert_array_equal(photos.annotations["original"].visible, seen)
+    np.testing.assert_array_equal(photos.annotations["original"].visible, visible)
     np.testing.assert_allclose(photos.detected, faces.points[..., :2], atol=1e-3)
     np.testing.assert_allclose(photos.pose, faces.pose, atol=1e-5)
 
 
-def test_annotations_that_do_not_fit_are_named(tmp_path, faces):
+def test_errors_name_misshapen_arrays_and_repeated_names(tmp_path, faces):
     write_annotations(tmp_path, faces, visible=np.ones((6, 34)))
     with pytest.raises(DatasetError, match=r"visible has shape \(6, 34\), expected \(6, 68\)"):
         read_annotated_photos(tmp_path)

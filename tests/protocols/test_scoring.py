@@ -1,4 +1,4 @@
-"""Errors of whole test sets against NumPy, and what happens to faces without a prediction."""
+"""Landmark and pose errors of test sets, compared with NumPy, and faces without a prediction."""
 
 import dataclasses
 
@@ -15,8 +15,8 @@ from twodasl_jax.protocols.scoring import landmark_scores, pose_scores
 
 @pytest.fixture
 def photos(tmp_path, faces):
-    again = faces.points[..., :2].swapaxes(1, 2) + 3
-    write_annotations(tmp_path, faces, pts68_reannotated=again, pose=faces.pose)
+    reannotated = faces.points[..., :2].swapaxes(1, 2) + 3
+    write_annotations(tmp_path, faces, pts68_reannotated=reannotated, pose=faces.pose)
     return read_annotated_photos(tmp_path)
 
 
@@ -30,7 +30,7 @@ def by_name(scores):
     return {(score.metric, score.reference): score for score in scores}
 
 
-def test_every_metric_against_numpy(photos, predictions, faces):
+def test_metrics_match_numpy(photos, predictions, faces):
     scores = by_name(landmark_scores(photos, predictions))
     truth, found = faces.points.astype(np.float64), predictions.landmarks.astype(np.float64)
     width, height = np.ptp(truth[..., :2], axis=1).T
@@ -56,18 +56,20 @@ def test_every_metric_against_numpy(photos, predictions, faces):
     assert not any(metric.endswith("visible") for metric, _ in scores)
 
 
-def test_each_annotation_set_has_its_own_errors(photos, predictions, faces):
+def test_annotation_sets_have_separate_errors(photos, predictions, faces):
     scores = by_name(landmark_scores(photos, predictions))
     assert not any(metric.startswith("nme68_3d") for metric, ref in scores if ref == "reannotated")
     moved = dataclasses.replace(predictions, landmarks=predictions.landmarks[..., :2] + 3)
-    again = by_name(landmark_scores(photos, moved))
+    moved_scores = by_name(landmark_scores(photos, moved))
     np.testing.assert_allclose(
-        again["nme68_2d", "reannotated"].values, scores["nme68_2d", "original"].values, rtol=1e-3
+        moved_scores["nme68_2d", "reannotated"].values,
+        scores["nme68_2d", "original"].values,
+        rtol=1e-3,
     )
-    assert ("nme68_3d", "original") not in again
+    assert ("nme68_3d", "original") not in moved_scores
 
 
-def test_a_face_without_prediction_is_nan_everywhere(photos, predictions):
+def test_face_without_prediction_is_nan_in_all_metrics(photos, predictions):
     landmarks = predictions.landmarks.copy()
     landmarks[2] = np.nan
     for score in landmark_scores(photos, Predictions("mine", landmarks)):
@@ -75,7 +77,7 @@ def test_a_face_without_prediction_is_nan_everywhere(photos, predictions):
         assert score.defined.all()
 
 
-def test_only_visible_points(tmp_path, faces, predictions):
+def test_visible_metric_ignores_hidden_landmarks(tmp_path, faces, predictions):
     visible = np.ones((6, 68))
     visible[:, :17] = 0
     visible[5] = 0
@@ -85,12 +87,12 @@ def test_only_visible_points(tmp_path, faces, predictions):
     size = np.sqrt(np.prod(np.ptp(faces.points[..., :2], axis=1), axis=1))
     score = scores["nme68_2d_visible", "original"]
     np.testing.assert_allclose(score.values[:5], (100 * inner / size)[:5], rtol=1e-4)
-    # A face that shows no point has no such error, which is no failure of the method.
+    # The error of a face without visible landmarks is undefined. This is not a failure of the method.
     assert score.defined.tolist() == [True] * 5 + [False]
     assert scores["nme68_2d", "original"].defined.all()
 
 
-def test_lfpa_divides_by_its_boxes(tmp_path, faces):
+def test_lfpa_errors_are_divided_by_size_of_published_box(tmp_path, faces):
     points = faces.points[:2, 17:51, :2]
     boxes = np.array([[0.0, 0.0, 100.0, 400.0], [0.0, 0.0, 50.0, 50.0]])
     visible = np.ones((2, 34))
@@ -108,11 +110,11 @@ def test_lfpa_divides_by_its_boxes(tmp_path, faces):
     np.testing.assert_allclose(score.values, [100 * 5 / 200, 100 * 5 / 50], rtol=1e-4)
 
 
-def test_poses(photos, faces):
-    turned = (faces.pose + np.array([3.0, 0.0, 0.0])).astype("f")
+def test_pose_errors(photos, faces):
+    rotated = (faces.pose + np.array([3.0, 0.0, 0.0])).astype("f")
     scores = {
         score.metric: score
-        for score in pose_scores(photos, Predictions("m", faces.points, None, turned))
+        for score in pose_scores(photos, Predictions("m", faces.points, None, rotated))
     }
     np.testing.assert_allclose(scores["pose_yaw"].values, 3, atol=1e-3)
     np.testing.assert_allclose(scores["pose_roll"].values, 0, atol=1e-3)
@@ -120,7 +122,7 @@ def test_poses(photos, faces):
     far = dataclasses.replace(photos, pose=photos.pose + np.array([20, 0, 0], "f"))
     scores = {
         score.metric: score
-        for score in pose_scores(far, Predictions("m", faces.points, None, turned))
+        for score in pose_scores(far, Predictions("m", faces.points, None, rotated))
     }
     assert scores["pose_yaw"].defined.tolist() == [True] * 5 + [False]
     assert scores["pose_rotation"].defined.all()

@@ -1,4 +1,4 @@
-"""Dense meshes against rendered truth, beside the mean face."""
+"""Errors of dense meshes on rendered faces, and of the mean face."""
 
 import dataclasses
 
@@ -7,8 +7,10 @@ import pytest
 
 from tests.helpers.protocol_files import write_synthetic
 from twodasl_jax.errors import DatasetError
-from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
-from twodasl_jax.geometry.projection import WeakPerspective, picture_from_model
+from twodasl_jax.geometry.coefficients import Coefficients
+from twodasl_jax.geometry.decoder import decode
+from twodasl_jax.geometry.morphable_model import landmark_space
+from twodasl_jax.geometry.projection import WeakPerspective, affine_from_camera
 from twodasl_jax.protocols.predictions import Predictions
 from twodasl_jax.protocols.synthetic import mesh_scores, read_synthetic
 
@@ -20,14 +22,15 @@ def test_set(tmp_path_factory, faces, face_model):
     return read_synthetic(folder)
 
 
-def meshes(faces, model, shape, expression):
-    points = synthesize(model, shape.astype("f"), expression.astype("f"))
-    return np.asarray(picture_from_model(faces.camera, points))
+def meshes(camera, model, shape, expression):
+    affine = affine_from_camera(camera)
+    coefficients = Coefficients(affine, shape.astype("f"), expression.astype("f"))
+    return np.asarray(decode(model, coefficients))
 
 
 @pytest.fixture(scope="module")
 def truth(faces, face_model):
-    vertices = meshes(faces, face_model, faces.shape, faces.expression)
+    vertices = meshes(faces.camera, face_model, faces.shape, faces.expression)
     return Predictions("truth", faces.points, vertices, shape=faces.shape.astype("f"))
 
 
@@ -35,7 +38,7 @@ def by_metric(scores):
     return {score.metric: score.values for score in scores}
 
 
-def test_the_truth_has_no_error_and_the_mean_face_has_one(test_set, truth):
+def test_truth_has_no_error_and_mean_face_has_one(test_set, truth):
     photos, known = test_set
     scores = by_metric(mesh_scores(known, photos, truth))
     assert list(scores) == sorted(scores)
@@ -47,32 +50,31 @@ def test_the_truth_has_no_error_and_the_mean_face_has_one(test_set, truth):
             assert (errors < limit).all()
 
 
-def test_the_mean_face_as_prediction_is_the_baseline(test_set, truth, faces, face_model):
+def test_mean_face_as_prediction_equals_baseline(test_set, truth, faces, face_model):
     photos, known = test_set
-    mean = meshes(faces, face_model, 0 * faces.shape, 0 * faces.expression)
+    mean = meshes(faces.camera, face_model, 0 * faces.shape, 0 * faces.expression)
     predicted = dataclasses.replace(truth, vertices=mean, shape=0 * truth.shape)
     scores = by_metric(mesh_scores(known, photos, predicted))
     for metric in ("mesh", "identity"):
         np.testing.assert_allclose(scores[metric], scores[f"{metric}_mean_face"], rtol=1e-3)
 
 
-def test_errors_are_millimetres_whatever_the_camera(test_set, truth, face_model, faces):
+def test_mesh_error_does_not_depend_on_camera_scale(test_set, truth, face_model, faces):
     photos, known = test_set
     scaled = WeakPerspective(
         faces.camera.scale * 3, faces.camera.rotation, faces.camera.translation
     )
     random = np.random.default_rng(0)
     shape = faces.shape + random.normal(0, 0.3, faces.shape.shape)
-    points = synthesize(face_model, shape.astype("f"), faces.expression.astype("f"))
     errors = []
     for camera in (faces.camera, scaled):
-        vertices = np.asarray(picture_from_model(camera, points))
+        vertices = meshes(camera, face_model, shape, faces.expression)
         predicted = dataclasses.replace(truth, vertices=vertices)
         errors.append(by_metric(mesh_scores(known, photos, predicted))["mesh"])
     np.testing.assert_allclose(*errors, rtol=1e-3)
 
 
-def test_the_shape_error_against_numpy(test_set, truth, faces, face_model):
+def test_identity_error_matches_numpy(test_set, truth, faces, face_model):
     photos, known = test_set
     shape = faces.shape + np.random.default_rng(0).normal(0, 0.5, faces.shape.shape)
     predicted = dataclasses.replace(truth, shape=shape.astype("f"))
@@ -92,10 +94,10 @@ def test_the_shape_error_against_numpy(test_set, truth, faces, face_model):
         assert errors[row] == pytest.approx(distance, rel=1e-3)
 
 
-def test_a_mesh_of_another_topology_is_measured_by_nearest_points(test_set, truth):
+def test_scores_other_topologies_by_nearest_points(test_set, truth):
     photos, known = test_set
     every = truth.vertices
-    # The middles of the sides of the grid's cells, and the vertices themselves: other vertices, the same surface.
+    # The vertices and the midpoints between them: another mesh of the same surface.
     grid = every.reshape(len(every), 13, 17, 3)
     finer = np.concatenate([grid, (grid[:, :, 1:] + grid[:, :, :-1]) / 2], axis=2).reshape(
         len(every), -1, 3
@@ -122,17 +124,17 @@ def test_a_mesh_of_another_topology_is_measured_by_nearest_points(test_set, trut
     assert (scores["mesh_point_to_plane_mean_face"] > 0.3).all()
 
 
-def test_what_does_not_fit_is_refused(test_set, truth):
+def test_rejects_unsuitable_predictions(test_set, truth):
     photos, known = test_set
     assert mesh_scores(known, photos, Predictions("mine", truth.landmarks)) == []
-    with pytest.raises(DatasetError, match=r"39 shape coefficients a face.*has 40"):
+    with pytest.raises(DatasetError, match=r"39 shape coefficients per face.*has 40"):
         mesh_scores(known, photos, dataclasses.replace(truth, shape=truth.shape[:, :39]))
     flat = Predictions("mine", truth.landmarks[..., :2], truth.vertices[:, :50])
-    with pytest.raises(DatasetError, match="need landmarks with x, y and z"):
+    with pytest.raises(DatasetError, match="They need landmarks with x, y and z"):
         mesh_scores(known, photos, flat)
 
 
-def test_a_set_without_its_coefficients_is_refused(tmp_path, faces, face_model):
+def test_rejects_test_set_with_misshapen_coefficients(tmp_path, faces, face_model):
     write_synthetic(tmp_path, faces, face_model)
     arrays = dict(np.load(tmp_path / "annotations.npz"))
     np.savez(tmp_path / "annotations.npz", **{**arrays, "shape": arrays["shape"][:, :7]})

@@ -1,4 +1,4 @@
-"""Paired differences of two reports."""
+"""Paired comparison of two reports."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def cells(row):
     return dict(zip(HEADER, row, strict=True))
 
 
-def test_a_common_difficulty_does_not_widen_the_interval():
+def test_shared_difficulty_does_not_widen_interval():
     random = np.random.default_rng(0)
     difficulty = random.gamma(4, 1, 120)
     first, second = difficulty + 1, difficulty + 0.5 + random.normal(0, 0.01, 120)
@@ -44,7 +44,7 @@ def test_a_common_difficulty_does_not_widen_the_interval():
     assert float(overall["second"]) - float(overall["first"]) == pytest.approx(-0.5, abs=0.01)
 
 
-def test_faces_are_matched_by_name_and_failures_left_out_on_both_sides():
+def test_matches_faces_by_name_and_excludes_failures_of_either_report():
     values = np.arange(120.0)
     second = values.copy()[::-1] + 2
     first = values.copy()
@@ -56,19 +56,19 @@ def test_faces_are_matched_by_name_and_failures_left_out_on_both_sides():
     assert cells(rows[0])["95 % interval"] == "+2.000 .. +2.000"
 
 
-def test_without_yaw_there_is_no_balanced_mean():
+def test_no_balanced_mean_without_yaw():
     rows = compare(report(np.ones(120), yaw=None), report(np.ones(120), yaw=None))
     assert [cells(row)["mean"] for row in rows] == ["overall"]
 
 
-def test_reports_of_other_faces_or_metrics_are_refused():
+def test_rejects_reports_without_shared_faces_or_metrics():
     with pytest.raises(DatasetError, match="share no faces"):
         compare(report(np.ones(120)), report(np.ones(120), [name.upper() for name in NAMES]))
     with pytest.raises(DatasetError, match="share no metric"):
         compare(report(np.ones(120)), report(np.ones(120), metric="nme34_2d"))
 
 
-def test_faces_of_one_report_alone_and_other_protocols_are_said():
+def test_notes_name_unshared_faces_protocols_and_points():
     whole, part = report(np.ones(120)), report(np.ones(100), NAMES[:100], YAW[:100])
     assert notes(whole, whole) == []
     assert notes(whole, part) == ["20 faces are only in the first report and do not count here."]

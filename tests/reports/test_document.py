@@ -1,4 +1,4 @@
-"""`report.json`: its numbers, its unknowns, and that it is read again."""
+"""`report.json`: statistics, unknown values, reading and writing; tables of reports."""
 
 import json
 
@@ -30,7 +30,7 @@ def built(*scores, yaw=YAW):
     return document.build(ABOUT, list("abcdef"), yaw, scores)
 
 
-def test_means_by_hand():
+def test_statistics_match_hand_computed_values():
     entry = built(score([1, 3, 4, 6, 9, 11]))["nme68_2d"]["original"]
     assert entry["bins"] == [2, 5, 10]
     assert entry["bin_counts"] == [2, 2, 2]
@@ -43,7 +43,7 @@ def test_means_by_hand():
     assert low < entry["overall"] < high
 
 
-def test_failures_are_counted_and_named_and_change_rates_but_not_means():
+def test_failures_change_rates_but_not_means():
     report = built(score([1, 3, np.nan, 6, 9, 11]))
     entry = report["nme68_2d"]["original"]
     assert (entry["count"], entry["failures"]) == (5, 1)
@@ -54,13 +54,13 @@ def test_failures_are_counted_and_named_and_change_rates_but_not_means():
     assert report["about"]["failed"] == ["c"]
 
 
-def test_faces_without_such_an_error_are_left_out():
+def test_excludes_faces_with_undefined_error():
     entry = built(score([1, 3, 4, 6, 9, 999], defined=[1, 1, 1, 1, 1, 0]))["nme68_2d"]["original"]
     assert (entry["count"], entry["failures"]) == (5, 0)
     assert entry["bins"][2] == 9
 
 
-def test_what_is_unknown_is_null():
+def test_unknown_values_are_null():
     no_yaw = built(score([1, 3, 4, 6, 9, 11]), yaw=None)["nme68_2d"]["original"]
     assert (no_yaw["balanced"], no_yaw["bins"]) == (None, [None] * 3)
     assert no_yaw["overall"] is not None
@@ -77,7 +77,7 @@ def test_angles_have_no_failure_rate():
     assert not any(key.startswith(("failure_rate", "auc")) for key in entry)
 
 
-def test_written_documents_are_read_again(tmp_path):
+def test_write_and_read_document(tmp_path):
     report = built(score([1, 3, np.nan, 6, 9, 11]), score([1, 1, 2, 2, 3, 3], "nme68_3d"))
     document.write(tmp_path / "report.json", report)
     again = document.read(tmp_path / "report.json")
@@ -89,13 +89,13 @@ def test_written_documents_are_read_again(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "no json", "[1]", "{}", '{"about": {}}'])
-def test_other_files_are_refused(tmp_path, text):
+def test_rejects_other_files(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(DatasetError, match=r"other\.json"):
         document.read(tmp_path / "other.json")
 
 
-def test_every_row_says_what_its_number_depends_on():
+def test_rows_contain_statistics_and_settings():
     report = built(score([1, 3, 4, 6, 9, 11]), score([1, 1, 2, 2, 3, 3], "nme68_2d_jaw"))
     rows = table.rows(report)
     assert [row[2] for row in rows] == ["balanced", "overall"] * 2
@@ -117,7 +117,7 @@ def test_every_row_says_what_its_number_depends_on():
     assert table.headlines(rows) == rows[:2]
 
 
-def test_tables_are_aligned():
+def test_table_columns_are_aligned():
     header, rows = ("a", "long name"), [("1234", "x"), ("5", "y")]
     assert table.plain(header, rows) == "a     long name\n1234  x\n5     y"
     assert table.markdown(header, rows).splitlines() == [

@@ -1,4 +1,4 @@
-"""The curve and the page: what they show, and that a missing photo does not stop them."""
+"""The cumulative error curve and the HTML page, including missing photos."""
 
 import io
 
@@ -27,7 +27,7 @@ def report(values, metric="nme68_2d"):
     return document.build(ABOUT, names, None, [errors])
 
 
-def test_the_curve_is_a_picture_that_depends_on_the_errors():
+def test_curve_depends_on_errors():
     pictures = [
         imageio.imread(io.BytesIO(curve.draw(report(np.array(values, "f")))))
         for values in ([1, 2, 3], [1, 2, np.nan], [9, 9.5, 30])
@@ -36,7 +36,7 @@ def test_the_curve_is_a_picture_that_depends_on_the_errors():
     assert all((pictures[0] != other).any() for other in pictures[1:])
 
 
-def test_the_worst_faces_and_others():
+def test_worst_and_other_faces_are_disjoint():
     errors = np.array([1.0, np.nan, 5.0, 2.0, 4.0, 3.0])
     worst = page.worst_faces(errors, 2)
     assert worst.tolist() == [2, 4]
@@ -48,26 +48,26 @@ def test_the_worst_faces_and_others():
     assert page.other_faces(errors, worst, 20).tolist() == []
 
 
-def test_points_are_drawn_where_they_are():
+def test_landmarks_are_drawn_at_their_position():
     crop = np.zeros((120, 120, 3), np.uint8)
     true, predicted = np.array([[30.0, 60.0], [np.nan, 3.0]]), np.array([[90.0, 20.0]])
     picture = compare_points(crop, true, predicted).astype(int)
     red, green = picture[..., 0] > 200, picture[..., 1] > 200
     np.testing.assert_allclose(np.argwhere(red).mean(axis=0) / 3, [20, 90], atol=0.5)
     np.testing.assert_allclose(np.argwhere(green).mean(axis=0) / 3, [60, 30], atol=0.5)
-    # A ring is open in the middle, a disc is not.
+    # The centre of a ring is empty; the centre of a disc is filled.
     assert not green[180, 90]
     assert red[60, 270]
 
 
-def test_a_contact_sheet_is_filled_row_by_row():
+def test_contact_sheet_is_filled_row_by_row():
     drawings = [np.full((360, 360, 3), value, np.uint8) for value in (10, 20, 30)]
     sheet = contact_sheet(drawings, 2)
     assert sheet.shape == (720, 720, 3)
     assert [sheet[row, column, 0] for row in (5, 365) for column in (5, 365)] == [10, 20, 30, 255]
 
 
-def test_a_face_is_drawn_in_its_crop_with_the_points_of_the_photo(tmp_path):
+def test_draws_crop_of_face_with_landmarks(tmp_path):
     imageio.imwrite(tmp_path / "a.png", np.zeros((60, 60, 3), np.uint8))
     photos = AnnotatedPhotos(
         names=("a",),
@@ -81,12 +81,12 @@ def test_a_face_is_drawn_in_its_crop_with_the_points_of_the_photo(tmp_path):
     predictions = Predictions("m", np.full((1, 68, 3), [40, 50, 7], "f"))
     picture = page.draw_face(0, photos, predictions).astype(int)
     red, green = picture[..., 0] > 200, picture[..., 1] > 200
-    # A photo's pixel is three of the crop, and each of these three of the drawing.
+    # A pixel of the photo is 3 pixels of the crop and 9 pixels of the drawing.
     np.testing.assert_allclose(np.argwhere(green).mean(axis=0), [90, 90], atol=1.5)
     np.testing.assert_allclose(np.argwhere(red).mean(axis=0), [270, 270], atol=1.5)
 
 
-def test_the_page_holds_everything_and_names_photos_that_are_missing(tmp_path):
+def test_page_is_self_contained_and_names_missing_photos(tmp_path):
     imageio.imwrite(tmp_path / "a.png", np.full((50, 50, 3), 90, np.uint8))
     points = np.random.default_rng(0).uniform(10, 40, (2, 68, 2)).astype("f")
     photos = AnnotatedPhotos(

@@ -1,14 +1,18 @@
-"""How published test sets are read and scored, and what any method's results on them look like.
+"""Protocols of published test sets: reading a test set, predicting its faces and scoring the predictions.
 
-a data set's files -> AnnotatedPhotos -> a method's Predictions -> FaceErrors -> a report
+test set files -> AnnotatedPhotos -> Predictions of any method -> FaceErrors -> a report
 
-annotated_photos   photos of faces, crops and annotations, whatever files they came from
-aflw2000           AFLW2000-3D: pictures and .mat files; original and re-annotated
-aflw_lfpa          AFLW-LFPA (AFLW-PIFA): 34 points with visibility
-annotations        a folder with one `annotations.npz`
-synthetic          rendered faces whose every coefficient is known
-florence           MICC Florence: scans, and photos of them
-predictions        what a method found, from a file
-inference          the same from a network of this package
-scoring            predictions against annotations, one number a face and metric
+annotated_photos      photos of faces with crops and annotations, independent of the file format
+aflw2000              AFLW2000-3D: images and .mat files, with the original and the re-annotated landmarks
+aflw_lfpa             AFLW-LFPA (AFLW-PIFA): 34 landmarks with visibility
+annotations           a folder with one `annotations.npz`
+synthetic             rendered faces with known coefficients, and errors of meshes
+florence              MICC Florence: 3D scans, photos rendered from them, and errors of meshes
+test_sets             a test set together with the scores that its protocol defines
+predictions           prediction files of any method
+input_landmarks       the landmarks that a network of this package receives
+network_predictions   predictions of a network of this package
+landmark_fit          predictions of a face model fitted to landmarks, a baseline
+scoring               landmark and pose errors
+surfaces              distances between meshes and true surfaces
 """

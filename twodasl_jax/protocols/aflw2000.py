@@ -1,6 +1,6 @@
-"""AFLW2000-3D as it is published: a folder of pictures with a `.mat` file each, and the re-annotated points.
+"""AFLW2000-3D in its published form: a folder of images with one `.mat` file each, and re-annotated landmarks.
 
-The points of both annotation sets are compared in the published pixel frame, without any shift of the origin.
+The landmarks of both annotation sets are compared in the published pixel frame, without a shift of the origin.
 """
 
 import pathlib
@@ -16,12 +16,12 @@ from twodasl_jax.protocols.annotated_photos import (
     CROP_RULE,
     AnnotatedPhotos,
     Annotation,
-    listed,
+    join_names,
     select,
 )
 
 _COUNT = 2000
-# Places of the faces, among the sorted names, that the detector of the official 2DASL and 3DDFA evaluation missed.
+# Indices, in the sorted names, of the faces that the detector of the official 2DASL and 3DDFA evaluation missed.
 _UNDETECTED = (1081, 1798)
 _FIELDS = {"pt3d_68": (3, 68), "Pose_Para": (1, 7)}
 
@@ -31,33 +31,36 @@ def read_aflw2000(
     reannotated: pathlib.Path | None = None,
     boxes: pathlib.Path | None = None,
 ) -> AnnotatedPhotos:
-    """Reads the folder of `imageNNNNN.jpg` and `imageNNNNN.mat`, all 2000 or some of them.
+    """Reads a folder of `imageNNNNN.jpg` and `imageNNNNN.mat` files, all 2000 faces or a subset.
 
     Args:
-      folder: of the pictures.
-      reannotated: `.npy` of (N, 2, 68) points in the order of the sorted names, as 3DDFA published them.
-      boxes: `.npy` of (N, 4) crop boxes in the same order; without it, 3DDFA's rule around the true points,
-        not rounded to whole pixels.
+      folder: the folder of the images.
+      reannotated: a `.npy` file of (N, 2, 68) landmarks in the order of the sorted names, as published by 3DDFA.
+      boxes: a `.npy` file of (N, 4) crop boxes in the same order. By default, 3DDFA's rule is applied to the true
+        landmarks, without rounding to whole pixels.
 
     Raises:
-      DatasetError: a file is missing, damaged or of another size; all such files are named.
+      DatasetError: files are missing, damaged or of another size. The message names all of them.
     """
     photos = tuple(find_photos(folder))
     if not photos:
         raise DatasetError(
-            f"{folder} holds no pictures: give the folder that has AFLW2000-3D's .jpg and .mat files side by side."
+            f"There are no images in {folder}: give the folder that has the .jpg and .mat files of AFLW2000-3D "
+            "side by side."
         )
-    alone = sorted({path.stem for path in folder.glob("*.mat")} - {photo.stem for photo in photos})
-    if alone:
-        raise DatasetError(f"{folder} has annotations without a picture: {listed(alone)}.")
+    unpaired = sorted(
+        {path.stem for path in folder.glob("*.mat")} - {photo.stem for photo in photos}
+    )
+    if unpaired:
+        raise DatasetError(f"{folder} has annotations without an image: {join_names(unpaired)}.")
     mats = _read_mats(photos)
     points = np.stack([mat["pt3d_68"].T for mat in mats]).astype(np.float32)
     pitch_yaw_roll = np.degrees(np.concatenate([mat["Pose_Para"][:, :3] for mat in mats]))
-    every = np.ones(points.shape[:2], bool)
-    annotations = {"original": Annotation(points, every)}
+    visible = np.ones(points.shape[:2], bool)
+    annotations = {"original": Annotation(points, visible)}
     if reannotated is not None:
-        again = read_array(reannotated, (len(photos), 2, 68)).swapaxes(1, 2)
-        annotations["reannotated"] = Annotation(again.astype(np.float32), every)
+        new_points = read_array(reannotated, (len(photos), 2, 68)).swapaxes(1, 2)
+        annotations["reannotated"] = Annotation(new_points.astype(np.float32), visible)
     return AnnotatedPhotos(
         names=tuple(photo.stem for photo in photos),
         photos=photos,
@@ -72,14 +75,14 @@ def read_aflw2000(
 
 
 def without_undetected(photos: AnnotatedPhotos) -> AnnotatedPhotos:
-    """Returns the 1998 faces of the official evaluation, which left out two that its detector had missed.
+    """Returns the 1998 faces of the official evaluation, which leaves out two faces that its detector missed.
 
     Raises:
-      DatasetError: the set is not the whole of AFLW2000-3D, so that places say nothing.
+      DatasetError: `photos` is not the whole of AFLW2000-3D.
     """
     if len(photos.names) != _COUNT:
         raise DatasetError(
-            f"The official evaluation leaves 2 of {_COUNT} faces out, but this folder has "
+            f"The official evaluation leaves out 2 of {_COUNT} faces, but this folder has "
             f"{len(photos.names)}: give the whole set, or list names in a file."
         )
     return select(photos, np.delete(np.arange(_COUNT), _UNDETECTED))
@@ -94,6 +97,7 @@ def _read_mats(photos: tuple[pathlib.Path, ...]) -> list[dict[str, np.ndarray]]:
             faults.append(str(error).rstrip("."))
     if faults:
         raise DatasetError(
-            f"{len(faults)} of {len(photos)} annotations are of no use, get them anew. {listed(faults)}."
+            f"{len(faults)} of {len(photos)} annotations cannot be used, download them again. "
+            f"{join_names(faults)}."
         )
     return mats

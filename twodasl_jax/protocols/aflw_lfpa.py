@@ -1,11 +1,11 @@
-"""AFLW-LFPA, also known as AFLW-PIFA: 34 points with visibility on 1,299 faces of AFLW.
+"""AFLW-LFPA, also known as AFLW-PIFA: 34 landmarks with visibility on 1,299 faces of AFLW.
 
-    BoundingBox.mat   bboxesT (N, 4): x, y, width, height of the faces
-    Landmark.mat      phisT (N, 102): x of the 34 points, then y, then whether each is visible
+    BoundingBox.mat   bboxesT (N, 4): x, y, width and height of the faces
+    Landmark.mat      phisT (N, 102): x of the 34 landmarks, then y, then visibility
     TestImages/       1.jpg, 2.jpg, ... in the order of the rows
 
-Errors are divided by sqrt(width * height) of the published box, and only visible points count. The set does not say
-how its 34 points lie on a face model: a method brings its own 34 points, or rows of them on its mesh.
+Errors are divided by sqrt(width * height) of the published box. Only visible landmarks count. The set does not define
+the 34 landmarks on a face model: a method provides its own 34 landmarks, or their rows on its mesh.
 
 References:
   Jourabloo, Liu, Pose-Invariant 3D Face Alignment, ICCV 2015.
@@ -24,18 +24,18 @@ POINT_COUNT = 34
 
 
 def read_aflw_lfpa(folder: pathlib.Path) -> AnnotatedPhotos:
-    """Reads the test part of the set.
+    """Reads the test split.
 
     Raises:
-      DatasetError: a file or a field is missing, or of another shape.
+      DatasetError: a file or a field is missing or has another shape.
     """
     boxes = read_mat(folder / "BoundingBox.mat", {"bboxesT": (-1, 4)})["bboxesT"].astype("f")
     rows = read_mat(folder / "Landmark.mat", {"phisT": (-1, 3 * POINT_COUNT)})["phisT"].astype("f")
     if len(boxes) != len(rows):
-        raise DatasetError(f"{folder} has {len(boxes)} boxes for {len(rows)} sets of landmarks.")
-    x, y, visible = np.split(rows, 3, axis=1)
-    shown = visible > 0
-    points = np.where(shown[..., None], np.stack([x, y], axis=-1), np.nan)
+        raise DatasetError(f"{folder} has {len(boxes)} boxes but {len(rows)} rows of landmarks.")
+    x, y, visibility = np.split(rows, 3, axis=1)
+    visible = visibility > 0
+    points = np.where(visible[..., None], np.stack([x, y], axis=-1), np.nan)
     names = tuple(str(number) for number in range(1, len(rows) + 1))
     corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     return AnnotatedPhotos(
@@ -43,6 +43,6 @@ def read_aflw_lfpa(folder: pathlib.Path) -> AnnotatedPhotos:
         photos=tuple(folder / "TestImages" / f"{name}.jpg" for name in names),
         boxes=np.asarray(box_from_landmarks(corners)),
         crop="3DDFA's rule around the published box",
-        annotations={"original": Annotation(points, shown)},
+        annotations={"original": Annotation(points, visible)},
         sizes=np.sqrt(np.prod(boxes[:, 2:], axis=1)),
     )

@@ -1,4 +1,4 @@
-"""What a test set is once it has been read: photos of faces, where to crop them, and what is known of them."""
+"""A test set in memory: photos of faces with their crops and annotations."""
 
 import collections
 import dataclasses
@@ -12,17 +12,17 @@ from twodasl_jax.errors import DatasetError
 
 CROP_RULE = "3DDFA's rule around the true points"
 
-_NAMES_SHOWN = 20
+_MAX_NAMES = 20
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".mat")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Annotation:
-    """Points of N faces by one annotator or method.
+    """An annotation set: the landmarks of N faces.
 
     Attributes:
-      points: (N, P, 2 or 3) image frame, nan where a point is not annotated.
-      visible: (N, P) which points the photo shows.
+      points: (N, P, 2 or 3) landmarks in the image frame, nan if not annotated.
+      visible: (N, P) whether a landmark is visible in the photo.
     """
 
     points: Float[np.ndarray, "N P D"]
@@ -34,15 +34,15 @@ class AnnotatedPhotos:
     """N photos with one annotated face each.
 
     Attributes:
-      names: of the faces, without suffix; they are what predictions are matched by.
-      photos: the picture files.
-      boxes: (N, 4) x0, y0, x1, y1 of the crops, image frame.
-      crop: where the boxes come from, for the report.
-      annotations: by name; the first is the one that crops, bins and given landmarks go by. May be empty.
-      yaw: (N,) degrees, for the bins; None where the set has none.
-      pose: (N, 3) yaw, pitch, roll in degrees; None where it is not known.
-      sizes: (N,) pixels by which the set's own protocol divides errors; None for the box of the true points.
-      detected: (N, 68, 2) points that a detector found, image frame; None where there are none.
+      names: the names of the faces, without suffix. Predictions are matched by name.
+      photos: the image files.
+      boxes: (N, 4) crop boxes x0, y0, x1, y1 in the image frame.
+      crop: the origin of the boxes, for the report.
+      annotations: the annotation sets by name; may be empty. The first one defines crops, yaw bins and input landmarks.
+      yaw: (N,) yaw in degrees, for the yaw bins; None if unknown.
+      pose: (N, 3) yaw, pitch and roll in degrees; None if unknown.
+      sizes: (N,) pixels by which the protocol divides errors; None for the size of the true landmarks' box.
+      detected: (N, 68, 2) detected landmarks in the image frame; None if there are none.
     """
 
     names: tuple[str, ...]
@@ -55,11 +55,15 @@ class AnnotatedPhotos:
     sizes: Float[np.ndarray, " N"] | None = None
     detected: Float[np.ndarray, "N 68 2"] | None = None
 
+    def first_annotation(self) -> Annotation | None:
+        """Returns the first annotation set, or None if there are none."""
+        return next(iter(self.annotations.values()), None)
+
 
 def select(photos: AnnotatedPhotos, rows: Int[np.ndarray, " K"]) -> AnnotatedPhotos:
-    """Returns some of the photos, in the given order."""
+    """Returns a subset of the photos, in the given order."""
 
-    def picked(values):
+    def take(values):
         return None if values is None else values[rows]
 
     return dataclasses.replace(
@@ -71,58 +75,62 @@ def select(photos: AnnotatedPhotos, rows: Int[np.ndarray, " K"]) -> AnnotatedPho
             name: Annotation(annotation.points[rows], annotation.visible[rows])
             for name, annotation in photos.annotations.items()
         },
-        yaw=picked(photos.yaw),
-        pose=picked(photos.pose),
-        sizes=picked(photos.sizes),
-        detected=picked(photos.detected),
+        yaw=take(photos.yaw),
+        pose=take(photos.pose),
+        sizes=take(photos.sizes),
+        detected=take(photos.detected),
     )
 
 
 def rows_of(
     wanted: Sequence[str | bytes], names: Sequence[str], source: str | pathlib.Path
 ) -> Int[np.ndarray, " K"]:
-    """Returns where each wanted name stands among `names`.
+    """Returns the index of each wanted name in `names`.
 
     Args:
-      wanted: names that `source` lists; their folders and suffixes do not count.
-      names: of a test set, without suffix.
-      source: the file to blame.
+      wanted: names with or without folder and suffix.
+      names: the names of a test set, without suffix.
+      source: the file that lists `wanted`, for error messages.
 
     Raises:
-      DatasetError: a name is listed twice, or the test set has no such face; all such names are listed.
+      DatasetError: names are repeated or not in the test set. The message lists them.
     """
     stems = unique_stems(wanted, source)
-    places = {name: row for row, name in enumerate(names)}
-    unknown = [name for name in stems if name not in places]
+    indices = {name: row for row, name in enumerate(names)}
+    unknown = [name for name in stems if name not in indices]
     if unknown:
         raise DatasetError(
-            f"{source} names faces that the test set does not have: {listed(unknown)}; "
+            f"{source} names faces that the test set does not have: {join_names(unknown)}; "
             f"the test set's first is {names[0]}."
         )
-    return np.array([places[name] for name in stems], int)
+    return np.array([indices[name] for name in stems], int)
 
 
 def unique_stems(names: Sequence[str | bytes], source: str | pathlib.Path) -> tuple[str, ...]:
-    """Returns the names of faces without the folders and suffixes of their pictures.
+    """Returns names of faces without folder and suffix.
+
+    Args:
+      names: names with or without folder and suffix.
+      source: the file that lists them, for error messages.
 
     Raises:
-      DatasetError: a name comes twice; all such names are listed, and `source` is the file to blame.
+      DatasetError: names are repeated. The message lists them.
     """
     stems = tuple(stem(name) for name in names)
-    doubled = [name for name, count in collections.Counter(stems).items() if count > 1]
-    if doubled:
-        raise DatasetError(f"{source} names faces more than once: {listed(doubled)}.")
+    repeated = [name for name, count in collections.Counter(stems).items() if count > 1]
+    if repeated:
+        raise DatasetError(f"{source} names faces more than once: {join_names(repeated)}.")
     return stems
 
 
 def stem(name: str | bytes) -> str:
-    """Returns a face's name without the folder and the suffix of its picture."""
+    """Returns the name of a face without the folder and the suffix of its image."""
     path = pathlib.PurePosixPath(name.decode() if isinstance(name, bytes) else name)
     return path.stem if path.suffix.lower() in _SUFFIXES else path.name
 
 
-def listed(names: Sequence[str]) -> str:
-    """Returns names for a message: all of a few, the first of many."""
-    more = len(names) - _NAMES_SHOWN
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown
+def join_names(names: Sequence[str]) -> str:
+    """Returns names as text for an error message, at most the first 20 of them."""
+    remaining = len(names) - _MAX_NAMES
+    text = ", ".join(names[:_MAX_NAMES])
+    return f"{text} and {remaining} more" if remaining > 0 else text

@@ -1,14 +1,18 @@
-"""A test set in one file: `annotations.npz` beside a folder of pictures.
+"""A test set in one file: `annotations.npz` beside a folder of images.
 
-    names (N,)   pts68 (N, 3, 68): x right, y down, z toward the camera up to an offset, image pixels
-    yaw (N,)     degrees        roi_box (N, 4): x0, y0, x1, y1 of the crops        images/: NAME.jpg or .png
+Required:
 
-and where there are any
+    names (N,)                       names of the faces; the images are images/NAME.jpg or images/NAME.png
+    pts68 (N, 3, 68)                 landmarks in image pixels: x right, y down, z toward the camera up to an offset
+    yaw (N,)                         yaw in degrees
+    roi_box (N, 4)                   crop boxes x0, y0, x1, y1
+
+Optional:
 
     pts68_reannotated (N, 2, 68)     a second annotation set
-    visible (N, 68)                  which of the points the photo shows
-    pose (N, 3)                      yaw, pitch, roll in degrees
-    fan68_crop (N, 68, 2)            points that a detector found, pixels of the 120x120 crop
+    visible (N, 68)                  whether a landmark is visible
+    pose (N, 3)                      yaw, pitch and roll in degrees
+    fan68_crop (N, 68, 2)            detected landmarks in pixels of the 120x120 crop
 """
 
 import pathlib
@@ -20,7 +24,7 @@ from twodasl_jax.geometry.frames import image_from_crop
 from twodasl_jax.imaging.photos import find_photos
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos, Annotation, unique_stems
 
-_NEEDED = {"names": (), "yaw": (), "pts68": (3, 68), "roi_box": (4,)}
+_REQUIRED = {"names": (), "yaw": (), "pts68": (3, 68), "roi_box": (4,)}
 _OPTIONAL = {
     "pts68_reannotated": (2, 68),
     "visible": (68,),
@@ -33,16 +37,16 @@ def read_annotated_photos(folder: pathlib.Path) -> AnnotatedPhotos:
     """Reads a folder with `annotations.npz` and `images/`.
 
     Raises:
-      DatasetError: the file or an array of it is missing or of another shape, or a name comes twice.
+      DatasetError: the file or an array is missing or has another shape, or a name is repeated.
     """
     path = folder / "annotations.npz"
-    arrays = read_rows(path, _NEEDED, _OPTIONAL)
+    arrays = read_rows(path, _REQUIRED, _OPTIONAL)
     names = unique_stems(arrays["names"].tolist(), path)
     boxes = arrays["roi_box"].astype(np.float32)
     pose = arrays.get("pose")
     return AnnotatedPhotos(
         names=names,
-        photos=_photos(folder / "images", names),
+        photos=image_files(folder / "images", names),
         boxes=boxes,
         crop="the set's own boxes",
         annotations=_annotations(arrays),
@@ -52,13 +56,24 @@ def read_annotated_photos(folder: pathlib.Path) -> AnnotatedPhotos:
     )
 
 
+def image_files(
+    folder: pathlib.Path, names: tuple[str, ...], suffix: str = ".jpg"
+) -> tuple[pathlib.Path, ...]:
+    """Returns the image file of each name.
+
+    A missing file gets the default `suffix`. It raises an error when it is read, not here.
+    """
+    found = {photo.stem: photo for photo in find_photos(folder)} if folder.is_dir() else {}
+    return tuple(found.get(name, folder / f"{name}{suffix}") for name in names)
+
+
 def _annotations(arrays: dict[str, np.ndarray]) -> dict[str, Annotation]:
     points = arrays["pts68"].swapaxes(1, 2).astype(np.float32)
     visible = arrays.get("visible", np.ones(points.shape[:2])).astype(bool)
     annotations = {"original": Annotation(points, visible)}
     if "pts68_reannotated" in arrays:
-        again = arrays["pts68_reannotated"].swapaxes(1, 2).astype(np.float32)
-        annotations["reannotated"] = Annotation(again, visible)
+        new_points = arrays["pts68_reannotated"].swapaxes(1, 2).astype(np.float32)
+        annotations["reannotated"] = Annotation(new_points, visible)
     return annotations
 
 
@@ -66,9 +81,3 @@ def _detected(in_crops: np.ndarray | None, boxes: np.ndarray) -> np.ndarray | No
     if in_crops is None:
         return None
     return np.asarray(image_from_crop(in_crops.astype(np.float32), boxes))
-
-
-def _photos(folder: pathlib.Path, names: tuple[str, ...]) -> tuple[pathlib.Path, ...]:
-    """Finds the picture of each name; those that are missing are only missed when they are to be read."""
-    found = {photo.stem: photo for photo in find_photos(folder)} if folder.is_dir() else {}
-    return tuple(found.get(name, folder / f"{name}.jpg") for name in names)

@@ -1,4 +1,4 @@
-"""The face model fitted to landmarks without any network: what is not better than this is not the network's merit."""
+"""The face model fitted to landmarks without a network: a baseline that any useful network must beat."""
 
 import functools
 
@@ -10,17 +10,19 @@ from jaxtyping import Float
 
 from twodasl_jax.array_types import Array
 from twodasl_jax.geometry import frames
+from twodasl_jax.geometry.decoder import decode
 from twodasl_jax.geometry.fitting import fit_landmarks
 from twodasl_jax.geometry.landmark_sets import INNER
-from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, synthesize
-from twodasl_jax.geometry.projection import picture_from_model
+from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
 
-# Detected points are off by more than this, but alike; beyond so many sigmas they count less and less.
-_SIGMA, _OUTLIER_SIGMAS = 4.0, 3.0  # crop pixels
-_FEWEST_POINTS = 6
+# Noise of detected landmarks in crop pixels. Single landmarks are less noisy, but their errors are correlated.
+_SIGMA = 4.0
+# Residuals beyond this many sigmas are downweighted.
+_OUTLIER_SIGMAS = 3.0
+_MIN_LANDMARKS = 6
 _CHUNK = 100
 
 
@@ -29,17 +31,20 @@ def fit_predictions(
     photos: AnnotatedPhotos,
     points: Float[np.ndarray, "N 68 2"],
 ) -> Predictions:
-    """Fits the face model to the inner landmarks of each face; too few of them give no prediction.
+    """Fits the face model to the inner landmarks of each face.
+
+    A face with fewer than six inner landmarks has no prediction.
 
     Args:
-      model: face model.
-      photos: the test set; its boxes set the scale of the landmarks' noise.
-      points: (N, 68, 2) image frame, nan where there is none.
+      model: the face model.
+      photos: the test set. Its boxes set the scale of the landmarks' noise.
+      points: (N, 68, 2) landmarks in the image frame, nan if missing.
     """
     fit = jax.jit(functools.partial(_fit, model))
     in_crops = np.asarray(frames.crop_from_image(points, photos.boxes))
     chunks = []
     for start in tqdm.trange(0, len(points), _CHUNK, desc="fits", unit="chunk", disable=None):
+        # The last chunk repeats the last face, so that all chunks have one size and one compiled program.
         rows = np.minimum(np.arange(start, start + _CHUNK), len(points) - 1)
         chunks.append(jax.device_get(fit(in_crops[rows], photos.boxes[rows])))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[: len(points)], *chunks)
@@ -52,22 +57,21 @@ def _fit(
     boxes: Float[Array, "B 4"],
 ) -> dict[str, Array]:
     space, inner = landmark_space(model), jnp.asarray(INNER.parents, jnp.float32)
-    search = functools.partial(
+    fit_one = functools.partial(
         fit_landmarks, space, weights=inner, sigma=_SIGMA, outlier_scale=_OUTLIER_SIGMAS
     )
-    fits = jax.vmap(lambda landmarks: search(landmarks=landmarks))(points)
-    enough = jnp.isfinite(points[:, INNER.parents]).all(-1).sum(-1) >= _FEWEST_POINTS
+    fits = jax.vmap(lambda landmarks: fit_one(landmarks=landmarks))(points)
+    enough = jnp.isfinite(points[:, INNER.parents]).all(-1).sum(-1) >= _MIN_LANDMARKS
 
-    def known(values):
+    def masked(values):
         return jnp.where(enough.reshape(-1, *[1] * (values.ndim - 1)), values, jnp.nan)
 
-    def projected(chosen):
-        in_crop = picture_from_model(fits.camera, synthesize(chosen, fits.shape, fits.expression))
-        return known(frames.image_from_crop(in_crop, boxes))
+    def projected(space):
+        return masked(frames.image_from_crop(decode(space, fits.coefficients), boxes))
 
     return {
         "landmarks": projected(space),
         "vertices": projected(model),
-        "pose": known(jnp.degrees(euler_from_rotation(fits.camera.rotation))),
-        "shape": known(fits.shape),
+        "pose": masked(jnp.degrees(euler_from_rotation(fits.camera.rotation))),
+        "shape": masked(fits.shape),
     }

@@ -1,17 +1,17 @@
-"""Predictions against annotations: one number for each face and metric.
+"""Landmark and pose errors: one number per face and metric.
 
-    metric                    compared                                     divided by
-    nme68_2d                  x, y of the points                           sqrt(width * height) of the true points' box
-    nme68_2d_visible          only the points that the photo shows         the same
-    nme68_2d_jaw, _brow, ...  the points of one region                     the same, of all points
-    nme68_2d_box_diagonal     as nme68_2d                                  the diagonal of that box
-    nme68_2d_inter_ocular     as nme68_2d                                  the distance of the outer eye corners
-    nme68_3d                  x, y, z, the mean of z aligned               as nme68_2d
-    nme68_3d_similarity       x, y, z after the best similarity            as nme68_2d
-    pose_rotation             the angle between the two poses
-    pose_yaw, _pitch, _roll   single angles, faces within +-99 degrees
+    metric                    compares                                divides by
+    nme68_2d                  x, y of the landmarks                   sqrt(width * height) of the true landmarks' box
+    nme68_2d_visible          x, y of the visible landmarks           the same
+    nme68_2d_jaw, _brow, ...  x, y of the landmarks of one region     the same, of all landmarks
+    nme68_2d_box_diagonal     as nme68_2d                             the diagonal of that box
+    nme68_2d_inter_ocular     as nme68_2d                             the distance between the outer eye corners
+    nme68_3d                  x, y, z after aligning the mean of z    as nme68_2d
+    nme68_3d_similarity       x, y, z after the best similarity       as nme68_2d
+    pose_rotation             the angle between the two rotations
+    pose_yaw, _pitch, _roll   single angles, for faces within +-99 degrees
 
-With another number of points than 68 the names say so (nme34_2d), and there are no regions.
+For test sets with another number of landmarks, the names contain that number (nme34_2d) and there are no regions.
 """
 
 import functools
@@ -28,20 +28,20 @@ from twodasl_jax.geometry.landmark_sets import REGIONS
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
 
-# Faces with an angle beyond it are left out where angles are compared one by one (`pose_error`).
+# Single angles are only compared for faces with no angle beyond this many degrees; see `pose_error`.
 _LARGEST_ANGLE = 99
 _IBUG_COUNT = 68
 
 
 class FaceErrors(NamedTuple):
-    """One error of every face.
+    """The errors of N faces by one metric.
 
     Attributes:
-      metric: what was compared, as `report.json` calls it.
-      reference: the annotation set, or whatever it was compared with.
-      unit: of the values: "%", "mm" or "degrees".
-      values: (N,) nan where there is no usable prediction.
-      defined: (N,) faces for which the truth lets the error be known; the others are left out of everything.
+      metric: the name of the metric in `report.json`.
+      reference: the annotation set, or the kind of ground truth.
+      unit: the unit of the values: "%", "mm" or "degrees".
+      values: (N,) errors; nan if a face has no usable prediction.
+      defined: (N,) whether the ground truth defines the error of a face. Other faces are excluded from all statistics.
     """
 
     metric: str
@@ -52,7 +52,13 @@ class FaceErrors(NamedTuple):
 
 
 class _Comparison(NamedTuple):
-    """Distances of points, which of them count, and what their mean is divided by."""
+    """Landmark distances and their normalisation.
+
+    Attributes:
+      distances: (N, P) distances between predicted and true landmarks.
+      counted: (N, P) whether a landmark counts.
+      size: (N,) the divisors of the mean distances.
+    """
 
     distances: Float[Array, "N P"]
     counted: Bool[Array, "N P"]
@@ -60,7 +66,7 @@ class _Comparison(NamedTuple):
 
 
 def landmark_scores(photos: AnnotatedPhotos, predictions: Predictions) -> list[FaceErrors]:
-    """Returns all errors of landmarks that the annotations and predictions allow."""
+    """Returns all landmark errors that the annotations and the predictions define."""
     scores = []
     for reference, annotation in photos.annotations.items():
         errors = _landmark_errors(
@@ -74,22 +80,22 @@ def landmark_scores(photos: AnnotatedPhotos, predictions: Predictions) -> list[F
 
 
 def pose_scores(photos: AnnotatedPhotos, predictions: Predictions) -> list[FaceErrors]:
-    """Returns the errors of the head pose, where both sides have one."""
+    """Returns the errors of the head pose; an empty list if annotations or predictions have none."""
     if photos.pose is None or predictions.pose is None:
         return []
     angles = np.asarray(pose_error.angle_errors(predictions.pose, photos.pose))
     rotation = np.asarray(pose_error.geodesic_error(predictions.pose, photos.pose))
-    every = np.ones(len(rotation), bool)
-    usual = (np.abs(photos.pose) <= _LARGEST_ANGLE).all(axis=1)
+    all_faces = np.ones(len(rotation), bool)
+    within_limit = (np.abs(photos.pose) <= _LARGEST_ANGLE).all(axis=1)
     names = ("yaw", "pitch", "roll")
     single = [
-        FaceErrors(f"pose_{name}", "original", "degrees", angles[:, axis], usual)
+        FaceErrors(f"pose_{name}", "original", "degrees", angles[:, axis], within_limit)
         for axis, name in enumerate(names)
     ]
-    return [FaceErrors("pose_rotation", "original", "degrees", rotation, every), *single]
+    return [FaceErrors("pose_rotation", "original", "degrees", rotation, all_faces), *single]
 
 
-# Run once or twice on small arrays, the program takes most of its time to compile.
+# The program runs once or twice on small arrays, so that compilation takes most of its time.
 @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def _landmark_errors(
     predicted: Float[Array, "N P D"],
@@ -97,7 +103,7 @@ def _landmark_errors(
     visible: Bool[Array, "N P"],
     sizes: Float[Array, " N"] | None,
 ) -> dict[str, tuple[Float[Array, " N"], Bool[Array, " N"]]]:
-    """Returns the errors by metric, and where the truth defines them."""
+    """Returns the errors by metric, and whether the ground truth defines them."""
     name = f"nme{truth.shape[1]}"
     annotated = landmark_error.counted_points(truth, jnp.ones_like(visible))
     size = landmark_error.box_size(truth, annotated) if sizes is None else sizes
@@ -144,5 +150,6 @@ def _comparisons_3d(predicted, truth, annotated, size) -> dict[str, _Comparison]
 
 
 def _errors(comparison: _Comparison) -> tuple[Float[Array, " N"], Bool[Array, " N"]]:
-    nothing = comparison._replace(distances=jnp.zeros_like(comparison.distances))
-    return landmark_error.mean_error(*comparison), ~jnp.isnan(landmark_error.mean_error(*nothing))
+    # With perfect predictions, an error is nan only if the ground truth does not define it.
+    perfect = comparison._replace(distances=jnp.zeros_like(comparison.distances))
+    return landmark_error.mean_error(*comparison), ~jnp.isnan(landmark_error.mean_error(*perfect))

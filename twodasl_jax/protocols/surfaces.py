@@ -1,4 +1,4 @@
-"""Reconstructed meshes against true surfaces: one number for each face, in millimetres or percent."""
+"""Distances between reconstructed meshes and true surfaces, in millimetres."""
 
 import numpy as np
 from jaxtyping import Float
@@ -6,25 +6,25 @@ from jaxtyping import Float
 from twodasl_jax.evaluation.mesh_error import Surface, crop_around, fit_to_surface
 from twodasl_jax.geometry.alignment import similarity_between
 
-# What counts as the face, around the tip of the nose.
+# The face is the part of a surface within this radius of the nose tip.
 FACE_RADIUS_MM = 95.0
 NOSE_TIP = 30
 
-_UP = np.array([1.0, -1.0, 1.0], np.float32)
-# Brows, eyes, nose and mouth; the jaw's points follow the outline in some annotations.
+_FLIP_Y = np.array([1.0, -1.0, 1.0], np.float32)
+# Brows, eyes, nose and mouth. The jaw landmarks follow the outline in some annotations.
 _INNER = slice(17, 68)
 
 
-def upright(points: Float[np.ndarray, "*batch N 3"]) -> Float[np.ndarray, "*batch N 3"]:
-    """Turns the image frame (y down), which is left-handed, into a right-handed one (y up), and back."""
-    return points * _UP
+def flip_y(points: Float[np.ndarray, "*batch N 3"]) -> Float[np.ndarray, "*batch N 3"]:
+    """Converts between the image frame (y down, left-handed) and a right-handed frame (y up)."""
+    return points * _FLIP_Y
 
 
-def face_of(surface: Surface, landmarks: Float[np.ndarray, "68 3"]) -> Surface:
-    """Returns the part of a surface (mm) that lies within 95 mm of its nose tip.
+def crop_face(surface: Surface, landmarks: Float[np.ndarray, "68 3"]) -> Surface:
+    """Returns the part of a surface (mm) within 95 mm of its nose tip.
 
     Raises:
-      DatasetError: there is none.
+      DatasetError: there is no such part.
     """
     return crop_around(surface, landmarks[NOSE_TIP].astype(np.float64), FACE_RADIUS_MM)
 
@@ -35,18 +35,18 @@ def mean_distances(
     vertices: Float[np.ndarray, "R 3"],
     landmarks: Float[np.ndarray, "68 3"],
 ) -> tuple[float, float]:
-    """Returns the mean point-to-point and point-to-plane distance of a true surface from a mesh of any topology.
+    """Returns the mean point-to-point and point-to-plane distance from a true surface to a mesh of any topology.
 
-    The mesh is laid onto the surface by its inner landmarks, then by ICP, with scale.
+    The mesh is aligned to the surface with scale, first by its inner landmarks and then by ICP.
 
     Args:
-      surface: in mm.
-      true_landmarks: of the surface, mm; they only start the search, and may be rough.
-      vertices: of the mesh, in any right-handed frame and unit.
-      landmarks: of the mesh, in the same frame.
+      surface: the true surface in mm.
+      true_landmarks: (68, 3) landmarks of the surface in mm. They only initialise the alignment and may be rough.
+      vertices: (R, 3) vertices of the mesh, in any right-handed frame and unit.
+      landmarks: (68, 3) landmarks of the mesh, in the same frame.
 
     Returns:
-      mm, both nan where the mesh has values that are not finite.
+      Both distances in mm; nan if the mesh is not finite.
     """
     if not (np.isfinite(vertices).all() and np.isfinite(landmarks).all()):
         return float("nan"), float("nan")

@@ -1,8 +1,9 @@
-"""What is said of a method's errors on a test set: numbers that name their protocol, and pictures.
+"""Reports of the errors of a method on a test set.
 
-document     errors of faces -> `report.json`: every mean with its count, failures and interval
+document     errors of faces -> `report.json`: means with counts, failures and intervals
 table        `report.json` -> rows of text, for the console, Markdown and HTML
 comparison   two `report.json` -> paired differences
-curve        `report.json` -> the cumulative curve, PNG
-page         the worst faces and some others, drawn, HTML
+curve        `report.json` -> cumulative error curve, PNG
+page         `report.json` -> page with the worst and some random faces, HTML
+folder       all files of a report
 """

@@ -1,4 +1,7 @@
-"""Two methods on the same faces: paired differences, which are far more certain than two single means."""
+"""Paired comparison of two methods on the same faces.
+
+Paired differences are far more certain than the difference of two independent means.
+"""
 
 from typing import NamedTuple
 
@@ -16,7 +19,7 @@ HEADER = (
 
 
 class _Pair(NamedTuple):
-    """Errors of the faces for which both methods have one."""
+    """The errors of the faces for which both methods have one."""
 
     first: Float[np.ndarray, " n"]
     second: Float[np.ndarray, " n"]
@@ -24,10 +27,10 @@ class _Pair(NamedTuple):
 
 
 def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
-    """Returns the rows below `HEADER`; a negative difference says that the second method is better.
+    """Returns the rows below `HEADER`. A negative difference means that the second method is better.
 
-    Only faces with both errors enter a row, whose count says how many; `failed` is how many faces of each report have
-    no prediction.
+    A row covers the faces for which both reports have an error, and counts them. `failed` is the number of faces
+    without a prediction in each report.
 
     Raises:
       DatasetError: the reports share no faces or no metric.
@@ -46,30 +49,31 @@ def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
 
 
 def notes(first: Document, second: Document) -> list[str]:
-    """Returns what a reader of `compare` should know: faces in one report only, other protocols and points."""
+    """Returns warnings about unequal reports: unshared faces, different protocols or different points."""
     names = [set(document["faces"]["names"]) for document in (first, second)]
-    remarks = []
-    for which, alone in (("first", names[0] - names[1]), ("second", names[1] - names[0])):
-        if alone:
-            remarks.append(
-                f"{len(alone)} faces are only in the {which} report and do not count here."
+    warnings = []
+    for which, unshared in (("first", names[0] - names[1]), ("second", names[1] - names[0])):
+        if unshared:
+            warnings.append(
+                f"{len(unshared)} faces are only in the {which} report and do not count here."
             )
     protocols = [document["about"]["protocol"] for document in (first, second)]
     if protocols[0] != protocols[1]:
-        remarks.append(
+        warnings.append(
             f"The reports are of different protocols: {protocols[0]} and {protocols[1]}."
         )
-    points = [document["about"].get("points", "not said") for document in (first, second)]
+    points = [document["about"].get("points", "unknown") for document in (first, second)]
     if points[0] != points[1]:
-        remarks.append(f"The reports score different points: {points[0]} and {points[1]}.")
-    return remarks
+        warnings.append(f"The reports score different points: {points[0]} and {points[1]}.")
+    return warnings
 
 
 def _shared(
     first: list[str], second: list[str]
 ) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    places = {name: row for row, name in enumerate(second)}
-    pairs = [(row, places[name]) for row, name in enumerate(first) if name in places]
+    """Returns the rows of the shared faces in both lists of names."""
+    indices = {name: row for row, name in enumerate(second)}
+    pairs = [(row, indices[name]) for row, name in enumerate(first) if name in indices]
     if not pairs:
         raise DatasetError("The reports share no faces: compare reports of one test set.")
     rows_first, rows_second = np.array(pairs).T
@@ -83,20 +87,19 @@ def _pair(
     key: tuple[str, str],
 ) -> _Pair:
     errors = [
-        errors_of(document, *key)[chosen]
-        for document, chosen in zip((first, second), rows, strict=True)
+        errors_of(document, *key)[shared]
+        for document, shared in zip((first, second), rows, strict=True)
     ]
     both = np.isfinite(errors).all(axis=0)
     yaw = first["faces"]["yaw"]
-    chosen_yaw = None if yaw is None else np.array(yaw, np.float64)[rows[0]][both]
-    return _Pair(errors[0][both], errors[1][both], chosen_yaw)
+    shared_yaw = None if yaw is None else np.array(yaw, np.float64)[rows[0]][both]
+    return _Pair(errors[0][both], errors[1][both], shared_yaw)
 
 
 def _rows(pair: _Pair) -> list[tuple[str, ...]]:
     if not len(pair.first):
         return []
-    everything = np.zeros(len(pair.first), int)
-    groupings = {"overall": everything}
+    groupings = {"overall": np.zeros(len(pair.first), int)}
     if pair.yaw is not None and len(set(summary.yaw_bins(pair.yaw))) == len(summary.BIN_NAMES):
         groupings = {"balanced": summary.yaw_bins(pair.yaw), **groupings}
     rows = []

@@ -1,4 +1,4 @@
-"""The cumulative error curve of a report as a picture."""
+"""The cumulative error curve of a report as an image."""
 
 import io
 
@@ -14,20 +14,20 @@ _DOTS_PER_INCH = 130
 
 
 def draw(document: Document) -> bytes:
-    """Returns a PNG of the share of faces below each error, for the landmark errors of every annotation set.
+    """Returns a PNG of the fraction of faces below each error, for the whole-face errors of all annotation sets.
 
-    A face without a prediction never comes below, so that the curve ends under 100 % where there are failures.
+    Faces without a prediction are never below, so that the curve ends under 100 % if there are failures.
     """
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()
     thresholds = np.linspace(0, _LIMIT, 500)
     for metric, reference in _curves(document):
         entry = document[metric][reference]
-        values = errors_of(document, metric, reference)
-        counted = _pad_failures(values, entry["count"] + entry["failures"])
-        share = 100 * cumulative_curve(counted, thresholds)
+        errors = errors_of(document, metric, reference)
+        padded = _pad_failures(errors, entry["count"] + entry["failures"])
+        percent = 100 * cumulative_curve(padded, thresholds)
         label = f"{metric}, {reference}: AUC {entry['auc_10']:.3f}, beyond 10 %: {entry['failure_rate_10']:.1f} %"
-        axes.plot(thresholds, share, label=label, linewidth=1.8)
+        axes.plot(thresholds, percent, label=label, linewidth=1.8)
     about = document["about"]
     axes.set(
         xlim=(0, _LIMIT),
@@ -44,13 +44,13 @@ def draw(document: Document) -> bytes:
 
 
 def _curves(document: Document) -> list[tuple[str, str]]:
-    """The whole-face errors in percent; regions and other normalizers would only crowd the picture."""
+    """Returns the whole-face errors in percent, without regions and other normalisations."""
     names = [name for name in document if name.startswith("nme") and name.endswith(("_2d", "_3d"))]
     names += [name for name in ("scan_nme",) if name in document]
     return [(name, reference) for name in names for reference in document[name]]
 
 
-def _pad_failures(values: np.ndarray, count: int) -> np.ndarray:
-    """Returns the known errors, and nan for the faces that should have one."""
-    finite = values[np.isfinite(values)]
+def _pad_failures(errors: np.ndarray, count: int) -> np.ndarray:
+    """Returns the finite errors, padded with nan to `count` values."""
+    finite = errors[np.isfinite(errors)]
     return np.concatenate([finite, np.full(count - len(finite), np.nan)])

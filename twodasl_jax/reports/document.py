@@ -1,11 +1,11 @@
-"""The document behind every table and picture of a report: `report.json`.
+"""The content of a report: `report.json`, the source of its tables and images.
 
     {"about": {"protocol": ..., "method": ..., "crop": ..., "landmarks": ..., "points": ..., "count": N,
                "failed": [names]},
      "faces": {"names": [...], "yaw": [...], "errors": {METRIC: {REFERENCE: [...]}}},
      METRIC: {REFERENCE: {"unit": ..., "bins": [a, b, c], "balanced": x, "overall": y, "count": n, ...}}}
 
-REFERENCE is an annotation set, or what else the metric compares with. A number that is not known is null.
+REFERENCE is an annotation set or another kind of ground truth. Unknown numbers are null.
 """
 
 import json
@@ -22,7 +22,7 @@ from twodasl_jax.evaluation import summary
 from twodasl_jax.files import atomic_files
 from twodasl_jax.protocols.scoring import FaceErrors
 
-# Percent of the face's size beyond which an alignment counts as failed.
+# An alignment with a larger error, in percent of the face's size, counts as failed.
 _FAILURE_THRESHOLDS = (8.0, 10.0)
 _DIGITS = 6
 _OWN_KEYS = ("about", "faces")
@@ -36,13 +36,13 @@ def build(
     yaw: Float[np.ndarray, " N"] | None,
     scores: Sequence[FaceErrors],
 ) -> Document:
-    """Returns the document of a test set's errors.
+    """Returns the document of the errors on a test set.
 
     Args:
-      about: what the numbers depend on: protocol, method, crop, landmarks shown, points scored.
-      names: of the N faces.
-      yaw: (N,) degrees; None leaves the yaw bins unknown.
-      scores: errors of the N faces.
+      about: the settings of the evaluation: protocol, method, crop, input landmarks, scored points, failed faces.
+      names: the names of the N faces.
+      yaw: (N,) yaw in degrees; None if unknown, which leaves the yaw bins unknown.
+      scores: the errors of the N faces by each metric.
     """
     document: Document = {"about": {**about, "count": len(names)}}
     errors: dict[str, dict[str, list[float]]] = {}
@@ -57,9 +57,9 @@ def build(
 
 
 def summarize(score: FaceErrors, yaw: Float[np.ndarray, " N"] | None) -> dict[str, Any]:
-    """Returns what one metric says of the faces for which it is defined.
+    """Returns the statistics of one metric over the faces for which it is defined.
 
-    Means and intervals are over the `count` faces that have a prediction; rates and areas count the `failures` too.
+    Means and intervals cover the `count` faces with a prediction. Rates and areas also cover the `failures`.
     """
     values = score.values[score.defined].astype(np.float64)
     found = np.isfinite(values)
@@ -77,7 +77,7 @@ def summarize(score: FaceErrors, yaw: Float[np.ndarray, " N"] | None) -> dict[st
 
 
 def metrics(document: Document) -> list[tuple[str, str]]:
-    """Returns the metrics and references of a document, in its order."""
+    """Returns the pairs of metric and reference in a document, in its order."""
     return [
         (metric, reference)
         for metric in document
@@ -87,7 +87,7 @@ def metrics(document: Document) -> list[tuple[str, str]]:
 
 
 def errors_of(document: Document, metric: str, reference: str) -> Float[np.ndarray, " N"]:
-    """Returns the errors of all faces; nan where there is none."""
+    """Returns the errors of all faces; nan if unknown."""
     return np.array(document["faces"]["errors"][metric][reference], np.float64)
 
 
@@ -101,14 +101,16 @@ def read(path: pathlib.Path) -> Document:
     """Reads a `report.json`.
 
     Raises:
-      DatasetError: the file is none.
+      DatasetError: the file is not a report.
     """
     try:
         document = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise DatasetError(f"Cannot read {path}: it is no report.json ({error}).") from error
+        raise DatasetError(f"Cannot read {path}: it is not a report.json ({error}).") from error
     if not isinstance(document, dict) or not set(_OWN_KEYS) <= set(document):
-        raise DatasetError(f"Cannot use {path}: it is no report.json of experiments/evaluate.py.")
+        raise DatasetError(
+            f"Cannot use {path}: it is not a report.json of experiments/evaluate.py."
+        )
     return document
 
 
@@ -134,7 +136,7 @@ def _means(errors: Float[np.ndarray, " n"], yaw: Float[np.ndarray, " n"] | None)
 
 
 def _without_nan(value: Any) -> Any:
-    """Returns the same document with null for what is not finite, and few digits."""
+    """Replaces numbers that are not finite by None, and rounds the others."""
     if isinstance(value, float):
         return round(value, _DIGITS) if math.isfinite(value) else None
     if isinstance(value, dict):

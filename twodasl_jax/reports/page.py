@@ -1,4 +1,4 @@
-"""A page that shows where a method fails: its worst faces and some others, with true and predicted points."""
+"""A page of the worst faces and some random faces, with true and predicted landmarks."""
 
 import base64
 import html
@@ -23,7 +23,7 @@ from twodasl_jax.rendering.points import compare_points
 from twodasl_jax.reports import table
 from twodasl_jax.reports.document import Document, errors_of, metrics
 
-_SHOWN = 20
+_FACES_PER_SECTION = 20
 _SEED = 0
 
 _PAGE = string.Template("""<!doctype html>
@@ -43,8 +43,8 @@ figcaption { font-size: 12px } .true { color: #2a9d4f } .predicted { color: #d84
 <p>$about</p>
 <div class="wide">$headlines</div>
 <p><img src="$curve" alt="cumulative error curve" width="680"></p>
-<p>The crop that a network sees, with <b class="true">true points (rings)</b> and
-<b class="predicted">predicted points (discs)</b>; rings alone mean that there is no prediction.</p>
+<p>Crops of the faces, with <b class="true">true landmarks (rings)</b> and
+<b class="predicted">predicted landmarks (discs)</b>. Rings without discs mean that there is no prediction.</p>
 $sections
 <h2>All metrics</h2>
 <div class="wide">$everything</div>
@@ -58,20 +58,20 @@ def write(
     photos: AnnotatedPhotos,
     predictions: Predictions,
 ) -> None:
-    """Writes the page, one file without others. Photos that cannot be read are said to be so.
+    """Writes the page as one self-contained file. It shows an error message for each unreadable photo.
 
     Args:
       path: the file to write.
-      document: of the report.
-      curve: the cumulative curve, PNG.
+      document: the document of the report.
+      curve: the cumulative error curve, PNG.
       photos: the test set.
-      predictions: on its photos.
+      predictions: the predictions on its photos.
     """
     about = document["about"]
     rows_of_text = table.rows(document)
     text = _PAGE.substitute(
         title=html.escape(f"{about['method']} on {about['protocol']}"),
-        about=html.escape("; ".join(f"{key}: {_shown(value)}" for key, value in about.items())),
+        about=html.escape("; ".join(f"{key}: {_as_text(value)}" for key, value in about.items())),
         headlines=_html_table(table.headlines(rows_of_text)),
         curve=_data_url("png", curve),
         sections=_sections(document, photos, predictions),
@@ -81,16 +81,16 @@ def write(
 
 
 def worst_faces(errors: Float[np.ndarray, " N"], count: int) -> Int[np.ndarray, " K"]:
-    """Returns the faces with the largest errors, largest first; those without an error are none of them."""
+    """Returns the indices of the faces with the largest errors, in descending order. Skips faces without an error."""
     order = np.argsort(-np.nan_to_num(errors, nan=-np.inf), kind="stable")
     return order[: min(count, int(np.isfinite(errors).sum()))]
 
 
 def other_faces(
-    errors: Float[np.ndarray, " N"], shown: Int[np.ndarray, " K"], count: int
+    errors: Float[np.ndarray, " N"], excluded: Int[np.ndarray, " K"], count: int
 ) -> Int[np.ndarray, " L"]:
-    """Returns faces with an error that are not among those shown, drawn by a fixed seed."""
-    rest = np.setdiff1d(np.flatnonzero(np.isfinite(errors)), shown)
+    """Returns the indices of random faces that have an error and are not excluded, always the same."""
+    rest = np.setdiff1d(np.flatnonzero(np.isfinite(errors)), excluded)
     drawn = np.random.default_rng(_SEED).permutation(len(rest))[:count]
     return np.sort(rest[drawn])
 
@@ -98,24 +98,24 @@ def other_faces(
 def draw_face(
     row: int, photos: AnnotatedPhotos, predictions: Predictions
 ) -> UInt8[np.ndarray, "360 360 3"]:
-    """Draws the crop of a face with its true points as green rings and its predicted ones as red discs.
+    """Draws the crop of a face with true landmarks as green rings and predicted landmarks as red discs.
 
     Args:
-      row: of the face.
+      row: the index of the face.
       photos: the test set.
-      predictions: on its photos; where there is none, the rings stay alone.
+      predictions: the predictions on its photos. A face without a prediction has no discs.
 
     Returns:
-      RGB.
+      The RGB image.
 
     Raises:
       PhotoError: the photo cannot be read.
     """
-    box = photos.boxes[row]
-    true = [annotation.points[row, :, :2] for annotation in photos.annotations.values()][:1]
+    box, annotation = photos.boxes[row], photos.first_annotation()
+    no_points = np.zeros((0, 2), np.float32)
     return compare_points(
         crop_photo(read_photo(photos.photos[row]), box),
-        _in_crop(true[0] if true else np.zeros((0, 2), np.float32), box),
+        _in_crop(no_points if annotation is None else annotation.points[row, :, :2], box),
         _in_crop(predictions.landmarks[row, :, :2], box),
     )
 
@@ -123,11 +123,11 @@ def draw_face(
 def _sections(document: Document, photos: AnnotatedPhotos, predictions: Predictions) -> str:
     metric, reference = metrics(document)[0]
     errors = errors_of(document, metric, reference)
-    worst = worst_faces(errors, _SHOWN)
+    worst = worst_faces(errors, _FACES_PER_SECTION)
     groups = {
-        "Faces without a prediction": np.flatnonzero(np.isnan(errors))[:_SHOWN],
+        "Faces without a prediction": np.flatnonzero(np.isnan(errors))[:_FACES_PER_SECTION],
         "The worst faces": worst,
-        "Other faces, chosen at random": other_faces(errors, worst, _SHOWN),
+        "Other faces, chosen at random": other_faces(errors, worst, _FACES_PER_SECTION),
     }
     total = sum(map(len, groups.values()))
     sections = []
@@ -145,7 +145,7 @@ def _sections(document: Document, photos: AnnotatedPhotos, predictions: Predicti
 
 def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predictions) -> str:
     name = html.escape(photos.names[row])
-    shown = "no prediction" if np.isnan(error) else f"{error:.2f}"
+    value = "no prediction" if np.isnan(error) else f"{error:.2f}"
     yaw = "" if photos.yaw is None else f", yaw {round(float(photos.yaw[row]))}&deg;"
     try:
         picture = draw_face(row, photos, predictions)
@@ -153,7 +153,7 @@ def _figure(row: int, error: float, photos: AnnotatedPhotos, predictions: Predic
         return f"<figure><figcaption>{name}: {html.escape(str(problem))}</figcaption></figure>"
     source = _data_url("jpeg", _jpeg(picture))
     return (
-        f'<figure><img src="{source}" alt="{name}"><figcaption>{name}<br><b>{shown}</b>{yaw}'
+        f'<figure><img src="{source}" alt="{name}"><figcaption>{name}<br><b>{value}</b>{yaw}'
         "</figcaption></figure>"
     )
 
@@ -181,5 +181,5 @@ def _html_table(rows: Sequence[tuple[str, ...]]) -> str:
     return f"<table>{line('th', table.HEADER)}{body}</table>"
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     return f"{len(value)} faces" if isinstance(value, list) else str(value)

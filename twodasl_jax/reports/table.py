@@ -1,4 +1,4 @@
-"""A report in rows of text: each says its annotation set, mean, count, crop and interval."""
+"""Tables of a report. Each row has its annotation set, mean, interval, counts and settings."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,19 +21,19 @@ HEADER = (
     "landmarks",
     "points",
 )
-# What the console shows; the Markdown table and the page hold everything.
+# The console shows only these metrics. The Markdown table and the page show all.
 _HEADLINES = (
     *("nme68_2d", "nme68_3d", "nme34_2d", "pose_rotation"),
     *("dense_nme_3d", "mesh", "identity", "mesh_point_to_plane"),
     *("scan_nme", "scan_point_to_plane"),
 )
-# A shape error says nothing without the mean face's beside it.
+# A shape error is only meaningful beside that of the mean face.
 _BASELINE = "_mean_face"
 _UNKNOWN = "-"
 
 
 def rows(document: Document) -> list[tuple[str, ...]]:
-    """Returns the rows below `HEADER`: one for the balanced mean, one for the overall mean of each metric."""
+    """Returns the rows below `HEADER`: the balanced mean and the overall mean of each metric."""
     table = []
     for metric, reference in metrics(document):
         entry = document[metric][reference]
@@ -46,19 +46,19 @@ def rows(document: Document) -> list[tuple[str, ...]]:
                 continue
             interval = _interval(entry[f"{mean}_interval"])
             others = [_number(entry.get(key)) for key in ("median", "failure_rate_10", "auc_10")]
-            shown = (
+            cells = (
                 [*bins, *[_UNKNOWN] * len(others)]
                 if mean == "balanced"
                 else [*[_UNKNOWN] * len(bins), *others]
             )
             table.append(
-                (name, reference, mean, _number(entry[mean]), interval, *shown, *counts, *settings)
+                (name, reference, mean, _number(entry[mean]), interval, *cells, *counts, *settings)
             )
     return table
 
 
 def headlines(table: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Returns the rows that matter most."""
+    """Returns the rows of the most important metrics."""
     return [row for row in table if row[0].split()[0].removesuffix(_BASELINE) in _HEADLINES]
 
 

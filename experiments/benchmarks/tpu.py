@@ -1,34 +1,17 @@
-"""Compiles a config's whole train step for TPUs that need not exist, and prints what it costs there.
+"""The cost of a training step on a TPU, from the TPU compiler, without a TPU."""
 
-  pip install -e '.[tpu]'
-  python experiments/benchmarks/compile_for_tpu.py --config=configs/pod.py --topology=v5e:8x8
-
-The real TPU compiler (libtpu) works ahead of time on any Linux machine; on two cores it takes some minutes. It tells
-memory per chip, arithmetic, memory traffic and collectives; the roofline images/s follow from the chip's published
-peaks and are an upper bound. "HBM bytes" are those of main memory; "bytes accessed" also those of memory on the chip.
-Any setting can be changed: --config.dtype=float32.
-"""
-
+import dataclasses
 import functools
 import os
 import time
-
-# Before JAX is imported: nothing is to run on a TPU, or to look for one.
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-
-import dataclasses
 
 import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-from absl import flags
 from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from ml_collections import config_flags
 
-from twodasl_jax.commands import entry_points
 from twodasl_jax.data.face_crops import STORED_SIZE
 from twodasl_jax.errors import ConfigError
 from twodasl_jax.geometry.coefficients import POSE_COUNT, Whitening
@@ -40,18 +23,16 @@ from twodasl_jax.training.recipe import Recipe, build_recipe, create_state
 from twodasl_jax.training.state import AnnotatedFaces, LabelledFaces, TrainBatch
 from twodasl_jax.training.step import train_step
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Config file of the run, see configs/.")
-_TOPOLOGY = flags.DEFINE_string(
-    "topology",
-    "v5e:2x2",
-    "Chip and arrangement: v4:2x2x1, v5e:2x2 to v5e:16x16, v5p:2x2x1, v6e:2x2.",
-)
-flags.mark_flag_as_required("config")
-
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """Published peaks of one chip: bf16 FLOP/s, HBM bytes/s, HBM bytes (Google Cloud, TPU system architecture)."""
+    """Published peak rates of a chip (Google Cloud, TPU system architecture).
+
+    Attributes:
+      flops: bf16 FLOP/s.
+      bandwidth: bytes/s of main memory (HBM).
+      memory: bytes of main memory.
+    """
 
     flops: float
     bandwidth: float
@@ -66,31 +47,76 @@ CHIPS = {
 }
 
 
+def run(config: ml_collections.ConfigDict, topology: str) -> None:
+    """Compiles the training step of a config for a TPU topology and prints its cost.
+
+    Must be called before JAX initialises a backend.
+
+    Args:
+      config: the settings of the run.
+      topology: the chip and its arrangement, such as "v5e:2x2".
+
+    Raises:
+      ConfigError: the topology is unknown, or libtpu is not installed.
+    """
+    kind = topology.partition(":")[0]
+    if kind not in CHIPS:
+        raise ConfigError(
+            f"--topology={topology}: known chips are {', '.join(CHIPS)}, as in v5e:2x2."
+        )
+    _hide_devices()
+    try:
+        described = topologies.get_topology_desc(platform="tpu", topology_name=topology)
+    except Exception as error:
+        raise ConfigError(
+            f"--topology={topology} is not available: {error}. It needs libtpu (pip install "
+            "-e '.[tpu]') and an existing arrangement."
+        ) from error
+    devices: np.ndarray = np.array(described.devices)
+    images = config.batch_size + config.wild_batch_size
+    start = time.perf_counter()
+    compiled = compile_step(config, devices)
+    print(
+        f"{config.architecture}, {config.dtype}, {images} images on {devices.size} chips {topology}; "
+        f"compiled in {time.perf_counter() - start:.0f} s"
+    )
+    print(cost_table(cost_of(compiled), CHIPS[kind], devices.size, images // devices.size))
+
+
+def _hide_devices() -> None:
+    """Makes JAX use the CPU only, and makes libtpu compile without a search for TPUs."""
+    jax.config.update("jax_platforms", "cpu")
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+
+
 def compile_step(config: ml_collections.ConfigDict, devices: np.ndarray) -> jax.stages.Compiled:
-    """Compiles the step of a config for devices that are only described."""
+    """Compiles the training step of a config for described devices."""
     mesh = Mesh(devices.ravel(), (AXIS,))
-    recipe, space = _build(config, devices.size)
+    recipe, space = _recipe_and_space(config, devices.size)
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(functools.partial(create_state, recipe), key)
-    everywhere, split = (
+    replicated, split = (
         NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(AXIS))
     )
     arguments = (state, _batch_shapes(config, len(space.whitening.mean)), key)
-    homes = (everywhere, split, everywhere)
+    shardings = (replicated, split, replicated)
     placed = [
         jax.tree.map(
-            lambda leaf, to=home: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=to), tree
+            lambda leaf, to=sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=to),
+            tree,
         )
-        for tree, home in zip(arguments, homes, strict=True)
+        for tree, sharding in zip(arguments, shardings, strict=True)
     ]
     step = sharded(functools.partial(train_step, recipe, space), mesh)
     return jax.jit(step, donate_argnums=0).lower(*placed).compile()
 
 
-def _build(config: ml_collections.ConfigDict, device_count: int) -> tuple[Recipe, FaceSpace]:
+def _recipe_and_space(
+    config: ml_collections.ConfigDict, device_count: int
+) -> tuple[Recipe, FaceSpace]:
     model = embedded_face_model()
     size = POSE_COUNT + len(model.shape_std) + len(model.expression_std)
-    # It costs what any other does.
+    # The cost does not depend on the values of the whitening.
     whitening = Whitening(np.zeros(size, np.float32), np.ones(size, np.float32))
     recipe = build_recipe(config, size, device_count, AXIS)
     return recipe, build_space(model, whitening, config.vertices)
@@ -112,16 +138,22 @@ def _batch_shapes(config: ml_collections.ConfigDict, vector_size: int) -> TrainB
     return jax.eval_shape(batch)
 
 
-def report(cost: Cost, chip: Chip, chips: int, images: int) -> str:
-    """Returns a table of what one step costs one chip and one of its images, and how fast it can be at most."""
+def cost_table(cost: Cost, chip: Chip, chips: int, images: int) -> str:
+    """Returns a table of the cost of one step, per chip and per image, and of the largest possible speed.
+
+    Args:
+      cost: the cost of one step on one chip.
+      chip: the peak rates of the chip.
+      chips: the number of chips.
+      images: the number of images per chip.
+    """
     arithmetic, traffic = cost.flops / chip.flops, cost.traffic / chip.bandwidth
     rate = images / max(arithmetic, traffic)
     memory = (cost.arguments + cost.temporaries) / chip.memory
     bound = "arithmetic" if arithmetic > traffic else "memory traffic"
 
     def row(name, value, unit, digits):
-        scaled = f"{value / images:.{digits}f} {unit}"
-        return name, f"{value:.1f} {unit}", scaled
+        return name, f"{value:.1f} {unit}", f"{value / images:.{digits}f} {unit}"
 
     rows = [
         ("", "per step and chip", "per image"),
@@ -140,31 +172,3 @@ def report(cost: Cost, chip: Chip, chips: int, images: int) -> str:
         ("bound by", bound, ""),
     ]
     return "\n".join(f"{name:24}{step:>20}{image:>24}".rstrip() for name, step, image in rows)
-
-
-def main() -> None:
-    config, name = _CONFIG.value, _TOPOLOGY.value
-    kind = name.partition(":")[0]
-    if kind not in CHIPS:
-        raise ConfigError(f"--topology={name}: known chips are {', '.join(CHIPS)}, as in v5e:2x2.")
-    try:
-        topology = topologies.get_topology_desc(platform="tpu", topology_name=name)
-    except Exception as error:
-        raise ConfigError(
-            f"--topology={name} cannot be had: {error}. It needs libtpu (pip install "
-            "-e '.[tpu]') and an arrangement that exists."
-        ) from error
-    devices: np.ndarray = np.array(topology.devices)
-    images = config.batch_size + config.wild_batch_size
-    start = time.perf_counter()
-    compiled = compile_step(config, devices)
-    print(
-        f"{config.architecture}, {config.dtype}, {images} images on {devices.size} chips {name};",
-        end=" ",
-    )
-    print(f"compiled in {time.perf_counter() - start:.0f} s")
-    print(report(cost_of(compiled), CHIPS[kind], devices.size, images // devices.size))
-
-
-if __name__ == "__main__":
-    entry_points.run(main)

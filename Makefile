@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment with pinned packages, one for each Python.
+# Every target installs its dependencies, with pinned versions, into one virtual environment per Python.
 PYTHON ?= python3
 VENV ?= .venv-$(notdir $(PYTHON))
 RUN = $(VENV)/bin/
@@ -7,13 +7,13 @@ INSTALLED = $(VENV)/.installed
 .PHONY: help demo train-quickstart test test-slow lint clean
 
 help:
-	@echo "make demo       3D faces from two real photos, into demo_output/"
-	@echo "make train-quickstart  a small network learns from rendered faces, in three minutes on two cores"
-	@echo "make test       the tests, about eight minutes on two cores"
-	@echo "make test-slow  the tests that take long, another ten"
-	@echo "make lint       style and types"
-	@echo "make clean      remove the environment and everything that was made"
-	@echo "PYTHON=python3.12 chooses another Python (3.11 or 3.12)."
+	@echo "make demo              reconstruct two photos into demo_output/"
+	@echo "make train-quickstart  train a small network on rendered faces: three minutes on two cores"
+	@echo "make test              run the tests: about eight minutes on two cores"
+	@echo "make test-slow         run the slow tests: about ten minutes"
+	@echo "make lint              check style and types"
+	@echo "make clean             remove the environments and all generated files"
+	@echo "PYTHON=python3.12 selects another Python (3.11 or 3.12)."
 
 demo: $(INSTALLED)
 	$(RUN)python experiments/demo.py --output_dir=demo_output
@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 train-quickstart: $(INSTALLED)
 	$(RUN)python experiments/prepare_data.py --dataset=synthetic_faces --count=2500 --data_dir=data/quickstart
 	$(RUN)python experiments/train.py --config=configs/quickstart.py --workdir=runs/quickstart
-	@echo "Held-out faces, every 50 steps: runs/quickstart/validation/"
+	@echo "Predictions on held-out faces: runs/quickstart/validation/"
 
 test: $(INSTALLED)
 	$(RUN)python -m pytest -n 2 -q

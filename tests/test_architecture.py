@@ -1,6 +1,6 @@
-"""Data flows one way, and math modules are functions of arrays: both read from the source.
+"""The architecture, checked on the source: permitted imports, and pure math modules.
 
-A new room of the package needs a row in `MAY_IMPORT`, which says where it stands in the flow.
+Every subpackage needs an entry in `MAY_IMPORT`, which lists the subpackages that it may import.
 """
 
 import ast
@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "face_model_formats": {"geometry", "expression_units"},
     "weight_formats": {"geometry", "networks", "models"},
     "synthetic_faces": {"geometry", "rendering"},
-    "data": {"geometry", "imaging"},
+    "data": {"geometry"},
     "preparation": {"geometry", "imaging", "models", "rendering", "synthetic_faces", "data"},
     "training": {"geometry", "losses", "networks", "data", "evaluation", "rendering", "models"},
     "inference": {"geometry", "networks", "imaging", "models"},
@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "commands": {"imaging", "expression_units", "models", "inference", "videos", "outputs"},
 }
 
-MATH_ROOMS = {"geometry", "losses", "array_types"}
+MATH_PACKAGES = {"geometry", "losses", "array_types"}
 ARRAY_LIBRARIES = {"beartype", "jax", "jaxtyping", "numpy"}
 PURE_STANDARD_LIBRARY = {"collections", "dataclasses", "functools", "itertools", "math", "typing"}
 INPUT_AND_OUTPUT = {
@@ -55,13 +55,13 @@ SOURCES = {module_name(path): path for path in sorted((ROOT / PACKAGE).rglob("*.
 SYNTAX = {name: ast.parse(path.read_text("utf-8")) for name, path in SOURCES.items()}
 
 
-def room(name):
-    """The first part of a module's name below the package; the package itself is its own room."""
+def subpackage(name):
+    """Returns the first part of a module name below the package, or the package itself."""
     return name.split(".")[1] if "." in name else name
 
 
 def imports(name):
-    """Yields the dotted name of everything that a module imports anywhere in its source."""
+    """Yields the dotted names of all imports of a module, including local ones."""
     package = name if SOURCES[name].name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(SYNTAX[name]):
         if isinstance(node, ast.Import):
@@ -71,18 +71,21 @@ def imports(name):
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def imports_inside(name):
+def internal_imports(name):
     return {target for target in imports(name) if target.split(".")[0] == PACKAGE}
 
 
 def math_modules():
-    """Returns the modules of the math rooms and all that they import, directly or not."""
-    found, waiting = set(), [name for name in SOURCES if room(name) in MATH_ROOMS]
+    """Returns the modules of the math packages and everything that they import transitively."""
+    found, waiting = set(), [name for name in SOURCES if subpackage(name) in MATH_PACKAGES]
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            modules = {*imports_inside(name), *(t.rpartition(".")[0] for t in imports_inside(name))}
+            modules = {
+                *internal_imports(name),
+                *(t.rpartition(".")[0] for t in internal_imports(name)),
+            }
             waiting.extend(modules & set(SOURCES) - {PACKAGE})
     return sorted(found)
 
@@ -93,7 +96,7 @@ def called_names(tree):
 
 
 @pytest.mark.parametrize("name", math_modules())
-def test_a_math_module_knows_arrays_and_nothing_else(name):
+def test_math_modules_import_array_libraries_only(name):
     libraries = {target.split(".")[0] for target in imports(name)}
     assert libraries <= ARRAY_LIBRARIES | PURE_STANDARD_LIBRARY | {PACKAGE}
     assert not called_names(SYNTAX[name]) & INPUT_AND_OUTPUT
@@ -101,20 +104,22 @@ def test_a_math_module_knows_arrays_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name != PACKAGE])
-def test_a_room_imports_only_what_flows_into_it(name):
-    own = room(name)
-    assert own in FOUNDATION | set(MAY_IMPORT), f"give the room {own} a row in MAY_IMPORT"
+def test_imports_are_permitted(name):
+    own = subpackage(name)
+    assert own in FOUNDATION | set(MAY_IMPORT), f"add an entry for {own} to MAY_IMPORT"
     allowed = FOUNDATION | MAY_IMPORT.get(own, set()) | {own}
-    assert {room(target) for target in imports_inside(name)} <= allowed
+    assert {subpackage(target) for target in internal_imports(name)} <= allowed
 
 
-def test_every_permission_is_used():
+def test_all_permissions_are_used():
     used = {own: set() for own in MAY_IMPORT}
     for name in set(SOURCES) - {PACKAGE}:
-        used.get(room(name), set()).update(room(target) for target in imports_inside(name))
+        used.get(subpackage(name), set()).update(
+            subpackage(target) for target in internal_imports(name)
+        )
     assert {own: used[own] & set(MAY_IMPORT) - {own} for own in MAY_IMPORT} == MAY_IMPORT
 
 
-def test_no_room_leads_back_to_itself():
+def test_permissions_are_acyclic():
     list(graphlib.TopologicalSorter(MAY_IMPORT).static_order())
     assert {target for row in MAY_IMPORT.values() for target in row} <= set(MAY_IMPORT)

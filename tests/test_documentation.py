@@ -1,4 +1,4 @@
-"""What the pages say is so: links, commands, files, flags, and the examples that need nothing but the package.
+"""Checks of the documentation: links, commands, files, flags, and the quick examples.
 
 `tests/test_documented_commands.py` runs the commands and the other examples.
 """
@@ -12,7 +12,7 @@ import re
 import pytest
 from absl import flags
 
-from tests.helpers import program_flags, stand_ins
+from tests.helpers import documentation_inputs, program_flags
 from tests.helpers.markdown_pages import (
     Block,
     Command,
@@ -31,12 +31,14 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "twodasl_jax" / "assets").glob("*.md")),
 ]
-PROGRAMS = sorted((ROOT / "experiments").glob("*.py"))
-# Beside the programs the folder holds what they import, and the package's own program as a file.
-PARTS = {"demo_photos", "timing", "plain_torch", "reconstruct"}
-# Pages whose examples take a second or two; those of the others are run by tests/test_documented_commands.py.
+PROGRAMS = sorted(
+    path
+    for path in (ROOT / "experiments").rglob("*.py")
+    if "entry_points.run(main)" in path.read_text("utf-8")
+)
+# Pages whose examples take at most two seconds. tests/test_documented_commands.py runs the others.
 QUICK = ["docs/coordinates.md", "docs/data_preparation.md"]
-# Flags and files in the text of pages that are not of this project's programs.
+# Flags and files of other projects that pages mention.
 FOREIGN_FLAGS = {"--help", "--logdir", "--version"}
 FOREIGN_FILES = {"configs/param_mean_std_62d_120x120.pkl"}
 _FILE = re.compile(r"(?<![\w./-])(?:experiments|configs|tests|docs|twodasl_jax)/[\w./-]*\w")
@@ -51,12 +53,12 @@ pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 @pytest.fixture(autouse=True)
 def in_the_checkout(monkeypatch):
-    """Commands name configs by their place in the checkout."""
+    """Changes to the checkout, because commands name configs relative to it."""
     monkeypatch.chdir(ROOT)
 
 
 @pages
-def test_every_link_leads_somewhere(page):
+def test_link_targets_exist(page):
     for link in links(page):
         path, _, anchor = link.partition("#")
         if "://" not in path:
@@ -66,7 +68,7 @@ def test_every_link_leads_somewhere(page):
 
 
 @pages
-def test_every_page_is_reached_from_the_first_and_from_the_index(page):
+def test_readme_and_index_link_every_page(page):
     for start in (ROOT / "README.md", ROOT / "docs" / "README.md"):
         reached = {(start.parent / link.partition("#")[0]).resolve() for link in links(start)}
         assert page in {start, *reached}
@@ -105,7 +107,7 @@ CHECKS = {
 
 
 def check(command):
-    """Raises where a program would refuse a command before it does anything, or a file of the checkout is missing."""
+    """Raises if a program rejects the arguments of a command, or if the checkout lacks a named file."""
     first, *arguments = command.words
     CHECKS[first](arguments)
     for name in _FILE.findall(str(command)):
@@ -113,7 +115,7 @@ def check(command):
 
 
 def checked(commands):
-    """Checks commands; the message names the one that is wrong."""
+    """Checks commands. A failure names the invalid command."""
     for command in commands:
         try:
             check(command)
@@ -122,14 +124,14 @@ def checked(commands):
 
 
 @pages
-def test_the_programs_know_the_commands(page):
+def test_programs_accept_documented_commands(page):
     checked(step for step in steps(page) if isinstance(step, Command))
 
 
 @pytest.mark.parametrize(
     "folder", ["experiments", "configs", "twodasl_jax"], ids=lambda folder: folder
 )
-def test_the_programs_know_the_commands_of_docstrings(folder):
+def test_programs_accept_commands_in_docstrings(folder):
     for path in sorted((ROOT / folder).rglob("*.py")):
         checked(commands_in(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""))
 
@@ -145,25 +147,25 @@ def test_the_programs_know_the_commands_of_docstrings(folder):
         "python experiments/prepare_data.py --dataset=celeba --data_dir=data/mine",
         "python experiments/prepare_data.py \\\n    --data_dir=data/mine [--seed=first]",
         "D='python experiments/export.py'\n$D --output=exported",
-        "python experiments/render_faces.py --output_dir=synthetic 500",
-        "python experiments/export_weights.py --workdir=tests/no_run --output=weights.npz",
+        "python experiments/render_test_set.py --source=face_model --output_dir=synthetic 500",
+        "python experiments/make_weights.py --workdir=tests/no_run --output=weights.npz",
         "JAX_PLATFORMS=cpu twodasl-reconstruct portrait.jpg --colour",
         "twodasl-reconstruct portrait.jpg --outputs=stl",
         "make tests",
         "pip install -e '.[no_extra]'",
     ],
 )
-def test_a_wrong_command_is_noticed(wrong, capsys):
+def test_invalid_command_is_detected(wrong, capsys):
     with pytest.raises(pytest.fail.Exception):
         checked(commands_in(wrong))
 
 
-def test_commands_are_read_as_a_shell_would():
+def test_commands_are_parsed_like_a_shell():
     text = """
-        D="python experiments/a.py --x=1"    # for all
+        D="python experiments/a.py --x=1"    # shared prefix
         $D --y=2 \\
             --z=3
-        A="b c" python experiments/b.py --p [--q=1 [--r]] # to be left out
+        A="b c" python experiments/b.py --p [--q=1 [--r]] # optional
     """
     first, second = commands_in(text)
     assert str(first) == "python experiments/a.py --x=1 --y=2 --z=3"
@@ -173,7 +175,7 @@ def test_commands_are_read_as_a_shell_would():
 
 @pytest.fixture(scope="module")
 def known_flags():
-    """The flags of all programs."""
+    """Returns the flags of all programs."""
     defined = [program_flags.defined_by(program) for program in PROGRAMS]
     names = {name for program in defined for name in program}
     names |= {f"no{name}" for program in defined for name in program if program[name].boolean}
@@ -182,27 +184,25 @@ def known_flags():
 
 
 @pages
-def test_flags_and_files_in_the_text_exist(page, known_flags):
+def test_mentioned_flags_and_files_exist(page, known_flags):
     for code in inline_code(page):
         assert set(re.findall(r"(?<![\w-])--\w+", code)) <= known_flags, code
         for name in set(_FILE.findall(code)) - FOREIGN_FILES:
             assert (ROOT / name).exists(), code
 
 
-@pytest.mark.parametrize(
-    "program", [path for path in PROGRAMS if path.stem not in PARTS], ids=name_of
-)
-def test_every_program_is_on_some_page(program):
+@pytest.mark.parametrize("program", PROGRAMS, ids=name_of)
+def test_every_program_is_documented(program):
     assert any(program.name in page.read_text("utf-8") for page in PAGES)
 
 
-def test_every_kind_of_output_has_its_row():
-    kinds = {**outputs.OF_PHOTO, **outputs.OF_FACE}
+def test_outputs_page_has_a_row_for_every_kind():
+    kinds = {**outputs.PHOTO_KINDS, **outputs.FACE_KINDS}
     text = (ROOT / "docs" / "outputs.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", text, re.M))
     assert set(rows) == set(outputs.KINDS)
     for name, kind in kinds.items():
-        subject = "NAME" if name in outputs.OF_PHOTO else "NAME_face0"
+        subject = "NAME" if name in outputs.PHOTO_KINDS else "NAME_face0"
         assert rows[name] == subject + kind.ending
 
 
@@ -215,8 +215,8 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_what_an_example_takes_from_the_package_is_there(example):
-    """An example that is not run here at least imports what exists, and uses no name of the package that does not."""
+def test_examples_use_existing_names(example):
+    """Checks the imports and the `tdl` attributes of examples, including those that run elsewhere."""
     for node in ast.walk(ast.parse(example.text)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("twodasl_jax"):
             module = importlib.import_module(node.module)
@@ -229,8 +229,8 @@ def test_what_an_example_takes_from_the_package_is_there(example):
 
 
 @pytest.mark.parametrize("page", QUICK)
-def test_the_examples_of_a_page_run_from_top_to_bottom(page, face_model):
-    names = stand_ins.names_of(page, face_model)
+def test_quick_examples_run_in_order(page, face_model):
+    names = documentation_inputs.names_of(page, face_model)
     for step in steps(ROOT / page):
         if isinstance(step, Block):
             exec(compile("\n" * step.line + step.text, page, "exec"), names)

@@ -36,6 +36,6 @@ def get_config() -> ml_collections.ConfigDict:
         }
     )
     config.augmentation.update({"rotation": 15.0, "log_scale": 0.1, "erase": 0.3})
-    # Detectors only guess hidden landmarks.
+    # Detectors are inaccurate at hidden landmarks.
     config.detection.update({"hidden_noise": 4.0})
     return config

@@ -17,7 +17,7 @@ Benchmarks (details in the modules of experiments/benchmarks/):
   start        seconds from the command that starts a run of configs/compact.py to its first step
   inference    time from crops or boxes to meshes, in JAX and in ONNX Runtime, for one face and for a batch
   scoring      time of the landmark errors of 2000 faces, and rate of ICP between dense meshes
-  tpu          cost of the training step of --config on a TPU, which need not exist (pip install -e '.[tpu]')
+  tpu          cost of the training step of --config on a TPU; no TPU is needed (pip install -e '.[tpu]')
 
 Calls that are compared run in turn, several times. The results are medians with ranges.
 

@@ -5,18 +5,18 @@
       --first_pixel=0 --output=predictions.npz
 
 2DASL, 3DDFA and 3DDFA_V2 publish their predictions as whitened 62-vectors: a row-major 3x4 projection to the 120x120
-crop with y up, 40 shape and 10 expression coefficients. FOLDER/annotations.npz holds `names` (N,), `roi_box` (N, 4) and
-the vectors (N, 62). The basis file holds the 68 landmark rows of their face model, `mean` (204,), `shape_basis`
+crop with y up, 40 shape and 10 expression coefficients. FOLDER/annotations.npz contains `names` (N,), `roi_box` (N, 4)
+and the vectors (N, 62). The basis file contains the 68 landmark rows of their face model, `mean` (204,), `shape_basis`
 (204, 40) and `expression_basis` (204, 10), and the whitening, `param_mean` and `param_std` (62,).
 
 With --weights, a network predicts the vectors from FOLDER/images (`twodasl_jax/protocols/annotations.py` describes
-FOLDER). It runs as in the code of the authors of imported weights: one forward pass per crop, crops without smoothing,
-and the predicted matrix unchanged. In contrast, `Reconstructor` smooths crops, applies flip averaging and replaces the
+FOLDER). It runs as in the published code of imported weights: one forward pass per crop, crops without smoothing, and
+the predicted matrix unchanged. In contrast, `Reconstructor` smooths crops, applies flip averaging and replaces the
 matrix by a weak-perspective one.
 
-The published figures need these conventions. The 120-pixel crops count y as 121 - y_up. The crop frame becomes the
-image frame by x0 + x * width / 120, without a half pixel. z is scaled by the mean factor of both axes. In the vectors,
-the centre of the first pixel is (1, 1). 2DASL and 3DDFA use this unchanged; 3DDFA_V2 counts from 0 (--first_pixel).
+The published figures need these conventions. In crops, y is 121 - y_up. The image coordinate is x0 + x * width / 120,
+without a half pixel. z is scaled by the mean factor of both axes. In the vectors, the centre of the first pixel is
+(1, 1). 2DASL and 3DDFA use this unchanged; 3DDFA_V2 counts from 0 (--first_pixel).
 """
 
 import functools

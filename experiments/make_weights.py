@@ -7,10 +7,10 @@
       A published network of 2DASL, 3DDFA or 3DDFA_V2, in float32. PyTorch is not needed, and no code in the files is
       executed.
 
-A published network predicts coefficients of its authors' face model, in their unit and with their origin:
---published_model. The weights predict the same faces in coefficients of --face_model, the same model in another unit,
-for example in millimetres and standard deviations. Without --published_model, --face_model is the published model
-itself. docs/weights.md lists the sources of the files.
+A published network predicts coefficients of its authors' face model (--published_model), in their unit and with their
+origin. The weights predict the same faces in coefficients of --face_model, the same model in another unit, for example
+in millimetres and standard deviations. Without --published_model, --face_model is the published model itself.
+docs/weights.md lists the sources of the files.
 """
 
 import pathlib

@@ -23,15 +23,15 @@ pictures are 120x120 crops already. The pictures may be in subfolders, or in an 
 in the folder. --drop_outliers removes landmarks that are far from a fit of the face model, and
 faces that the face model does not fit.
 
---profiled=N adds N copies of each well-fitted face, rotated to a larger yaw over its fitted depth
-together with the picture and its background, as in 300W-LP.
+--profiled=N adds N copies of each well-fitted face, each rotated to a larger yaw. The picture and
+its background rotate with the face over its fitted depth, as in 300W-LP.
 
 face300w_lp: the extracted 300W-LP with AFW, HELEN, IBUG and LFPW, and optionally their _Flip
 folders. The face model is fitted to its labels. --own_coefficients keeps the published coefficients
 instead, for a --face_model that was imported from Basel's files (import_face_model.py).
 
-aflw: crops of AFLW with its 21 landmarks and with 68. --source_dir contains aflw68/ and aflw21/
-(`preparation/aflw.py`).
+aflw: crops of AFLW with its own 21 and with iBUG's 68 landmarks. --source_dir contains aflw68/ and
+aflw21/ (`preparation/aflw.py`).
 
 synthetic_faces: faces rendered from the face model, with exact annotations. The same --seed gives
 the same faces. --source_dir may name a folder of skin textures (pictures in the texture coordinates

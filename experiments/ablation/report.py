@@ -28,9 +28,9 @@ _DOTS_PER_INCH = 110
 def write_tables(study: Study, results: Results) -> str:
     """Returns a Markdown table for each test set and measure.
 
-    An entry is the mean +- standard deviation over the seeds. The parentheses contain the difference to the baseline of
-    the same column with its 95 % confidence interval (Student's t, paired by seed). They also contain the share of the
-    distance from the baseline to the goal, unless this distance is small.
+    An entry is the mean +- standard deviation over the seeds. The parentheses contain the difference from the baseline
+    of the same column with its 95 % confidence interval (Student's t, paired by seed). They also contain the share of
+    the distance from the baseline to the goal, unless this distance is small.
     """
     sections = [
         f"### {MEASURES[measure]}: {test_set} faces\n\n{_table(study, results, (test_set, measure))}"

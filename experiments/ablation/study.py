@@ -35,7 +35,7 @@ class Study:
       rows: the rows in the order of the report.
       columns: the columns in the order of the report.
       seeds: the seeds of the runs of each cell.
-      baseline: the row for comparison. Differences to it are paired by seed and column.
+      baseline: the row for comparison. Differences from it are paired by seed and column.
       goal: the (row, column) of the best attainable result. Differences are also reported as shares of the distance
         from the baseline to it.
       test_sets: "FOLDER" or "FOLDER:SPLIT" of prepared data, by name. The default split is "train".

@@ -1,7 +1,7 @@
 """Speed of face reconstruction in JAX and in ONNX Runtime, and of another network beside it.
 
-"Crop to mesh" takes crops in memory to dense meshes in memory. "Box to mesh" takes a photo and boxes, so that it
-includes cropping and resizing. By default the network runs with flip averaging, which is slightly more accurate than a
+"Crop to mesh" takes crops in memory to dense meshes in memory. "Box to mesh" takes a photo and boxes, so it includes
+cropping and resizing. By default the network runs with flip averaging, which is slightly more accurate than a
 single forward pass and takes twice the time. With landmarks, there is an additional pass. BatchNorm is folded into the
 convolutions. ONNX Runtime needs the converter (pip install -e '.[export]').
 

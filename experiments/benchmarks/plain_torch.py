@@ -157,7 +157,7 @@ def mobilenet_v1(output_size: int, width: int) -> nn.Sequential:
 
 
 class SelfCritic(nn.Module):
-    """Returns the logit that an image and a whitened coefficient vector are consistent."""
+    """A critic that predicts the logit that an image and a whitened coefficient vector are consistent."""
 
     def __init__(self, vector_size: int):
         super().__init__()
@@ -174,7 +174,7 @@ class SelfCritic(nn.Module):
     def forward(self, x: Float[Tensor, "B 3 H W"], vector: Tensor) -> Float[Tensor, " B"]:
         for convolution in self.convolutions:
             x = F.max_pool2d(F.relu(convolution(x)), 2)
-        # The maps are 1x1, so that the order of their axes does not matter.
+        # The maps are 1x1, so the order of their axes does not matter.
         x = torch.cat([x.flatten(1), vector], dim=1)
         for layer in self.hidden:
             x = F.relu(layer(x))

@@ -3,8 +3,8 @@
   pip install -e '.[demo,video]'
   python experiments/maintenance/draw_outputs.py --output_dir=docs/images
 
-writes outputs.jpg. The images are read from files that the functions of the program write to a
-temporary folder. Position maps are shown as colours, and depth with 8 of its 16 bits.
+The result is outputs.jpg. The images are read from files that the functions of the program write to
+a temporary folder. Position maps are shown as colours, and depth with 8 of its 16 bits.
 """
 
 import io

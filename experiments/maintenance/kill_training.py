@@ -1,11 +1,11 @@
-"""Checks that a run survives SIGKILL: after many kills, the result equals that of an uninterrupted run bit for bit.
+"""Checks that a run resumes exactly after SIGKILL: after many kills, its result equals that of an uninterrupted run.
 
   python experiments/maintenance/kill_training.py --data_dir=data/quickstart --workdir=runs/killed --kills=100
 
 Two runs train the small network of the ablation with all losses for STEPS steps of eight images. They save a checkpoint
 every seven steps and validate every fifty steps. One of them is killed at random steps, after a random delay that may
 fall into a save, and then restarted with the same command. In the end, all arrays of the last checkpoint (weights,
-averages, Adam's moments, critic, position in the data) and all lines of metrics.jsonl must be equal.
+averages, Adam's moments, critic, position in the data) and all lines of metrics.jsonl must be equal bit for bit.
 """
 
 import pathlib

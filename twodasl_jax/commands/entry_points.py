@@ -52,7 +52,7 @@ def exit_status(program: Callable[[], int | None]) -> int:
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop. The second one interrupts.
+    """Turns the first Ctrl-C or SIGTERM into a request to stop. The second interrupts the program.
 
     Yields:
       A function that returns whether a stop was requested.

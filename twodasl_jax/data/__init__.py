@@ -7,5 +7,5 @@
     augmentation   random changes of a batch, and a simulated landmark detector, on the accelerator
 
 A module belongs here if a training run imports it. Code that makes records from photos belongs in
-`preparation`. A cache of faces in accelerator memory will live here, beside `pipeline`.
+`preparation`. A future cache of faces in accelerator memory belongs here too, beside `pipeline`.
 """

@@ -171,12 +171,12 @@ class FaceCrops(tfds.core.dataset_builder.FileReaderBuilder):
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         """Writes the records in their order.
 
-        A generator builder of TFDS would sort them first, and needs TensorFlow to sort more than a
-        gigabyte.
+        The generator-based builder of TFDS would sort them first, and would need TensorFlow to sort
+        more than a gigabyte.
         """
         del dl_manager, download_config  # Nothing is downloaded.
-        # TFDS writes to a temporary folder and renames it at the end. The builder knows that
-        # folder, but `self.info` does not, so the writer gets an info of its own.
+        # TFDS writes to a temporary folder and renames it at the end. `self.info` does not refer to
+        # the temporary folder, so the writer gets a new info that does.
         info = self._info()
         writer = tfds.core.SequentialWriter(
             info, _RECORDS_PER_FILE, file_format=self.info.file_format.value

@@ -157,7 +157,7 @@ def _align(
 
 
 def _match(tree: scipy.spatial.cKDTree, targets: _Targets, transform: Similarity) -> _Match:
-    """Matches targets in the frame of the reconstruction, so one tree serves every step."""
+    """Matches targets in the frame of the reconstruction, so all steps use one tree."""
     scale = float(transform.scale)
     rotation = np.asarray(transform.rotation, np.float64)
     distances, nearest = tree.query((targets.points - transform.translation) @ rotation / scale)
@@ -177,7 +177,7 @@ def _motion(
     heights: Float[np.ndarray, " N"],
     with_scale: bool,
 ) -> Similarity:
-    """Computes the small similarity about the mean of the points with the least squared heights."""
+    """Computes the small similarity about the mean of the points that minimises squared heights."""
     centre = points.mean(axis=0)
     arms = points - centre
     columns = [np.cross(arms, normals), normals]

@@ -1,8 +1,8 @@
 """Statistics of the errors of many faces: means, yaw bins, failure rates, curves and intervals.
 
 A face without a usable prediction has the error nan, and is a failure. Means exclude failures, so
-reports give their number with each mean. Failure rates and cumulative curves count them as errors
-beyond every threshold.
+reports list the number of failures with each mean. Failure rates and cumulative curves count
+failures as errors beyond every threshold.
 """
 
 from collections.abc import Sequence

@@ -43,6 +43,6 @@ def stem_of(name: str) -> str:
 
 
 def scale_of(name: str) -> float:
-    """Returns the standard deviation of the normal variable behind a unit's activation."""
+    """Returns the standard deviation of the normal variable underlying a unit's activation."""
     usual = MINOR_SCALE if stem_of(name) in MINOR_UNITS else USUAL_SCALE
     return SCALES.get(name, usual)

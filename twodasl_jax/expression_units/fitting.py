@@ -19,9 +19,9 @@ def fit_units(
 ) -> Float[np.ndarray, "*batch K"]:
     """Fits the activations of a face model's units to expression coefficients.
 
-    Displacements are projected to the span of the expression components, in which alone the coefficients are
-    informative. There are more units than components, so that many activations fit equally well. A penalty selects few
-    and small ones. With the usual scale s of each unit, the activations w minimise
+    Displacements are projected to the span of the expression components; the coefficients determine nothing outside
+    it. There are more units than components, so many activations fit equally well. A penalty favours few and small
+    activations. With the usual scale s of each unit, the activations w minimise
 
         |components (w - at_rest) - expression|^2 / 2 + penalty sum((w / s)^2 / 2 + w / s),   0 <= w <= 1
 

@@ -66,7 +66,7 @@ def vertex_metric(
 def in_metric(
     displacements: Float[np.ndarray, "V 3 N"], metric: Float[np.ndarray, " V"]
 ) -> Float[np.ndarray, "D N"]:
-    """Returns displacement fields as columns, scaled so that dot products weigh the vertices by a metric.
+    """Returns displacement fields as columns, scaled so that dot products weight the vertices by a metric.
 
     Args:
       displacements: (V, 3, N) the displacement fields.

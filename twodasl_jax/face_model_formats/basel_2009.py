@@ -13,8 +13,8 @@ The folder has one file of each group; the first that exists is read:
                   facemodel_info.mat      keypoints of Deep3DFaceReconstruction, indices into BFM_front_idx.mat
 
 The unit is the micrometre, and MATLAB numbers vertices from 1. The mean of Model_Exp.mat is added to the mean face,
-because the coefficients of 300W-LP and 3DDFA include it. The mean of Exp_Pca.bin is not, because those of
-Deep3DFaceReconstruction do not.
+because the coefficients of 300W-LP and 3DDFA assume it. The mean of Exp_Pca.bin is not added, because the coefficients
+of Deep3DFaceReconstruction assume none.
 
 References:
   Paysan et al., A 3D Face Model for Pose and Illumination Invariant Face Recognition, 2009.

@@ -43,7 +43,7 @@ def _partners(
     """Returns the index in `left` of the partner of each mirrored right vertex, -1 for none."""
     neighbours = range(1, min(_CANDIDATES, len(left)) + 1)
     distance, candidates = scipy.spatial.cKDTree(left).query(images, k=neighbours)
-    # Half the reduction of the summed distance if two vertices are partners of each other, not of themselves.
+    # Half the reduction of the summed distance if two vertices are each other's partners instead of their own.
     gain = images[:, :1] + left[candidates, 0] - distance
     return _best_matching(gain, candidates, len(left))
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 _PLAIN_DTYPE = re.compile(r"[biufc][0-9]{1,2}")
-# The end of the state of such a dtype: no fields, no subarrays, no flags.
+# The last entries of the state of a numeric dtype: no fields, no subarrays, no flags.
 _PLAIN_STATE = (None, None, None, -1, -1, 0)
 # The opcodes that store an object in the memo at an index from the pickle.
 _MEMO_OPCODES = ("PUT", "BINPUT", "LONG_BINPUT")
@@ -40,7 +40,7 @@ class SafeUnpickler(pickle.Unpickler):
           allowed: the object for each global, by its dotted name, such as "collections.OrderedDict".
 
         Raises:
-          pickle.UnpicklingError: the pickle is truncated, or uses memo indices larger than itself.
+          pickle.UnpicklingError: the pickle is truncated, or uses memo indices larger than its length.
         """
         _check_lengths(content)
         super().__init__(io.BytesIO(content), encoding="latin1")
@@ -87,8 +87,8 @@ def load(content: bytes, allowed: Mapping[str, Any]) -> Any:
       allowed: the object for each global, by its dotted name.
 
     Raises:
-      pickle.UnpicklingError: the pickle uses another global, or is damaged. The message is a clause without a full
-        stop, about "it".
+      pickle.UnpicklingError: the pickle uses another global, or is damaged. The message is a clause with the subject
+        "it" and without a full stop.
     """
     try:
         return SafeUnpickler(content, allowed).load()

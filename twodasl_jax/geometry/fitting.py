@@ -78,7 +78,7 @@ class _State(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """Observed points, with their first D coordinates; missing coordinates have zero precision.
+    """N observed points with D coordinates each; missing coordinates have zero precision.
 
     Attributes:
       space: the shape space of the N points.

@@ -1,7 +1,7 @@
 """The facial landmark map (FLM), the fourth input channel of 2DASL: hard (published) or Gaussian.
 
 Points are in the crop frame; nan marks a missing point. The hard map omits points outside the crop.
-The Gaussian map contains the part of their bumps that reaches into the crop.
+The Gaussian map contains the part of their bumps that lies inside the crop.
 """
 
 import dataclasses
@@ -23,8 +23,8 @@ _KINDS = ("hard", "gaussian")
 class MapStyle:
     """The style of the landmark map of a network.
 
-    A Gaussian map passes gradients to its points; a hard map does not. In the cycle of 2DASL, the
-    errors of the second pass therefore train the first pass through a Gaussian map only.
+    A Gaussian map passes gradients to its points; a hard map does not. With a hard map, no gradient
+    of L_cyc therefore reaches the first pass of 2DASL.
 
     Attributes:
       points: the set of landmarks that the map draws, a key of `LANDMARK_SETS`.

@@ -20,7 +20,7 @@ LANDMARK_MIRROR = np.array(
     + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]  # eyes
     + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]  # outer lips
     + [64, 63, 62, 61, 60, 67, 66, 65],  # inner lips
-    # int32, because JAX confuses traces with 64-bit indices in single and in double precision.
+    # int32: with 64-bit indices, JAX confuses the traces of single and of double precision.
     np.int32,
 )
 _FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)

@@ -13,8 +13,8 @@ from twodasl_jax.geometry.frames import CROP_SIZE
 # A box that is many times larger than its photo is a mistake, and its crop would need much memory.
 _LARGEST_RELATIVE_SIDE = 4.0
 
-# Photo pixels per crop pixel. Beyond it, `crop_photo` first averages blocks of whole pixels. Otherwise it would copy a
-# face that fills a photo of 100 megapixels at that size.
+# The largest number of photo pixels per crop pixel, along each side, that `crop_photo` resizes directly. Above it, the
+# function first averages blocks of whole pixels. This avoids a copy of a large face at the resolution of the photo.
 _LARGEST_REDUCTION = 4
 
 
@@ -55,7 +55,7 @@ def sample_photo(
 ) -> UInt8[np.ndarray, "{size} {size} 3"]:
     """Returns the crop of a box by bilinear interpolation, without antialiasing. Pixels outside the photo are black.
 
-    Matches OpenCV's bilinear resize, used to train 2DASL and 3DDFA, up to rounding.
+    The result equals that of OpenCV's bilinear resize up to rounding. 2DASL and 3DDFA were trained with the latter.
 
     Args:
       photo: (H, W, 3) RGB.

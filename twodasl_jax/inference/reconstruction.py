@@ -39,8 +39,8 @@ class Face:
       landmarks: (68, 3) the iBUG landmarks of the mesh, image frame.
       coefficients: (62,) pose, shape and expression in the official layout, crop frame, not whitened.
       box: (4,) x0, y0, x1, y1 of the crop, image frame.
-      euler_angles: (3,) yaw, pitch and roll in degrees. A yaw beyond +-90 degrees is reported folded, with pitch and
-        roll changed by 180 degrees.
+      euler_angles: (3,) yaw, pitch and roll in degrees. A yaw beyond +-90 degrees is reflected into this range; pitch
+        and roll then change by 180 degrees.
       score: the confidence of the detector, from 0 to 1; nan if the box was passed by the caller.
     """
 
@@ -62,7 +62,7 @@ class Reconstructor:
     """Reconstructs the faces of photos. Build it once and call it many times.
 
     Attributes:
-      model: the face model; its `triangles`, `uv` and `mirror` belong to `Face.vertices`.
+      model: the face model; its `triangles`, `uv` and `mirror` apply to `Face.vertices`.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from twodasl_jax.inference.reconstruction import Face
 def retarget(model: MorphableModel, identity: Face, expression: Face) -> Face:
     """Returns the face `identity` with the expression of another face.
 
-    The identity, the pose and the box stay those of `identity`.
+    The result keeps the shape coefficients, the pose and the box of `identity`.
 
     Args:
       model: the face model of both faces.

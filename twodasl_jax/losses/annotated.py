@@ -70,7 +70,7 @@ def parameter_distance(
 
 @typed
 def coefficient_distance(predicted: Coefficients, target: Coefficients) -> Float[Array, "*batch"]:
-    """Computes the mean squared error of shape and expression coefficients, in squared deviations."""
+    """Computes the mean squared error of shape and expression coefficients, in squared standard deviations."""
     return parameter_distance(_values(predicted), _values(target))
 
 

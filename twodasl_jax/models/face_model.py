@@ -160,7 +160,7 @@ def save_face_model(
 
 
 def digest(model: MorphableModel) -> str:
-    """Returns a short hash of the arrays that give a model's coefficients their meaning.
+    """Returns a short hash of the arrays that map coefficients to the landmarks of a model.
 
     Weights and prepared data sets store it, which prevents their use with another face model.
     """

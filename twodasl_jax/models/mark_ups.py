@@ -8,8 +8,8 @@ Besides the 68 iBUG landmarks of the embedded face model, the package contains t
 
     aflw       the 21 landmarks of AFLW, measured on faces that have both mark-ups
                (experiments/face_model/place_landmarks.py)
-    300w_lp    the 68 landmarks of 300W-LP and AFLW2000-3D. They are vertices of another face model. The bridge of the
-               nose, the chin and the ends of the jaw differ from iBUG's (the same program)
+    300w_lp    the 68 landmarks of 300W-LP and AFLW2000-3D, transferred by the same program from another face model,
+               where they are vertices; the bridge of the nose, the chin and the ends of the jaw differ from iBUG's
 """
 
 import importlib.resources

@@ -4,7 +4,7 @@
     compact             1.8 M; for CPUs, the architecture of the embedded weights
     compact_half        0.7 M; the same at half the width
     resnet50            23.6 M; the official regressor of 2DASL
-    mobilenet_v1_WWW    3.3 M at WWW = 100; the regressor of 3DDFA, WWW is the width in percent
+    mobilenet_v1_WWW    3.3 M at WWW = 100; the regressor of 3DDFA; WWW is the width in percent
 
 Each entry builds a module with the keyword arguments `output_size`, `dtype` and `groups`.
 """

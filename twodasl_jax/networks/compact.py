@@ -19,10 +19,10 @@ _HIDDEN = 256
 
 
 class CompactNet(nn.Module):
-    """Five strided 3x3 convolutions with two residual blocks and a flattened head.
+    """Five strided 3x3 convolutions, two residual blocks and a dense layer on the flattened map.
 
-    The network has 1.8 M parameters, and 0.7 M at half the width. The head receives the whole 4x4
-    map, because its mean would lose the position of the face in the crop.
+    The network has 1.8 M parameters, and 0.7 M at half the width. The dense layer receives the
+    whole 4x4 map, because its mean would lose the position of the face in the crop.
 
     Attributes:
       output_size: the length of the regressed vector.

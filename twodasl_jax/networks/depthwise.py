@@ -19,7 +19,7 @@ def depthwise(
     """Convolves each channel with its own kernel, with one pixel of zero padding.
 
     On CPUs, XLA runs a grouped convolution 10 to 20 times slower than a sum of nine shifted
-    products. On other platforms it has special programs for grouped convolutions.
+    products. On other platforms, XLA has dedicated kernels for grouped convolutions.
 
     Args:
       x: (B, H, W, K) maps.
@@ -33,7 +33,7 @@ def depthwise(
 def grouped(
     x: Float[Array, "B H W K"], kernel: Float[Array, "3 3 1 K"], stride: int
 ) -> Float[Array, "B h w K"]:
-    """Computes the same as `depthwise` as a grouped convolution, which other compilers support too."""
+    """Computes `depthwise` by a grouped convolution, which other compilers support too."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,

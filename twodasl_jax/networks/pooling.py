@@ -14,9 +14,9 @@ def max_pool(
     """Computes the maxima over square windows.
 
     The gradient of `flax.linen.max_pool` is a select-and-scatter. On CPUs, XLA runs it 5 to 20 times
-    slower than the gradient of maxima over strided slices; on TPUs it reads less memory. The two
-    gradients differ only if several entries of a window equal the maximum: slices share the gradient
-    among these entries, and a scatter assigns it to the first.
+    slower than the gradient of maxima over strided slices. On TPUs, select-and-scatter reads less
+    memory. The two gradients differ only if several entries of a window equal the maximum: slices
+    share the gradient among these entries, and a scatter assigns it to the first.
 
     Args:
       x: (B, H, W, K) maps.

@@ -28,7 +28,7 @@ from twodasl_jax.files import atomic_files
 from twodasl_jax.rendering import uv_maps
 from twodasl_jax.rendering.atlas import Atlas
 
-# The files that an OBJ file needs have its name, with these endings in place of the suffix.
+# The endings of the files that an OBJ file needs, in place of its suffix.
 MATERIAL_ENDING, TEXTURE_ENDING = ".mtl", "_texture.png"
 _HEADER = "x right, y up, z toward the camera; unit: pixel of the photo"
 _MATERIAL = "face"

@@ -20,7 +20,7 @@ from twodasl_jax.rendering.photo_confidence import FaceSurface, build_face_surfa
 from twodasl_jax.rendering.photo_texture import photo_texture, pixels_per_texel
 
 _TEXTURE_SIZE = 512
-# Photo pixels per texel from which the texture has twice the size.
+# The number of photo pixels per texel above which the texture has twice the size.
 _LARGE_TEXTURE_DETAIL = 1.25
 
 
@@ -83,13 +83,13 @@ class Scene:
 
     @functools.cached_property
     def expression_displacements(self) -> Float[np.ndarray, "E V 3"]:
-        """The vertex displacements of each expression component at one std, model frame, mm."""
+        """The vertex displacements at one standard deviation of each component, model frame, mm."""
         model = self.model
         return np.moveaxis(np.asarray(model.expression_basis * model.expression_std), -1, 0)
 
     @functools.cached_property
     def far_to_near(self) -> tuple["FaceView", ...]:
-        """The views by increasing height in the photo. Taller faces are assumed to be nearer."""
+        """The views in order of increasing face height; taller faces are assumed to be nearer."""
         return tuple(sorted(self.face_views, key=lambda view: np.ptp(view.face.vertices[:, 1])))
 
     @property

@@ -25,5 +25,5 @@
     summary               printed statistics, the contact sheet and `whitening.npz`
     landmark_placement    positions of the landmarks of a mark-up on the mesh of a face model
 
-`experiments/prepare_data.py` is the program.
+The program `experiments/prepare_data.py` runs these steps.
 """

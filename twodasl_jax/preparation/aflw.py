@@ -6,8 +6,8 @@
     aflw21/annotations.npz   names (M,), pts21 (M, 21, 2), in_aflw68 (M,)
 
 The pictures are crops of 120x120 pixels. Landmarks are in crop pixels, nan where missing. The 68
-were moved into the crops by a program. In photos with several faces (`multi_face_photo`) they may
-belong to a neighbouring face. The 21 were labelled on the crops themselves.
+labels were moved into the crops by a program. In photos with several faces (`multi_face_photo`)
+they may belong to a neighbouring face. The 21 labels were placed on the crops themselves.
 
 The face model is fitted to both mark-ups at once. The positions of the 21 on its mesh were measured
 on faces with both mark-ups (experiments/face_model/place_landmarks.py).
@@ -162,8 +162,8 @@ def both_mark_ups(model: MorphableModel, rows: LandmarkRows) -> ShapeSpace:
 def aflw_source(faces: AflwFaces, fits: Pseudo3D, model: MorphableModel) -> CropSource:
     """Returns the faces with their pseudo annotations.
 
-    Unlabelled landmarks of the 68 are stored as hidden landmarks at their fitted positions, because
-    a detector, which training simulates, would have guessed them.
+    Unlabelled landmarks of the 68 are stored as hidden landmarks at their fitted positions. Training
+    simulates a landmark detector, and detectors predict hidden landmarks too.
 
     Args:
       faces: the faces.

@@ -1,6 +1,6 @@
 """Reader and crop source of 300W-LP: profiled faces with the coefficients of a fitted Basel model.
 
-The extracted archive has the folders AFW, HELEN, IBUG and LFPW and a mirrored twin of each
+The extracted archive has the folders AFW, HELEN, IBUG and LFPW and a mirrored copy of each
 (AFW_Flip, ...). Beside each 450x450 `.jpg` lies a `.mat` of the same name:
 
     pt2d        (2, 68)  the labels of 300W, in pixels with y down
@@ -64,8 +64,8 @@ _AGAIN = "extract the archive again"
 _MICROMETRES = 1000.0
 # Brows, nose, eyes and mouth. Their labels mark the same points of the head at any yaw.
 _INNER = slice(17, 68)
-# The largest median misfit, relative to the size of the face. The matching model stays below half
-# of it, and other models exceed it by far.
+# The largest median misfit, relative to the size of the face. The misfit of the matching model is
+# less than half of it, and that of other models is far larger.
 _LARGEST_MISFIT = 0.1
 
 
@@ -233,7 +233,7 @@ def original_face(name: str) -> str:
 def split_faces(names: Sequence[str]) -> dict[str, Int[np.ndarray, " M"]]:
     """Returns the rows of the "train" and "validation" splits.
 
-    All poses of a face and their mirrored twins belong to the same split.
+    All poses of a face and their mirror images belong to the same split.
     """
     originals, original = np.unique([original_face(name) for name in names], return_inverse=True)
     return {
@@ -305,8 +305,8 @@ def _with_origin(
     projected = np.asarray(decode(space, coefficients))[..., :2]
     gaps = (landmarks - projected)[:, _INNER].mean(axis=1)
     design = affine[:, :2, :3].reshape(-1, 3).astype(np.float64)
-    # A single face leaves the offset along the line of sight open. `lstsq` then returns the
-    # shortest one.
+    # A single face does not determine the offset along the line of sight. `lstsq` then returns the
+    # shortest offset.
     origin = np.linalg.lstsq(design, gaps.ravel())[0].astype(np.float32)
     translation = affine[..., 3:] + affine[..., :3] @ origin[:, None]
     moved = np.concatenate([affine[..., :3], translation], axis=-1)

@@ -84,8 +84,8 @@ def larger_yaws(yaw: float, name: str, seed: int, count: int) -> Float[np.ndarra
     """Draws larger yaws for a face, uniformly; the same arguments give the same yaws.
 
     Each is at least `SMALLEST_YAW_CHANGE` larger than the yaw of the face, at most 90 degrees, and
-    on the same side. Nearly frontal faces (`FRONTAL_YAW`) get either side. Several yaws are evenly
-    spaced from a random first one.
+    on the same side. For nearly frontal faces (`FRONTAL_YAW`) the side is random. Several yaws have
+    an equal spacing and a random first value.
 
     Args:
       yaw: the yaw of the face, in radians.
@@ -116,8 +116,8 @@ def profile_record(record: FaceCrop, model: MorphableModel, yaw_change: float) -
     before or after the rotation is replaced by the model landmark. Unlabelled landmarks stay
     unlabelled.
 
-    The picture is 3DDFA's crop of these landmarks, with the stored margin. Model landmarks stand in
-    for unlabelled ones. The fit is as good as before, so `error` does not change.
+    The picture is 3DDFA's crop of these landmarks, with the stored margin. Its box uses the model
+    landmarks in place of unlabelled ones. The fit is as good as before, so `error` does not change.
 
     Args:
       record: a face with an annotation.

@@ -174,7 +174,7 @@ def parse_npz(content: bytes, path: pathlib.Path) -> Labels:
     )
     names = arrays.pop("names").tolist()
     for name, array in arrays.items():
-        # Booleans are ambiguous: visible or hidden, or labelled or not.
+        # Booleans are ambiguous: True could mean visible or labelled.
         if array.dtype.kind not in "fiu":
             raise DatasetError(
                 f"Cannot use {path}: {name} has type {array.dtype}; store integers or floats."

@@ -13,8 +13,8 @@ Both treat a landmark and its mirrored twin together, so that the result is symm
     sum_n w_n | x_n - sum_j b_j p_n(v_j) |^2,    b_j >= 0,  sum_j b_j = 1.
 
 Here x_n is the label and p_n the projection of the face. v_1, v_2, v_3 are the vertices of a
-triangle near an initial guess, or two vertices of the midline. The sum only needs the Gram matrix
-of p_n(v) - x_n over the vertices.
+triangle near an initial guess, or two vertices of the midline. The sum is a quadratic form of b,
+whose matrix is the weighted Gram matrix of p_n(v) - x_n over the vertices.
 """
 
 import dataclasses
@@ -119,15 +119,15 @@ def _gram(
 def _best_place(
     gram: Float[np.ndarray, "U U"], candidates: Int[np.ndarray, "C 3"]
 ) -> tuple[int, Float[np.ndarray, "3"]]:
-    """Returns the row of the triangle with the least squares, and the weights of its vertices."""
+    """Returns the row of the triangle with the least sum of squares, and its vertex weights."""
     blocks = gram[candidates[:, :, None], candidates[:, None, :]]
     solutions = (_least_squares(blocks, subset) for subset in _SUBSETS)
     _, row, share = min(solutions, key=lambda solution: solution[0])
     return row, share
 
 
-# The subsets of the vertices of a triangle. The least squares of a triangle lie inside it, on an
-# edge, or on a vertex.
+# The subsets of the vertices of a triangle. The minimum over a triangle lies inside it, on an edge,
+# or at a vertex.
 _SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(range(3), size)]
 
 
@@ -141,7 +141,7 @@ def _least_squares(
       subset: the vertices with weights.
 
     Returns:
-      The least squares, the row of the triangle, and its (3,) weights.
+      The least sum of squares, the row of the triangle, and its (3,) weights.
     """
     parts = blocks[:, subset][:, :, subset]
     scale = np.trace(parts, axis1=1, axis2=2)[:, None, None]
@@ -193,7 +193,7 @@ def _aligned(
 ) -> Float[np.ndarray, "68 3"]:
     """Returns the landmarks after the similarity with the least sum of distances.
 
-    Least squares would let the few landmarks with another definition move all others.
+    In a least-squares fit, the few landmarks with another definition would move all others.
     """
     weights = np.ones(len(own), np.float32)
     for _ in range(_ITERATIONS):

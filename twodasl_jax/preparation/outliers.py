@@ -3,7 +3,7 @@
 Detectors and annotators sometimes place a landmark on an earring, or all landmarks on another face.
 Two kinds of labels are never compared with the fit. Hidden landmarks do not take part in fits. Jaw
 labels of the side that faces away from the camera follow the outline of the cheek, up to 20 % of
-the face size away, in all manual annotations (`pseudo_3d`).
+the face size away, in all manual labels (`pseudo_3d`).
 """
 
 import dataclasses
@@ -34,10 +34,11 @@ class OutlierLimits:
     Attributes:
       sigmas: the distance from the fit beyond which a landmark is an outlier, in robust standard
         deviations of the landmarks of the same face.
-      floor: the distance from the fit within which no landmark is an outlier. In correct manual
-        annotations, whole brows and jaws differ from the face model by up to 8 %, because
-        annotators draw them elsewhere.
-      misfit: the largest root mean square distance of the remaining landmarks of a face.
+      floor: the distance from the fit within which no landmark is an outlier. Correct manual labels
+        of whole brows and jaws differ from the face model by up to 8 %, because annotators draw
+        them elsewhere.
+      misfit: the largest root mean square distance of the remaining landmarks of a face from the
+        fit.
       fewest_points: the smallest number of remaining landmarks of a face.
     """
 

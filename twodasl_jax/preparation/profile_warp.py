@@ -69,7 +69,8 @@ class ProfiledFace(NamedTuple):
       vertices: the (P, 3) vertices of face and background after the rotation, in the picture frame.
         The background is behind the face.
       sources: the (P, 2) positions in the picture from which these vertices take their colours.
-      triangles: (T, 3) vertex indices. Back faces of the face are not included.
+      triangles: (T, 3) vertex indices. Face triangles that are turned away from the camera are not
+        included.
       content: x0, y0, x1, y1 of the part of the picture that is not black. The result is black
         outside of it too.
     """
@@ -137,7 +138,7 @@ def profile_face(
     motion = np.concatenate([linear, new.affine[:, 3:] - linear @ old_affine[:, 3:]], axis=1)
     visible_before = triangles[_faces_camera(before, triangles)]
     nodes, background = _background(before, after, visible_before, motion, content)
-    # Parts of the face outside the picture are left to the background.
+    # The face mesh omits parts outside the picture; the background mesh covers them.
     inside = ((before[:, :2] >= content[:2]) & (before[:, :2] <= content[2:])).all(axis=1)
     drawn = _faces_camera(after, triangles) & inside[triangles].all(axis=1)
     drawn &= ~_behind_background(before, after, background)[triangles].all(axis=1)

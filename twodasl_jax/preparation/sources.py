@@ -35,7 +35,7 @@ from twodasl_jax.preparation.pseudo_3d import (
 from twodasl_jax.preparation.summary import print_fit_errors, print_outliers
 from twodasl_jax.preparation.synthetic_crops import SyntheticSeries, synthetic_source
 
-# The largest side of a skin texture in texels. Rendered faces show far fewer.
+# The largest side of a skin texture in texels. Rendered faces cover far fewer.
 _SKIN_SIDE = 1024
 
 

@@ -60,7 +60,7 @@ def synthetic_source(
     series: SyntheticSeries,
     textures: Sequence[UInt8[np.ndarray, "_ _ 3"]] = (),
 ) -> CropSource:
-    """Returns rendered faces; all cores take part in the rendering.
+    """Returns rendered faces; the rendering uses all cores.
 
     Args:
       model: the face model.

@@ -37,11 +37,11 @@ class AnnotatedPhotos:
       names: the names of the faces, without suffix. Predictions are matched by name.
       photos: the image files.
       boxes: (N, 4) crop boxes x0, y0, x1, y1 in the image frame.
-      crop: the origin of the boxes, for the report.
+      crop: the source of the boxes, for the report.
       annotations: the annotation sets by name; may be empty. The first one defines crops, yaw bins and input landmarks.
       yaw: (N,) yaw in degrees, for the yaw bins; None if unknown.
       pose: (N, 3) yaw, pitch and roll in degrees; None if unknown.
-      sizes: (N,) pixels by which the protocol divides errors; None for the size of the true landmarks' box.
+      sizes: (N,) the divisors of the errors, pixels; None for the size of the true landmarks' box.
       detected: (N, 68, 2) detected landmarks in the image frame; None if there are none.
     """
 

@@ -74,7 +74,7 @@ class Scan:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scans:
-    """The scans behind the photos of a test set.
+    """The scans from which the photos of a test set are rendered.
 
     Attributes:
       names: the names of the photos.
@@ -134,7 +134,7 @@ def read_scan(path: pathlib.Path, model: MorphableModel) -> Scan:
 def read_florence(
     folder: pathlib.Path, views: pathlib.Path, model: MorphableModel
 ) -> tuple[AnnotatedPhotos, Scans]:
-    """Reads the photos of a folder of views and the scans behind them.
+    """Reads the photos of a folder of views, and their scans.
 
     Args:
       folder: the folder of the subjects.

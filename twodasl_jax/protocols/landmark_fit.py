@@ -18,7 +18,8 @@ from twodasl_jax.geometry.rotation import euler_from_rotation
 from twodasl_jax.protocols.annotated_photos import AnnotatedPhotos
 from twodasl_jax.protocols.predictions import Predictions
 
-# Noise of detected landmarks in crop pixels. Single landmarks are less noisy, but their errors are correlated.
+# Standard deviation of the noise of detected landmarks, crop pixels. It is larger than that of single landmarks,
+# because their errors are correlated.
 _SIGMA = 4.0
 # Residuals beyond this many sigmas are downweighted.
 _OUTLIER_SIGMAS = 3.0

@@ -95,7 +95,7 @@ def pose_scores(photos: AnnotatedPhotos, predictions: Predictions) -> list[FaceE
     return [FaceErrors("pose_rotation", "original", "degrees", rotation, all_faces), *single]
 
 
-# The program runs once or twice on small arrays, so that compilation takes most of its time.
+# The program runs once or twice on small arrays, so compilation takes most of its time.
 @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def _landmark_errors(
     predicted: Float[Array, "N P D"],

@@ -1,9 +1,9 @@
 """The texture atlas of a face model: the charts of its surface, packed into a square.
 
-The texture coordinates of a face model may have been made for a whole body. They consist of charts,
-the connected pieces in texture space. The atlas brings the charts to one scale, rotates them
-upright and packs them into a square. The layout depends only on the face model, so all faces share
-it.
+A chart is a connected piece of the surface in texture space. The texture coordinates of a face
+model may be laid out for a whole body. The atlas therefore brings the charts to one scale, rotates
+them upright and packs them into a square. The layout depends only on the face model, so all faces
+share it.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def _without_overlaps(
 ) -> tuple[Float[np.ndarray, "W 2"], Int[np.ndarray, "F 3"]]:
     """Gives new texture coordinates to triangles that overlap others of their chart.
 
-    Each connected group of them is projected along its mean normal.
+    Each connected group of such triangles is projected along its mean normal.
     """
     chart = component_labels(uv_triangles, len(uv))[uv_triangles[:, 0]]
     charts = [np.flatnonzero(chart == one) for one in np.unique(chart)]
@@ -106,7 +106,7 @@ def _overlapping(corners: Float[np.ndarray, "F 3 2"]) -> Int[np.ndarray, " N"]:
     scale = _OVERLAP_RESOLUTION / extent
     flat = np.pad((corners - low) * scale, ((0, 0), (0, 0), (0, 1))).reshape(-1, 3)
     triangles = np.arange(len(flat)).reshape(-1, 3)
-    # All depths are 0, so the first triangle of the list covers a pixel.
+    # All depths are 0, so the first of the triangles that cover a pixel wins.
     first, last = (
         rasterizer.rasterize(flat, order, _OVERLAP_RESOLUTION, _OVERLAP_RESOLUTION)
         for order in (triangles, triangles[::-1])

@@ -52,7 +52,7 @@ _HIDDEN_RIM, _RING, _RING_HOLE = 1.70, 1.30, 0.75
 # relative to the longer side of the face.
 _BOX_SIDES = np.array([1.05, 1.35])
 _BOX_REACH = 0.2
-_BOX_FRONT = slice(4, 8)  # of its corners
+_BOX_FRONT = slice(4, 8)  # the corners in front of the head
 _BOX_EDGES = np.array(
     [(0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (1, 5), (2, 6), (3, 7), (4, 5), (5, 6), (6, 7), (7, 4)]
 )

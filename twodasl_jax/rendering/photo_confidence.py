@@ -2,7 +2,7 @@
 
 The confidence is 0 for points that are hidden or face away from the camera. It is low for points
 near the outline of the face, near the border of the photo or far from the landmarks. There, a small
-reconstruction error would replace the face by something else.
+reconstruction error would give the colour of something other than the face.
 """
 
 from typing import NamedTuple
@@ -39,7 +39,7 @@ _THROAT_RAMP = (-0.14, 0.0)
 _CAVITY_RAMP = (0.25, 0.03)
 _LIGHT_DIRECTIONS = 24
 _RESOLUTION = 512
-_BORDER_PIXELS = 1.5  # of a z-buffer, on each side of the face
+_BORDER_PIXELS = 1.5  # margin on each side of the face, z-buffer pixels
 
 
 class FaceSurface(NamedTuple):

@@ -2,7 +2,7 @@
 
 Visible texels take the colour of the photo. A hidden texel takes the colour of its mirror image on
 the other side of the face, corrected for the lighting of its own side. If that is hidden too, it
-takes a smooth continuation of the visible colours. The confidence blends the three.
+takes a smooth continuation of the visible colours. The three colours are blended by confidence.
 """
 
 from typing import NamedTuple
@@ -30,10 +30,10 @@ from twodasl_jax.rendering.photo_confidence import (
 _NO_COLOUR = np.array([160, 160, 160], np.float32)
 # Weight of the smoothness term. It is roughly the number of edges over which colours are averaged.
 _STIFFNESS = 4.0
-# Weight of the prior, the colour of the skin. It prevails some edges away from visible vertices.
+# Weight of the prior, the colour of the skin. It dominates far from visible vertices.
 _PRIOR_WEIGHT = 0.02
-# Standard deviation from the skin colour within which colours spread, and the smallest weight of
-# other colours. So hair, hats and shadows do not spread down the neck.
+# Standard deviation of the Gaussian weight of colours around the skin colour, and the smallest
+# weight. The low weights keep hair, hats and shadows from spreading down the neck.
 _SKIN_DEVIATION = 40.0
 _LEAST_WEIGHT = 0.05
 # Factors of red, green and blue that turn the colour of the skin into that of a cavity.

@@ -61,8 +61,8 @@ def visible_points(
 ) -> Bool[np.ndarray, " P"]:
     """Returns which points are not hidden by a mesh, inside the picture or not.
 
-    Unlike `visible_vertices`, it ignores normals. Those at the corners of the eyes and lips point
-    into the fold.
+    Unlike `visible_vertices`, this function ignores normals. The normals at the corners of the eyes
+    and lips point into a fold.
 
     Args:
       points: points in the image frame, pixels.

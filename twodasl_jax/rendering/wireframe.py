@@ -13,8 +13,8 @@ _LINE_OPACITY = 0.95
 # White lines alone would be invisible on bright skin.
 _VEIL_COLOUR = np.array([10, 24, 56], np.float32)
 _VEIL_OPACITY = 0.30
-# Width of a line for triangles one pixel high, and its limit relative to their height. So lines are
-# thin compared to the triangles of a large face, and do not merge on small faces or a foreshortened
+# Width of a line for triangles one pixel high, and its limit relative to their height. Lines are
+# thin compared to the triangles of a large face, and do not merge on a small face or foreshortened
 # cheek.
 _WIDTH = 0.33
 _WIDTH_OF_HEIGHT = 0.12

@@ -1,6 +1,6 @@
 """Paired comparison of two methods on the same faces.
 
-Paired differences are far more certain than the difference of two independent means.
+A paired difference has a far smaller uncertainty than the difference of two independent means.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class _Pair(NamedTuple):
 def compare(first: Document, second: Document) -> list[tuple[str, ...]]:
     """Returns the rows below `HEADER`. A negative difference means that the second method is better.
 
-    A row covers the faces for which both reports have an error, and counts them. `failed` is the number of faces
+    A row covers the faces for which both reports have an error, and gives their number. `failed` is the number of faces
     without a prediction in each report.
 
     Raises:

@@ -16,7 +16,7 @@ _DOTS_PER_INCH = 130
 def draw(document: Document) -> bytes:
     """Returns a PNG of the fraction of faces below each error, for the whole-face errors of all annotation sets.
 
-    Faces without a prediction are never below, so that the curve ends under 100 % if there are failures.
+    Faces without a prediction count as errors beyond every threshold, so failures keep the curve below 100 %.
     """
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.add_subplot()

@@ -71,8 +71,8 @@ class Capture:
     """The properties of the camera.
 
     Attributes:
-      exposure: the factor of the light.
-      contrast: the factor around middle grey.
+      exposure: the factor applied to the light.
+      contrast: the factor of deviations from middle grey.
       blur: the standard deviation of the blur, pixels.
       motion: the length of the motion blur, pixels; 0 for none.
       direction: the direction of the motion blur, radians.

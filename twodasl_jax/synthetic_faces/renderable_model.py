@@ -39,7 +39,7 @@ class RenderableModel:
       millimetre: the length of a millimetre of the mean face, model units.
       landmarks: (68, 3) landmarks of the mean face, mm.
       surface: (V, 3) vertices of the mean face, mm.
-      arc: (V,) arc lengths around the head from its middle, mm.
+      arc: (V,) horizontal arc lengths around the head from its midline, mm.
       regions: (V, 6) five weights from 0 to 1: ambient visibility, eyeball, inside of the mouth,
         beard and ruddy skin. The last column is the height above the usual hair line, mm.
       feature_distances: (h, w, 3) signed distances to brows, lips and eyes on the front of the mean

@@ -67,8 +67,8 @@ class _DataSet:
 def load_data(config: ml_collections.ConfigDict, model_digest: str) -> TrainingData:
     """Opens the data sets of a run.
 
-    Faces with an inaccurate annotation (`largest_fit_error`) have none. If only a share of the annotations counts
-    (`annotated_share`), the remaining faces join the in-the-wild faces.
+    Faces with an annotation error above `largest_fit_error` count as not annotated. If only a share of the annotations
+    counts (`annotated_share`), all faces that do not count as annotated join the in-the-wild faces.
 
     Args:
       config: the settings of the run.
@@ -167,7 +167,7 @@ def load_faces(places: Sequence[tuple[Records, int]]) -> AnnotatedFaces:
 
 
 class Batches:
-    """An iterator over the share of this process of every batch.
+    """An iterator over this process's share of every batch.
 
     Attributes:
       names: the names of the faces in the last batch.
@@ -212,7 +212,7 @@ class Batches:
 
 
 def open_batches(config: ml_collections.ConfigDict, data: TrainingData) -> Batches:
-    """Returns the share of this process of every batch, starting from the first."""
+    """Returns this process's share of every batch, starting from the first."""
     process = (jax.process_index(), jax.process_count())
 
     def iterator(pools: Sequence[Pool], size: int, seed: int):

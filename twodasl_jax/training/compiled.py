@@ -181,7 +181,7 @@ def main_memory_traffic(program: str) -> int:
             _, result, *_ = _sizes(shape)
             total += times * result
         elif kind == "copy-start":
-            # (source, destination, context), of which one is in on-chip memory.
+            # (source, destination, context): either source or destination is in on-chip memory.
             total += times * stored[name]
         else:
             operands = re.findall(r"%([\w.\-]+)", rest.partition("), ")[0])
@@ -222,7 +222,7 @@ def _computations(program: str) -> tuple[dict[str, list[_Instruction]], str]:
 
 
 def _sizes(shape: str, main_only: bool = False) -> list[int]:
-    """Returns the bytes of each array of a shape. With `main_only`, arrays in on-chip memory count zero."""
+    """Returns the bytes of each array of a shape. With `main_only`, arrays in on-chip memory count as zero."""
     return [
         0
         if main_only and _ON_CHIP.search(array["layout"] or "")

@@ -36,7 +36,7 @@ class DataParallel:
       step: the mapped step, (state, batch, key) -> (state, metrics), on a state of `replicate` and a batch of `split`.
         It may donate the buffers of the state.
       replicate: copies a state to every device.
-      split: distributes the share of this process of a batch over its devices.
+      split: distributes this process's share of a batch over its devices.
     """
 
     step: jax.stages.Wrapped

@@ -46,7 +46,7 @@ class FaceSpace:
         return coefficients_from_official(vectors, len(self.landmarks.shape_std))
 
     def affine_landmarks(self, vectors: Float[Array, "*batch C"]) -> Float[Array, "*batch 68 3"]:
-        """Returns the landmarks of official vectors in the crop frame, projected by all twelve matrix entries."""
+        """Returns the landmarks of official vectors in the crop frame, projected by their full 3x4 matrix."""
         return decode(self.landmarks, self.coefficients(vectors))
 
 

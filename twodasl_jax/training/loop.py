@@ -54,7 +54,7 @@ def train(
       Whether the run reached its last step.
 
     Raises:
-      ConfigError, DatasetError, WeightsError: see `build_run`. Also, a run cannot resume with other settings.
+      ConfigError, DatasetError, WeightsError: see `build_run`. ConfigError also if a run resumes with other settings.
       DivergenceError: a metric is not finite. The last checkpoint precedes that step.
       ClusterError: another process has ended or hangs.
       OutputError: another run has locked the folder, or the folder is not writable.

@@ -116,7 +116,7 @@ def _draw_part(recipe, space, faces: LabelledFaces, annotation, key):
 def two_passes(
     recipe: Recipe, space: FaceSpace, variables: PyTree, examples: Examples
 ) -> tuple[Prediction, Prediction | None, PyTree]:
-    """Runs the first pass on the input landmarks and, if a term requires it, the second pass on its prediction.
+    """Runs the first pass on the input landmarks and, if a term requires it, the second pass on the predicted ones.
 
     Returns:
       The first prediction, the second prediction or None, and the BatchNorm statistics after both passes.

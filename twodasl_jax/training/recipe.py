@@ -50,11 +50,11 @@ class Recipe:
     Attributes:
       network: the regressor.
       optimizer: the optimiser of the regressor.
-      average_decay: the decay of the moving average of its weights.
+      average_decay: the decay of the moving average of the weights of the regressor.
       augmentation: the augmentation of images and annotations.
       detection: the simulated detector of the input landmarks of the first pass.
       landmark_map: the style of the landmark map. L_2d_con and L_cyc compare the landmarks that it draws.
-      point_norm: the distance of two points.
+      point_norm: the distance between two points.
       loss_weights: the weights of the loss terms.
       critic: the components of the self-critic; None without L_sc.
       axis_name: the name of the axis of devices that share a batch; None for a single device.

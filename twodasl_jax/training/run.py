@@ -57,7 +57,7 @@ class Run:
         return self.devices.replicate(state)
 
     def batches(self) -> Batches:
-        """Returns the share of this process of every batch, starting from the first."""
+        """Returns this process's share of every batch, starting from the first."""
         return open_batches(self.config, self.data)
 
 

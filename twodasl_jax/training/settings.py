@@ -51,7 +51,7 @@ class LossWeights:
 
     @property
     def needs_second_pass(self) -> bool:
-        """Whether a term compares the second pass."""
+        """Whether a term with a weight requires the second pass."""
         return bool(self.l_3d_con or self.l_cyc)
 
 
@@ -89,10 +89,10 @@ class RunSettings:
     Attributes:
       data_dir: the prepared data sets with annotations: a folder, or "FOLDER:WEIGHT,FOLDER:WEIGHT" for a mixture.
       wild_dir: the prepared in-the-wild data sets, likewise; "" for none. Only their labels count.
-      annotated_share: the share of the annotations that count. Without their annotations, the other faces of
-        `data_dir` join the in-the-wild faces.
+      annotated_share: the share of the annotations that count. Below one, the other faces of `data_dir` join the
+        in-the-wild faces without their annotations.
       largest_fit_error: the largest error of an annotation against the labels, as a share of the face size. Faces with
-        larger errors are left out.
+        larger errors count as not annotated.
       yaw_shares: the average shares of faces with |yaw| up to 30, up to 60 and up to 90 degrees in a batch.
       init_from: the initial weights: a weights file or the folder of another run; "" for random weights.
       architecture: the network, a key of `networks.ARCHITECTURES`.
@@ -111,7 +111,7 @@ class RunSettings:
       average_decay: the decay of the moving average of the weights.
       loss_weights: the weights of the loss terms.
       vertices: the points of the vertex distance: "landmarks", "all", or the number of a random subset of vertices.
-      point_norm: the distance of two points, a key of `losses.POINT_NORMS`.
+      point_norm: the distance between two points, a key of `losses.POINT_NORMS`.
       augmentation: the strength of each augmentation.
       landmark_map: the style of the landmark map.
       detection: the error model of the simulated detector, which makes input landmarks from labels.

@@ -28,13 +28,13 @@ from twodasl_jax.training.state import Metrics, RegressorState, TrainBatch, Trai
 def train_step(
     recipe: Recipe, space: FaceSpace, state: TrainState, batch: TrainBatch, rng: Key[Array, ""]
 ) -> tuple[TrainState, Metrics]:
-    """Updates both networks on an augmented batch. Each update uses the other network of the previous step.
+    """Updates both networks on an augmented batch. Each update uses the other network as it was before the step.
 
     Args:
       recipe: the components of the step.
       space: the face model.
       state: the state before the step.
-      batch: the share of the batch of this device.
+      batch: this device's share of the batch.
       rng: the random key of the run; the step number is folded in.
 
     Returns:

@@ -11,7 +11,7 @@ from jax.experimental import multihost_utils
 from twodasl_jax.errors import DivergenceError
 from twodasl_jax.training.state import Metrics
 
-# The number of file names in an error message.
+# The largest number of face names in an error message.
 _NAMES_LISTED = 64
 
 
@@ -54,7 +54,7 @@ class DivergenceCheck:
 
         Raises:
           DivergenceError: a metric is not finite; gradient norms are among the metrics. The message names the first
-            such step, its metrics, and the faces in the share of the batch of this process.
+            such step, its metrics, and the faces in this process's share of the batch.
         """
         steps, self._unchecked = self._unchecked, []
         for step, metrics, names in steps:

@@ -1,4 +1,4 @@
-"""Errors of a network on annotated faces with known input landmarks, without augmentation."""
+"""Errors of a network on annotated faces, with and without input landmarks; no augmentation."""
 
 from collections.abc import Iterator
 

@@ -26,7 +26,7 @@ _MAY_CHANGE = (
 
 @contextlib.contextmanager
 def locked(workdir: pathlib.Path) -> Iterator[None]:
-    """Creates a folder and locks it for one run. Of several processes, the first one takes the lock.
+    """Creates a folder and locks it for one run. Only the first of several processes takes the lock.
 
     Raises:
       OutputError: another run has locked the folder.
@@ -66,7 +66,7 @@ def check_config(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> No
 
 
 def write_config(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
-    """Writes the settings to the folder. Of several processes, the first one writes."""
+    """Writes the settings to the folder. Only the first of several processes writes."""
     if jax.process_index() == 0:
         write_bytes(workdir / "config.json", config.to_json(indent=2).encode())
 
@@ -121,7 +121,7 @@ class MetricWriter:
 def open_metric_writer(workdir: pathlib.Path, step: int) -> Iterator[MetricWriter]:
     """Opens the metrics of a run that continues after a step. Metrics of later steps are removed.
 
-    Of several processes, only the first one writes.
+    Only the first of several processes writes.
     """
     if jax.process_index() > 0:
         yield MetricWriter()

@@ -7,10 +7,10 @@ runs in the image frame, because crops move.
     cutoff = min_cutoff + beta * speed        gain = 1 / (1 + 1 / (2 pi cutoff elapsed))
     smooth = before + gain * (now - before)
 
-The speed is smoothed likewise, with a fixed cut-off. The difference of two rotations is the rotation vector between
-them, and its scaled version is applied as a rotation, so that filtered rotations stay rotations. Places are in units of
-the size of the face, and scales are filtered in the logarithm. The shape of a person is constant: it is the mean over
-the frames so far, with a time constant of about ten seconds.
+The speed is smoothed likewise, with a fixed cut-off. The difference of two rotations is a rotation vector. A fraction
+of this vector is applied as a rotation, so the result is a rotation. Positions are filtered in units of the size of the
+face, and scales in the logarithm. A person's shape does not change, so it is averaged over the frames so far, with a
+time constant of about ten seconds.
 
 References:
   Casiez, Roussel, Vogel, 1 euro Filter, CHI 2012.
@@ -46,8 +46,8 @@ class Strength(NamedTuple):
     """The cut-offs of a face.
 
     Attributes:
-      place: the cut-off of the place; its speed is in sizes of the face per second.
-      scale: the cut-off of the log scale; its speed is in 1 per second.
+      place: the cut-off of the position; its speed is in sizes of the face per second.
+      scale: the cut-off of the log scale; its rate of change is per second.
       rotation: the cut-off of the rotation; its speed is in radians per second.
       expression: the cut-off of the expression; its speed is in standard deviations per second.
     """
@@ -69,7 +69,7 @@ class PlacedFace(NamedTuple):
     """The camera and the coefficients of a face in the image frame.
 
     Attributes:
-      place: (2,) x and y of the model's origin, image frame, pixels.
+      place: (2,) the position of the model's origin: x and y, image frame, pixels.
       scale: the scale of the camera, pixels per model unit.
       rotation: (3, 3) the rotation from the model frame to the camera axes.
       shape: (S,) shape coefficients, in standard deviations.
@@ -87,7 +87,7 @@ class Speeds(NamedTuple):
     """The smoothed rates of change of a face.
 
     Attributes:
-      place: (2,) the speed of the place, pixels per second.
+      place: (2,) the velocity of the position, pixels per second.
       scale: (1,) the rate of change of the log scale, per second.
       rotation: (3,) the angular velocity about the camera axes, radians per second.
       expression: (E,) the rate of change of the expression, standard deviations per second.

@@ -1,7 +1,7 @@
 """The 68 landmark rows of the face model that published coefficients belong to, and their whitening.
 
-2DASL, 3DDFA and 3DDFA_V2 publish 62 whitened numbers for each face. One `.npz` file has all that decodes them: `mean`
-(204,), `shape_basis` (204, 40), `expression_basis` (204, 10), `param_mean` and `param_std` (62,).
+2DASL, 3DDFA and 3DDFA_V2 publish 62 whitened numbers for each face. One `.npz` file contains the arrays that decode
+them: `mean` (204,), `shape_basis` (204, 40), `expression_basis` (204, 10), `param_mean` and `param_std` (62,).
 """
 
 import pathlib

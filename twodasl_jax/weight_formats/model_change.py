@@ -14,8 +14,8 @@ class ModelChange(NamedTuple):
 
     Attributes:
       matrix: (C, C) the map of unwhitened vectors in the official layout.
-      misfit: the largest difference between the two descriptions: of a point of the mean face, relative to the size of
-        the face, or of a component, relative to its length. It is rounding error if both describe the same model, and
+      misfit: the largest difference between the two descriptions, over points of the mean face (relative to the size of
+        the face) and components (relative to their length). It is a rounding error if both describe the same model, and
         nan if a component displaces no point.
     """
 

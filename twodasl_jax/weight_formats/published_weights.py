@@ -65,7 +65,7 @@ _CHANNELS = (2, 1, 0, 3)
 # Counters of training steps, and the auxiliary head that 3DDFA_V2 uses in training only.
 _UNUSED = (".num_batches_tracked", "fc_lm.weight", "fc_lm.bias")
 
-# The misfit of one model is rounding error, far below this limit; the misfit of another model is above it.
+# Two descriptions of one model differ by rounding errors, far below this limit. Different models exceed it.
 _MAX_MISFIT = 1e-3
 # The plausible width and height of the mean face, crop pixels; landmarks usually span 50 to 100.
 _MIN_FACE_SIZE, _MAX_FACE_SIZE = 20.0, 240.0

@@ -169,7 +169,7 @@ def expression_components(
 def share_mouth_opening(
     components: basis.Components, metric: Float[np.ndarray, " V"], face: Face, count: int
 ) -> basis.Components:
-    """Rotates the symmetric among the first components so that all open the mouth equally far.
+    """Rotates the symmetric ones of the first components so that all open the mouth equally far.
 
     One principal component has nearly all of the opening, and minus one standard deviation of it
     closes the mouth far past contact. A rotation of the coefficients distributes the opening. It changes

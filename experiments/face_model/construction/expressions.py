@@ -19,7 +19,7 @@ RELAXED = {"jawOpen": 0.18}
 
 
 def activation_covariance(names: list[str]) -> Float[np.ndarray, "K K"]:
-    """Returns the covariance of the normal variables behind the activations, positive semi-definite.
+    """Returns the covariance of the normal variables underlying the activations, positive semi-definite.
 
     Args:
       names: the names of the units; both twins of a unit must be present.

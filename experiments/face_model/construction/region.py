@@ -235,7 +235,7 @@ def _eyes(mesh: BaseMesh, mirror: Int[np.ndarray, " N"]) -> tuple[np.ndarray, np
 
 
 def _texture_of_vertices(mesh: BaseMesh) -> Int[np.ndarray, " N"]:
-    """Returns one texture index for each vertex, on a seam that of one side."""
+    """Returns one texture index for each vertex; on a seam, the index of one side."""
     texture = np.zeros(len(mesh.vertices), dtype=np.int64)
     texture[mesh.quads] = mesh.uv_quads
     return texture

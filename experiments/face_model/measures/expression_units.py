@@ -13,7 +13,7 @@ from twodasl_jax.geometry.morphable_model import MorphableModel
 
 SEED = 20261126
 MAX_ACTIVE = 4
-# The correlation of the normal variables behind the activations of left and right units.
+# The correlation of the normal variables underlying the activations of left and right units.
 TWIN_CORRELATION = 0.8
 CHUNK = 50
 _VISIBLE = 0.05  # activation

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.helpers import synthetic_model
-from twodasl_jax.expression_units import ExpressionUnits
-from twodasl_jax.expression_units.units import vertex_metric
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space, truncate
+from twodasl_jax.models.expression_units import ExpressionUnits
+from twodasl_jax.models.expression_units.units import vertex_metric
 
 hypothesis.settings.register_profile(
     "repeatable", deadline=None, derandomize=True, database=None, max_examples=50

@@ -19,11 +19,10 @@ MAY_IMPORT = {
     "losses": {"geometry"},
     "networks": {"geometry"},
     "imaging": {"geometry"},
-    "expression_units": {"geometry"},
     "evaluation": {"geometry"},
     "rendering": {"geometry"},
-    "models": {"geometry", "expression_units", "networks"},
-    "face_model_formats": {"geometry", "expression_units"},
+    "models": {"geometry", "networks"},
+    "face_model_formats": {"geometry", "models"},
     "weight_formats": {"geometry", "networks", "models"},
     "synthetic_faces": {"geometry", "rendering"},
     "data": {"geometry"},
@@ -33,8 +32,8 @@ MAY_IMPORT = {
     "videos": {"geometry", "imaging", "inference"},
     "protocols": {"geometry", "evaluation", "imaging", "models", "inference"},
     "reports": {"geometry", "evaluation", "imaging", "rendering", "protocols"},
-    "outputs": {"geometry", "rendering", "expression_units", "inference", "videos"},
-    "commands": {"imaging", "expression_units", "models", "inference", "videos", "outputs"},
+    "outputs": {"geometry", "rendering", "models", "inference", "videos"},
+    "commands": {"imaging", "models", "inference", "videos", "outputs"},
 }
 
 MATH_PACKAGES = {"geometry", "losses", "array_types"}

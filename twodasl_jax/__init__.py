@@ -18,11 +18,11 @@ from twodasl_jax.errors import (
     PhotoError,
     WeightsError,
 )
-from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.geometry.morphable_model import MorphableModel
 from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.inference.reconstruction import Face, Reconstructor
 from twodasl_jax.inference.retargeting import retarget
+from twodasl_jax.models.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.models.face_model import (
     embedded_expression_units,
     embedded_face_model,

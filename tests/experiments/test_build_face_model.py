@@ -16,7 +16,7 @@ from experiments.face_model.construction import (
     population,
     region,
 )
-from twodasl_jax.expression_units.units import LANDMARK_SHARE, vertex_metric
+from twodasl_jax.models.expression_units.units import LANDMARK_SHARE, vertex_metric
 
 OBJ = """# a comment
 v 0 0 0

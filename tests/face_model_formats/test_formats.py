@@ -10,7 +10,6 @@ import scipy.io
 from tests.helpers import face_model_files
 from tests.helpers.synthetic_model import COLUMNS, ROWS
 from twodasl_jax.errors import FaceModelError
-from twodasl_jax.expression_units import component_names, fit_units
 from twodasl_jax.face_model_formats import (
     READERS,
     expression_units,
@@ -20,6 +19,7 @@ from twodasl_jax.face_model_formats import (
 )
 from twodasl_jax.face_model_formats.ict import WEIGHT_STD
 from twodasl_jax.geometry.morphable_model import landmark_space, synthesize
+from twodasl_jax.models.expression_units import component_names, fit_units
 from twodasl_jax.models.face_model import load_expression_units, load_face_model, save_face_model
 
 NAMED = {"center.nose.tip": 30, "center.chin.tip": 8}  # landmarks by their names in BFM 2017

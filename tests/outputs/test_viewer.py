@@ -16,10 +16,10 @@ from PIL import Image
 from tests.helpers.fake_reconstruction import make_face, photo_with_faces
 from tests.helpers.viewer_pages import Page, decode_array, decode_bytes
 from twodasl_jax import outputs
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.geometry import projection, rotation
 from twodasl_jax.geometry.coefficients import Coefficients, official_from_coefficients
 from twodasl_jax.inference.reconstruction import Face
+from twodasl_jax.models.expression_units import ExpressionUnits
 from twodasl_jax.models.face_model import embedded_expression_units, embedded_face_model
 from twodasl_jax.outputs import viewer
 from twodasl_jax.outputs.viewer.sliders import sliders_html, sliders_of

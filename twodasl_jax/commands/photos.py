@@ -12,9 +12,9 @@ import tqdm
 from twodasl_jax import outputs
 from twodasl_jax.commands.results import counted, distinct_names, writing_to
 from twodasl_jax.errors import PhotoError
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.imaging.photos import read_photo
 from twodasl_jax.inference.reconstruction import Reconstructor
+from twodasl_jax.models.expression_units import ExpressionUnits
 
 # Reads a photo file and reconstructs its faces.
 SceneReader = Callable[[Path], outputs.Scene]

@@ -11,8 +11,8 @@ import tqdm
 from twodasl_jax.commands import entry_points
 from twodasl_jax.commands.results import counted, distinct_names, writing_to
 from twodasl_jax.errors import VideoError
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.inference.reconstruction import Reconstructor
+from twodasl_jax.models.expression_units import ExpressionUnits
 from twodasl_jax.outputs.clip import writing_clip
 from twodasl_jax.videos.files import Video, open_video
 from twodasl_jax.videos.following import follow_faces

@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from twodasl_jax.errors import FaceModelError
-from twodasl_jax.expression_units import ExpressionUnits
-from twodasl_jax.expression_units.units import vertex_metric
 from twodasl_jax.face_model_formats.mirror import vertex_mirror
 from twodasl_jax.face_model_formats.source_model import SourceModel, Texture
 from twodasl_jax.geometry.morphable_model import MorphableModel, ShapeSpace
+from twodasl_jax.models.expression_units import ExpressionUnits
+from twodasl_jax.models.expression_units.units import vertex_metric
 
 # The plausible distances between the outer eye corners, mm.
 _EYE_DISTANCES = (50.0, 150.0)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from twodasl_jax.errors import FaceModelError
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.files.atomic_files import replacing
 from twodasl_jax.geometry import coefficients
 from twodasl_jax.geometry.morphable_model import MorphableModel, truncate
+from twodasl_jax.models.expression_units import ExpressionUnits
 
 # The axes of each field; axes with the same letter must have the same size.
 _AXES = {

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from twodasl_jax.expression_units import ExpressionUnits
 from twodasl_jax.files import atomic_files
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.models.expression_units import ExpressionUnits
 from twodasl_jax.outputs import pictures
 from twodasl_jax.outputs.records import coefficient_columns, face_record, position_columns
 from twodasl_jax.outputs.scene import Scene

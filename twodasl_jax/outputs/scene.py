@@ -7,12 +7,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from twodasl_jax.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.geometry.coefficients import Coefficients, coefficients_from_official
 from twodasl_jax.geometry.morphable_model import MorphableModel, landmark_space
 from twodasl_jax.geometry.rotation import rotation_from_euler
 from twodasl_jax.inference.reconstruction import Face
 from twodasl_jax.inference.retargeting import retarget
+from twodasl_jax.models.expression_units import ExpressionUnits, component_names, fit_units
 from twodasl_jax.outputs.mesh_files import MorphTargets, TexturedMesh, file_from_image
 from twodasl_jax.rendering import maps, rasterizer, visibility
 from twodasl_jax.rendering.atlas import Atlas, build_atlas

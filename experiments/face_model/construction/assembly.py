@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float, Int
 
-from twodasl_jax.expression_units.activation import twin_of
-from twodasl_jax.expression_units.units import vertex_metric
+from twodasl_jax.models.expression_units.activation import twin_of
+from twodasl_jax.models.expression_units.units import vertex_metric
 
 from . import basis, expressions, landmarks, lips, population, region
 from .makehuman import MakeHuman

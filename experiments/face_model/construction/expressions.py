@@ -1,6 +1,6 @@
 """The joint distribution of the activations of the 52 expression units.
 
-Activations are half-normal (`twodasl_jax.expression_units.activation`): around the relaxed face, each
+Activations are half-normal (`twodasl_jax.models.expression_units.activation`): around the relaxed face, each
 unit follows the non-negative side of a normal distribution. The Gaussian prior of the fitted
 coefficients is exact on that side. Left and right twins of a unit mostly act together. "mouthClose"
 closes the lips over an open jaw, in proportion to "jawOpen".
@@ -9,7 +9,7 @@ closes the lips over an open jaw, in proportion to "jawOpen".
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.expression_units.activation import EXCLUSIVE_TWINS, scale_of, twin_of
+from twodasl_jax.models.expression_units.activation import EXCLUSIVE_TWINS, scale_of, twin_of
 
 TWIN_CORRELATION = 0.8
 # The mean ratio of "mouthClose" to "jawOpen".

@@ -6,10 +6,10 @@ import numpy as np
 import tqdm
 from jaxtyping import Float
 
-from twodasl_jax.expression_units import ExpressionUnits, fit_units
-from twodasl_jax.expression_units.activation import EXCLUSIVE_TWINS, scale_of, stem_of
-from twodasl_jax.expression_units.units import in_metric
 from twodasl_jax.geometry.morphable_model import MorphableModel
+from twodasl_jax.models.expression_units import ExpressionUnits, fit_units
+from twodasl_jax.models.expression_units.activation import EXCLUSIVE_TWINS, scale_of, stem_of
+from twodasl_jax.models.expression_units.units import in_metric
 
 SEED = 20261126
 MAX_ACTIVE = 4

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from twodasl_jax.expression_units.activation import stem_of, twin_of
+from twodasl_jax.models.expression_units.activation import stem_of, twin_of
 from twodasl_jax.outputs.scene import Scene
 
 # The first words of the unit names of each group.

@@ -5,9 +5,9 @@ import scipy.optimize
 from jaxtyping import Float
 
 from twodasl_jax.array_types import Array, typed
-from twodasl_jax.expression_units.activation import scale_of
-from twodasl_jax.expression_units.units import ExpressionUnits, in_metric
 from twodasl_jax.geometry.morphable_model import ShapeSpace
+from twodasl_jax.models.expression_units.activation import scale_of
+from twodasl_jax.models.expression_units.units import ExpressionUnits, in_metric
 
 # The weight of the penalty on activations, mm^2 of mean squared displacement.
 _PENALTY = 0.03

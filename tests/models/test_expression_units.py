@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from twodasl_jax.errors import FaceModelError
-from twodasl_jax.expression_units import component_names, fit_units
-from twodasl_jax.expression_units.activation import scale_of, stem_of, twin_of
+from twodasl_jax.models.expression_units import component_names, fit_units
+from twodasl_jax.models.expression_units.activation import scale_of, stem_of, twin_of
 from twodasl_jax.models.face_model import (
     embedded_expression_units,
     embedded_face_model,

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from twodasl_jax.array_types import typed
-from twodasl_jax.expression_units.activation import EXCLUSIVE_TWINS, stem_of, twin_of
-from twodasl_jax.expression_units.units import ExpressionUnits, in_metric
 from twodasl_jax.geometry.morphable_model import ShapeSpace
+from twodasl_jax.models.expression_units.activation import EXCLUSIVE_TWINS, stem_of, twin_of
+from twodasl_jax.models.expression_units.units import ExpressionUnits, in_metric
 
 # A name is complete if its units explain this share of the squared displacement, or if it has this many units.
 _EXPLAINED_SHARE, _MAX_UNITS = 0.9, 2

@@ -10,8 +10,8 @@ activations of the units to expression coefficients.
     naming.py         names of the expression components
 """
 
-from twodasl_jax.expression_units.fitting import fit_units
-from twodasl_jax.expression_units.naming import component_names
-from twodasl_jax.expression_units.units import ExpressionUnits
+from twodasl_jax.models.expression_units.fitting import fit_units
+from twodasl_jax.models.expression_units.naming import component_names
+from twodasl_jax.models.expression_units.units import ExpressionUnits
 
 __all__ = ["ExpressionUnits", "component_names", "fit_units"]
